@@ -1,0 +1,55 @@
+//! Metric batches: samples that name series of the series table.
+
+use std::sync::Arc;
+
+use super::resource::Resource;
+use super::selection::Selection;
+use super::time::UnixNanos;
+
+/// A series of the series table: its slot, and the epoch in which the slot belongs to it. A slot is used
+/// again only under a new epoch, so a stale reference never names another series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SeriesRef {
+    /// Place in the table.
+    pub slot: u32,
+    /// Epoch of the slot.
+    pub epoch: u32,
+}
+
+/// One value of one series at one time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// The series.
+    pub series: SeriesRef,
+    /// When it was taken.
+    pub time: UnixNanos,
+    /// The value; the bit pattern matters, since a staleness marker is a NaN of its own.
+    pub value: f64,
+}
+
+/// Samples of one origin. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct MetricBatch {
+    /// What the samples are about.
+    pub resource: Arc<Resource>,
+    /// Which samples are still in the batch.
+    pub selection: Selection,
+    samples: Arc<[Sample]>,
+}
+
+impl MetricBatch {
+    /// A batch of `samples`, all selected.
+    pub fn new(resource: Arc<Resource>, samples: Arc<[Sample]>) -> Self {
+        Self { resource, selection: Selection::all(samples.len()), samples }
+    }
+
+    /// The samples, selected or not.
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// Bytes that the batch counts for in a queue.
+    pub fn payload_bytes(&self) -> u64 {
+        size_of_val::<[Sample]>(&self.samples) as u64
+    }
+}

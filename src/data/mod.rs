@@ -1,0 +1,33 @@
+//! Floor 0: the data model. Payload lives in refcounted, immutable [`Chunk`]s; a batch holds 12-byte
+//! [`Slice`]s into them, so that moving, forking or filtering a batch moves offsets and never bytes.
+//!
+//! Nothing here does I/O, knows a protocol or encodes anything: pre-encoded bytes are stored as opaque.
+
+pub mod attributes;
+pub mod batch;
+pub mod budget;
+pub mod chunk;
+pub mod logs;
+pub mod metrics;
+pub mod names;
+pub mod overlay;
+pub mod recycle;
+pub mod resource;
+pub mod selection;
+pub mod severity;
+pub mod time;
+pub mod traces;
+
+pub use attributes::{Attribute, Value};
+pub use batch::{Batch, Signal};
+pub use budget::{Budget, MemoryBudget, Permit};
+pub use chunk::{Chunk, Slab, SlabPool, Slice};
+pub use logs::{Generation, LogBatch, LogBuilder, LogRecord};
+pub use metrics::MetricBatch;
+pub use names::{NameId, Names};
+pub use overlay::{Cut, Field, FieldEdit, JsonKind, Overlay, RecordState};
+pub use resource::{EncodingId, Resource, Scope};
+pub use selection::Selection;
+pub use severity::Severity;
+pub use time::UnixNanos;
+pub use traces::TraceBatch;

@@ -1,0 +1,200 @@
+//! What transforms did to the records of a batch. Payload is never changed: an edit points to new bytes
+//! and says which old ones it replaces.
+//!
+//! A record that was parsed has an *object*: the JSON text whose members are its attributes, as it came.
+//! Its edits are of two kinds. A [`Field`] is a located member (something in the graph reads or edits its
+//! path) or one that was added; a [`Cut`] replaces bytes anywhere else in the object. A new body is simply
+//! another slice. A writer
+//! copies the object's bytes between the cuts and edited fields, which is the only copy that is made.
+
+use super::chunk::Slice;
+use super::logs::LogRecord;
+use super::names::NameId;
+use super::recycle::{Pool, Recycle, clear_bounded};
+use super::severity::Severity;
+use super::time::UnixNanos;
+
+/// The overlay of one batch: a state a record, and two pools that the states point into.
+#[derive(Clone, Debug, Default)]
+pub struct Overlay {
+    /// One state a record, in the order of the records.
+    pub states: Vec<RecordState>,
+    fields: Vec<Field>,
+    cuts: Vec<Cut>,
+}
+
+/// What parsing and edits made of one record.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordState {
+    /// The body; empty once its object has become the attributes.
+    pub body: Slice,
+    /// The object whose members are attributes, from `{` to `}`; empty for none. It has passed the
+    /// structural scan, so its bytes may be spliced into a JSON document.
+    pub object: Slice,
+    /// Time of the record.
+    pub time: UnixNanos,
+    /// Severity of the record.
+    pub severity: Severity,
+    fields: Range,
+    cuts: Range,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Range {
+    start: u32,
+    len: u32,
+}
+
+impl Range {
+    fn of<T>(self, pool: &[T]) -> &[T] {
+        &pool[self.start as usize..(self.start + self.len) as usize]
+    }
+
+    fn of_mut<T>(self, pool: &mut [T]) -> &mut [T] {
+        &mut pool[self.start as usize..(self.start + self.len) as usize]
+    }
+
+    /// Adds an element to the range, moving the range to the pool's end unless it is there already.
+    fn push<T: Copy>(&mut self, pool: &mut Vec<T>, element: T) {
+        let end = (self.start + self.len) as usize;
+        if self.len == 0 {
+            self.start = index(pool.len());
+        } else if end != pool.len() {
+            let start = pool.len();
+            pool.extend_from_within(self.start as usize..end);
+            self.start = index(start);
+        }
+        pool.push(element);
+        self.len += 1;
+    }
+}
+
+fn index(len: usize) -> u32 {
+    u32::try_from(len).expect("the pools of a batch hold far fewer than 2^32 elements")
+}
+
+/// A member of a record's object, located because something reads or edits it, or added by an edit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Field {
+    /// The path it was located by; `None` for a member that only a sink's reserved keys asked for.
+    pub name: Option<NameId>,
+    /// What its value is.
+    pub kind: JsonKind,
+    /// What was done to it.
+    pub edit: FieldEdit,
+    /// The key as JSON text with its quotes: the object's own bytes, or new ones.
+    pub key: Slice,
+    /// The value as JSON text: the object's own bytes, or new ones.
+    pub value: Slice,
+    /// Where the member stands in the object, from the key's opening quote to the end of the value,
+    /// relative to the object's start; nothing for an added member.
+    pub member: (u32, u32),
+}
+
+/// What was done to a [`Field`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldEdit {
+    /// It stands in the object as it came.
+    Original,
+    /// Its key or value was replaced: the member's span is written as `key:value`.
+    Replaced,
+    /// It was deleted: its span and one comma are left out.
+    Deleted,
+    /// It does not stand in the object: it is written behind the last member.
+    Added,
+}
+
+/// The kinds of JSON values (RFC 8259).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonKind {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool,
+    /// A number, or what stands in its place: only a sink's server proves it.
+    Number,
+    /// A string; its slice includes the quotes.
+    String,
+    /// An object.
+    Object,
+    /// An array.
+    Array,
+}
+
+/// Bytes of the object that are replaced.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cut {
+    /// First byte replaced, relative to the object's start.
+    pub from: u32,
+    /// Behind the last byte replaced.
+    pub to: u32,
+    /// What stands there instead, valid in place.
+    pub with: Slice,
+}
+
+impl RecordState {
+    /// The state of a record that nothing has touched.
+    pub fn untouched(record: &LogRecord) -> Self {
+        Self {
+            body: record.body,
+            object: Slice::EMPTY,
+            time: record.time,
+            severity: record.severity,
+            fields: Range::default(),
+            cuts: Range::default(),
+        }
+    }
+
+    /// Whether the record has an object.
+    pub fn has_object(&self) -> bool {
+        !self.object.is_empty()
+    }
+
+    /// Forgets object, fields and cuts, for a new object to take their place.
+    pub fn reset_object(&mut self, object: Slice) {
+        self.object = object;
+        self.fields = Range::default();
+        self.cuts = Range::default();
+    }
+}
+
+impl Overlay {
+    /// The fields of a record, in the order in which they were located and added. Where one name stands
+    /// several times, the last one not deleted is what a reader sees.
+    pub fn fields(&self, state: &RecordState) -> &[Field] {
+        state.fields.of(&self.fields)
+    }
+
+    /// The fields of record `index`, for editing.
+    pub fn fields_mut(&mut self, index: usize) -> &mut [Field] {
+        self.states[index].fields.of_mut(&mut self.fields)
+    }
+
+    /// Adds a field to record `index`.
+    pub fn push_field(&mut self, index: usize, field: Field) {
+        self.states[index].fields.push(&mut self.fields, field);
+    }
+
+    /// The cuts of a record, in no particular order, never overlapping.
+    pub fn cuts(&self, state: &RecordState) -> &[Cut] {
+        state.cuts.of(&self.cuts)
+    }
+
+    /// Adds a cut to record `index`.
+    pub fn push_cut(&mut self, index: usize, cut: Cut) {
+        self.states[index].cuts.push(&mut self.cuts, cut);
+    }
+}
+
+impl Recycle for Overlay {
+    fn pool() -> &'static Pool<Self> {
+        static POOL: Pool<Overlay> = Pool::new();
+        &POOL
+    }
+
+    fn clear(&mut self) {
+        clear_bounded(&mut self.states, 8192);
+        clear_bounded(&mut self.fields, 32 * 1024);
+        clear_bounded(&mut self.cuts, 8192);
+    }
+}

@@ -1,0 +1,95 @@
+//! Which records of a batch are still in it: a filter clears bits and moves nothing.
+
+/// A bitmap over the records of a batch, or *all of them* without one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// One bit a record, set while it is selected; empty means that nothing was filtered yet.
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl Selection {
+    /// Every one of `len` records.
+    pub fn all(len: usize) -> Self {
+        Self { words: Vec::new(), len }
+    }
+
+    /// Number of records, selected or not.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no records at all.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Number of selected records.
+    pub fn count(&self) -> usize {
+        if self.words.is_empty() { self.len } else { self.words.iter().map(|w| w.count_ones() as usize).sum() }
+    }
+
+    /// Whether record `index` is selected.
+    pub fn contains(&self, index: usize) -> bool {
+        index < self.len && (self.words.is_empty() || self.words[index / 64] >> (index % 64) & 1 == 1)
+    }
+
+    /// Takes record `index` out.
+    pub fn remove(&mut self, index: usize) {
+        if index >= self.len {
+            return;
+        }
+        if self.words.is_empty() {
+            self.words.resize(self.len.div_ceil(64), u64::MAX);
+            let used = self.len % 64;
+            if used != 0
+                && let Some(last) = self.words.last_mut()
+            {
+                *last = (1 << used) - 1;
+            }
+        }
+        self.words[index / 64] &= !(1 << (index % 64));
+    }
+
+    /// Keeps only the records of `from` to `to` (exclusive).
+    pub fn restrict(&mut self, from: usize, to: usize) {
+        for index in (0..from.min(self.len)).chain(to..self.len) {
+            self.remove(index);
+        }
+    }
+
+    /// Indices of the selected records, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        let words = self.len.div_ceil(64);
+        (0..words).flat_map(move |w| {
+            let in_word = (self.len - w * 64).min(64);
+            let full = if in_word == 64 { u64::MAX } else { (1 << in_word) - 1 };
+            let mut bits = self.words.get(w).copied().unwrap_or(full);
+            std::iter::from_fn(move || {
+                let bit = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
+                bits &= bits - 1;
+                Some(w * 64 + bit)
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn behaves_like_a_set(len in 0usize..200, removed in proptest::collection::vec(0usize..220, 0..50)) {
+            let mut selection = Selection::all(len);
+            let mut expected: std::collections::BTreeSet<_> = (0..len).collect();
+            for index in removed {
+                selection.remove(index);
+                expected.remove(&index);
+            }
+            proptest::prop_assert_eq!(selection.count(), expected.len());
+            proptest::prop_assert!((0..len + 3).all(|i| selection.contains(i) == expected.contains(&i)));
+            proptest::prop_assert_eq!(selection.iter().collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>());
+        }
+    }
+}

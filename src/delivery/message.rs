@@ -1,0 +1,35 @@
+//! What moves through the graph.
+
+use super::Ack;
+use crate::data::{Batch, UnixNanos};
+
+/// A batch and the acknowledgement that its source waits for.
+#[derive(Debug)]
+pub struct Message {
+    /// The records, samples or spans.
+    pub batch: Batch,
+    /// Settled by every destination that the batch reaches.
+    pub ack: Ack,
+    /// If some of it may have been handed on before (a restart, a rewind): the earliest time at which
+    /// that can have been. A sink that deduplicates looks no further back.
+    pub first_attempt: Option<UnixNanos>,
+    /// Component output through which the message reached its sink; part of a document's identity.
+    pub input: std::sync::Arc<str>,
+}
+
+impl Message {
+    /// A message seen for the first time.
+    pub fn new(batch: Batch, ack: Ack) -> Self {
+        Self { batch, ack, first_attempt: None, input: std::sync::Arc::from("") }
+    }
+
+    /// The same records for one more destination.
+    pub fn fork(&self) -> Self {
+        Self {
+            batch: self.batch.clone(),
+            ack: self.ack.fork(),
+            first_attempt: self.first_attempt,
+            input: self.input.clone(),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Floor 3: what makes sure that nothing is lost between a source and its destinations.
+//!
+//! A [`Message`] is a batch and its [`Ack`]. A source gives each batch a place in its [`Cursor`] and moves
+//! its position only over batches that every destination has settled. Between a graph and a sink lies an
+//! [edge](queue), bounded in bytes.
+
+pub mod ack;
+pub mod cursor;
+pub mod message;
+pub mod path;
+pub mod queue;
+
+pub use ack::{Ack, Outcome, Settle, Verdict};
+pub use cursor::Cursor;
+pub use message::Message;
+pub use path::Path;

@@ -1,0 +1,196 @@
+//! The edge into a sink or a task: a queue of messages bounded in bytes.
+//!
+//! The lock is taken once a batch. A queue is closed for good when its senders or its receiver are gone;
+//! messages left in it are abandoned, so that their sources read them again.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::{Message, Outcome};
+use crate::telemetry::ComponentMetrics;
+
+/// What a full queue does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// The sender waits.
+    #[default]
+    Block,
+    /// The oldest messages are dropped and counted.
+    DropOldest,
+}
+
+/// Sends messages into an edge.
+#[derive(Debug)]
+pub struct EdgeSender(Arc<Edge>);
+
+/// Receives the messages of an edge, in order.
+#[derive(Debug)]
+pub struct EdgeReceiver(Arc<Edge>);
+
+/// The other side of the edge is gone; the message comes back.
+#[derive(Debug)]
+pub struct Closed(pub Message);
+
+#[derive(Debug)]
+struct Edge {
+    limit: u64,
+    when_full: WhenFull,
+    metrics: Arc<ComponentMetrics>,
+    state: Mutex<State>,
+    room: Notify,
+    filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    messages: VecDeque<Message>,
+    bytes: u64,
+    senders: usize,
+    receiver_gone: bool,
+}
+
+/// An edge that holds at most `limit` bytes, or one message that is larger.
+pub fn edge(limit: u64, when_full: WhenFull, metrics: Arc<ComponentMetrics>) -> (EdgeSender, EdgeReceiver) {
+    metrics.queue_limit_bytes.set(i64::try_from(limit).unwrap_or(i64::MAX));
+    let state = Mutex::new(State { senders: 1, ..State::default() });
+    let edge = Arc::new(Edge { limit, when_full, metrics, state, room: Notify::new(), filled: Notify::new() });
+    (EdgeSender(edge.clone()), EdgeReceiver(edge))
+}
+
+impl Edge {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_front(&self, state: &mut State) -> Option<Message> {
+        let message = state.messages.pop_front()?;
+        state.bytes -= message.batch.bytes();
+        self.metrics.queue_bytes.set(i64::try_from(state.bytes).unwrap_or(i64::MAX));
+        Some(message)
+    }
+}
+
+impl EdgeSender {
+    /// Puts a message into the queue; where it is full, waits or drops the oldest.
+    pub async fn send(&self, message: Message) -> Result<(), Closed> {
+        let mut message = message;
+        loop {
+            let room = self.0.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            match self.try_send(message) {
+                Ok(()) => return Ok(()),
+                Err(TrySend::Closed(message)) => return Err(Closed(message)),
+                Err(TrySend::Full(back)) => message = back,
+            }
+            room.await;
+        }
+    }
+
+    /// Puts a message into the queue if that needs no waiting.
+    #[expect(clippy::result_large_err, reason = "the message comes back to its sender, which moves it on")]
+    pub fn try_send(&self, message: Message) -> Result<(), TrySend> {
+        let edge = &*self.0;
+        let bytes = message.batch.bytes();
+        let mut shed = Vec::new();
+        {
+            let mut state = edge.lock();
+            if state.receiver_gone {
+                return Err(TrySend::Closed(message));
+            }
+            while !state.messages.is_empty() && state.bytes + bytes > edge.limit {
+                match edge.when_full {
+                    WhenFull::Block => return Err(TrySend::Full(message)),
+                    WhenFull::DropOldest => shed.extend(edge.take_front(&mut state)),
+                }
+            }
+            state.bytes += bytes;
+            state.messages.push_back(message);
+            edge.metrics.queue_bytes.set(i64::try_from(state.bytes).unwrap_or(i64::MAX));
+        }
+        edge.filled.notify_one();
+        for message in shed {
+            let records = message.batch.count() as u64;
+            edge.metrics.records_dropped.inc_by(records);
+            message.ack.settle(Outcome::Dropped, records);
+        }
+        Ok(())
+    }
+}
+
+/// Why [`EdgeSender::try_send`] did not take a message; it comes back.
+#[derive(Debug)]
+pub enum TrySend {
+    /// The queue is full and its policy is to wait.
+    Full(Message),
+    /// The receiver is gone.
+    Closed(Message),
+}
+
+impl Clone for EdgeSender {
+    fn clone(&self) -> Self {
+        self.0.lock().senders += 1;
+        Self(self.0.clone())
+    }
+}
+
+impl Drop for EdgeSender {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.senders -= 1;
+        if state.senders == 0 {
+            drop(state);
+            self.0.filled.notify_one();
+        }
+    }
+}
+
+impl EdgeReceiver {
+    /// The next message; `None` when all senders are gone and the queue is empty. Cancel-safe.
+    pub async fn recv(&mut self) -> Option<Message> {
+        loop {
+            let filled = self.0.filled.notified();
+            tokio::pin!(filled);
+            filled.as_mut().enable();
+            {
+                let mut state = self.0.lock();
+                if let Some(message) = self.0.take_front(&mut state) {
+                    drop(state);
+                    self.0.room.notify_waiters();
+                    return Some(message);
+                }
+                if state.senders == 0 {
+                    return None;
+                }
+            }
+            filled.await;
+        }
+    }
+
+    /// The next message if one is waiting.
+    pub fn try_recv(&mut self) -> Option<Message> {
+        let message = self.0.take_front(&mut self.0.lock())?;
+        self.0.room.notify_waiters();
+        Some(message)
+    }
+
+    /// The component's metrics.
+    pub fn metrics(&self) -> &Arc<ComponentMetrics> {
+        &self.0.metrics
+    }
+}
+
+impl Drop for EdgeReceiver {
+    fn drop(&mut self) {
+        let abandoned = {
+            let mut state = self.0.lock();
+            state.receiver_gone = true;
+            state.bytes = 0;
+            std::mem::take(&mut state.messages)
+        };
+        drop(abandoned);
+        self.0.room.notify_waiters();
+    }
+}

@@ -1,0 +1,1 @@
+//! Floor 2: listening and connecting, with TLS, for every component that talks to a network.

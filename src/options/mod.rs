@@ -1,0 +1,17 @@
+//! Floor 0: what options are made of. Every value that a configuration writes with a unit, a secret or a
+//! place has its type here, with its JSON Schema, so that components only declare fields.
+
+pub mod identity;
+pub mod problem;
+pub mod secret;
+pub mod section;
+pub mod size;
+pub mod spanned;
+pub mod suggest;
+
+pub use identity::{Identity, Role};
+pub use problem::{Code, Problem, Span};
+pub use secret::Secret;
+pub use section::Section;
+pub use size::{ByteSize, Duration};
+pub use spanned::Spanned;

@@ -1,0 +1,114 @@
+//! Secrets: never written inline, never shown, and read again when their file changes.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+
+/// Name of the newtype by which a deserializer recognises [`Secret`]: one that interpolates answers with
+/// a sequence of the path of the file it came from (empty for the environment) and the value, and refuses
+/// a value written inline.
+pub const SECRET: &str = "$tailwater::Secret";
+
+/// A secret value. Cloning shares it, so that [`Secret::reread`] is seen by every holder.
+#[derive(Clone)]
+pub struct Secret(Arc<Inner>);
+
+struct Inner {
+    file: Option<PathBuf>,
+    value: RwLock<Arc<str>>,
+}
+
+impl Secret {
+    /// A secret from the environment, or from a test.
+    pub fn from_value(value: impl Into<Arc<str>>) -> Self {
+        Self(Arc::new(Inner { file: None, value: RwLock::new(value.into()) }))
+    }
+
+    /// A secret read from a file, a trailing newline left out.
+    pub fn from_file(path: impl Into<PathBuf>) -> std::io::Result<Self> {
+        let path = path.into();
+        let value = read(&path)?;
+        Ok(Self(Arc::new(Inner { file: Some(path), value: RwLock::new(value) })))
+    }
+
+    /// The secret itself. Take it as late as possible and keep it nowhere.
+    pub fn expose(&self) -> Arc<str> {
+        self.0.value.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The file that it comes from.
+    pub fn file(&self) -> Option<&Path> {
+        self.0.file.as_deref()
+    }
+
+    /// Reads the file again, if it comes from one. Returns whether the secret changed.
+    pub fn reread(&self) -> std::io::Result<bool> {
+        let Some(path) = &self.0.file else { return Ok(false) };
+        let fresh = read(path)?;
+        let mut value = self.0.value.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = *value != fresh;
+        *value = fresh;
+        Ok(changed)
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<Arc<str>> {
+    let text = std::fs::read_to_string(path)?;
+    Ok(text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t)).into())
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.file() == other.file() && self.expose() == other.expose()
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Secret;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a secret: \"${file:/path}\" or \"${env:NAME}\"")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Secret, D::Error> {
+                String::deserialize(deserializer).map(Secret::from_value)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Secret, A::Error> {
+                let missing = || A::Error::custom("a deserializer that interpolates gives file and value");
+                let file: String = seq.next_element()?.ok_or_else(missing)?;
+                let value: String = seq.next_element()?.ok_or_else(missing)?;
+                let file = (!file.is_empty()).then(|| PathBuf::from(file));
+                Ok(Secret(Arc::new(Inner { file, value: RwLock::new(value.into()) })))
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(SECRET, Visit)
+    }
+}
+
+impl schemars::JsonSchema for Secret {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A secret: `${file:/path}` or `${env:NAME}`. Written inline it is an error.",
+            "pattern": r"^\$\{(file|env):[^}]+\}$"
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! Root sections of the configuration that belong to one part of the agent: `admin`, `health`, …
+
+use std::any::Any;
+
+/// A section, read: of the type that its owner downcasts to.
+pub type Value = Box<dyn Any + Send + Sync>;
+
+/// How the registry knows a root section: one constant beside the part that it configures.
+pub struct Section {
+    /// The root key.
+    pub name: &'static str,
+    /// One sentence for the reference.
+    pub summary: &'static str,
+    /// Reads the section; the value is of the type that the section's owner downcasts to.
+    pub plan: fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Value, erased_serde::Error>,
+    /// The value when the section is absent.
+    pub default: fn() -> Value,
+    /// The JSON Schema of the section.
+    pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
+}

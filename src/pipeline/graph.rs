@@ -1,0 +1,119 @@
+//! The plan of a whole pipeline: a typed graph without cycles. `config` fills it; a graph that exists has
+//! been checked.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::component::{Outputs, SinkPlan, SourcePlan, TransformPlan};
+use crate::data::Signal;
+use crate::delivery::queue::WhenFull;
+
+/// A component's name in the configuration: `type/name`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ComponentId(pub Arc<str>);
+
+impl ComponentId {
+    /// The part before the slash.
+    pub fn type_name(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for ComponentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One output of one component, as `inputs` name it: `steps/main`, `route/r.errors`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OutputId {
+    /// Index of the component in the graph.
+    pub component: usize,
+    /// Index of the output among the component's outputs.
+    pub output: usize,
+}
+
+/// A component's plan, by kind.
+pub enum Role {
+    /// Brings data in.
+    Source(Arc<dyn SourcePlan>),
+    /// Changes, routes, absorbs or holds data.
+    Transform(Arc<dyn TransformPlan>),
+    /// Delivers data.
+    Sink(Arc<dyn SinkPlan>),
+}
+
+impl Role {
+    /// The word used in metrics and messages.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Source(_) => "source",
+            Self::Transform(_) => "transform",
+            Self::Sink(_) => "sink",
+        }
+    }
+}
+
+/// The buffer before a sink or a task: `buffer: { memory, when_full }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buffer {
+    /// Most bytes held in memory.
+    pub memory: u64,
+    /// What happens beyond.
+    pub when_full: WhenFull,
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self { memory: 16 << 20, when_full: WhenFull::Block }
+    }
+}
+
+/// One component of the graph.
+pub struct Component {
+    /// Its name.
+    pub id: ComponentId,
+    /// Its plan.
+    pub role: Role,
+    /// What it sends; nothing for a sink.
+    pub outputs: Outputs,
+    /// The outputs that feed it.
+    pub inputs: Vec<OutputId>,
+    /// Signal of its inputs; `None` for a source.
+    pub input_signal: Option<Signal>,
+    /// The buffer before it, for sinks and tasks.
+    pub buffer: Buffer,
+    /// Hash of its options as configured, interpolated: a reload keeps what has the same hash.
+    pub hash: u64,
+}
+
+impl Component {
+    /// The full name of one of its outputs.
+    pub fn output_name(&self, output: usize) -> String {
+        match &self.outputs {
+            Outputs::One(_) => self.id.to_string(),
+            Outputs::Named(names) => format!("{}.{}", self.id, names[output].0),
+        }
+    }
+}
+
+/// The components in an order in which every one stands behind its inputs.
+#[derive(Default)]
+pub struct Graph {
+    /// The components.
+    pub components: Vec<Component>,
+}
+
+impl Graph {
+    /// Components that read one output.
+    pub fn readers(&self, output: &OutputId) -> impl Iterator<Item = usize> {
+        let readers = self.components.iter().enumerate().filter(|(_, c)| c.inputs.contains(output)).map(|(i, _)| i);
+        readers.collect::<Vec<_>>().into_iter()
+    }
+
+    /// Index of a component by name.
+    pub fn position(&self, id: &ComponentId) -> Option<usize> {
+        self.components.iter().position(|c| c.id == *id)
+    }
+}

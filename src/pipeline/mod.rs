@@ -1,0 +1,17 @@
+//! Floor 4: the graph and what runs it.
+//!
+//! A component's *plan* comes from the configuration and is pure: it can be checked, compared and thrown
+//! away. [`build`] prepares everything that can fail without taking anything exclusive; [`run`] starts it,
+//! sinks first. A linear run of transforms is fused: it runs to completion on the worker that read the
+//! batch ([`outlet`]). Queues exist only where the graph enters a sink or a task.
+
+pub mod component;
+pub mod graph;
+pub mod outlet;
+
+pub use component::{
+    Descriptor, Outputs, PrepareError, PreparedTransform, SinkContext, SinkPlan, SourceContext, SourcePlan, Task,
+    TaskContext, TaskError, TransformPlan,
+};
+pub use graph::{ComponentId, Graph};
+pub use outlet::Outlet;

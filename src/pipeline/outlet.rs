@@ -1,0 +1,234 @@
+//! Where a source or a task hands its messages on: through the fused transforms behind it, into the edges
+//! at their end.
+//!
+//! Every worker has an outlet of its own, with its own instances of the transforms. A reload closes the
+//! gate, drains or withdraws what is on the old [`Path`], puts a new [`Chain`] in place and opens the gate;
+//! the source notices nothing but a pause.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::watch;
+
+use super::component::{Transform, TransformFactory};
+use crate::delivery::queue::EdgeSender;
+use crate::delivery::{Ack, Message, Outcome, Path, Settle};
+use crate::telemetry::ComponentMetrics;
+
+/// What lies behind one output, ready to be instantiated by each worker.
+#[derive(Clone, Default)]
+pub struct Chain {
+    /// Everything that reads the output, in the order of the configuration.
+    pub readers: Vec<Reader>,
+}
+
+/// One reader of an output.
+#[derive(Clone)]
+pub enum Reader {
+    /// A fused transform and the chains behind its outputs.
+    Fused {
+        /// Makes the transform.
+        factory: Arc<dyn TransformFactory>,
+        /// Its metrics.
+        metrics: Arc<ComponentMetrics>,
+        /// Behind each of its outputs.
+        outputs: Vec<Chain>,
+    },
+    /// An edge into a sink or a task.
+    Edge {
+        /// The queue.
+        sender: EdgeSender,
+        /// Name of the output that the edge reads.
+        input: Arc<str>,
+    },
+}
+
+/// One version of what lies behind an output.
+struct Version {
+    chain: Chain,
+    path: Arc<Path>,
+}
+
+/// The part of an outlet that the runner keeps: the gate and the version in force.
+pub struct Gate {
+    version: watch::Sender<Option<Arc<Version>>>,
+    last: RwLock<Arc<Version>>,
+    metrics: Arc<ComponentMetrics>,
+}
+
+/// Hands messages on. Clone one for each worker.
+pub struct Outlet {
+    gate: Arc<Gate>,
+    version: watch::Receiver<Option<Arc<Version>>>,
+    current: Option<Instance>,
+}
+
+struct Instance {
+    version: Arc<Version>,
+    output: Port,
+    pending: Vec<(EdgeSender, Message)>,
+}
+
+/// Instances of everything behind one output.
+struct Port(Vec<Stage>);
+
+enum Stage {
+    Fused { transform: Box<dyn Transform>, metrics: Arc<ComponentMetrics>, outputs: Vec<Port> },
+    Edge { sender: EdgeSender, input: Arc<str> },
+}
+
+/// The outputs of a transform while it processes a message.
+pub struct Ports<'a> {
+    outputs: &'a mut [Port],
+    pending: &'a mut Vec<(EdgeSender, Message)>,
+    metrics: &'a ComponentMetrics,
+}
+
+impl Gate {
+    /// An open gate before `chain`, and the first outlet through it. `metrics` are those of the source or
+    /// task that owns the output.
+    pub fn open(chain: Chain, path: Arc<Path>, metrics: Arc<ComponentMetrics>) -> (Arc<Self>, Outlet) {
+        let first = Arc::new(Version { chain, path });
+        let gate =
+            Arc::new(Self { version: watch::Sender::new(Some(first.clone())), last: RwLock::new(first), metrics });
+        let outlet = Outlet { version: gate.version.subscribe(), gate: gate.clone(), current: None };
+        (gate, outlet)
+    }
+
+    /// Lets nothing more through until [`Gate::reopen`]. Returns the path to drain.
+    pub fn close(&self) -> Arc<Path> {
+        self.version.send_replace(None);
+        self.last.read().unwrap_or_else(PoisonError::into_inner).path.clone()
+    }
+
+    /// Opens the gate before a new chain.
+    pub fn reopen(&self, chain: Chain, path: Arc<Path>) {
+        let version = Arc::new(Version { chain, path });
+        *self.last.write().unwrap_or_else(PoisonError::into_inner) = version.clone();
+        self.version.send_replace(Some(version));
+    }
+
+    /// Opens the gate before the chain that was there.
+    pub fn resume(&self) {
+        let last = self.last.read().unwrap_or_else(PoisonError::into_inner).clone();
+        self.version.send_replace(Some(last));
+    }
+}
+
+impl Clone for Outlet {
+    fn clone(&self) -> Self {
+        Self { gate: self.gate.clone(), version: self.version.clone(), current: None }
+    }
+}
+
+/// Nothing takes messages any more: the pipeline is being torn down.
+#[derive(Debug, thiserror::Error)]
+#[error("the pipeline behind this output is gone")]
+pub struct Gone;
+
+impl Outlet {
+    /// Waits until the gate is open and returns an ack on the path that [`Outlet::send`] will use for it.
+    /// Between the two the caller must not wait for anything else.
+    pub async fn ack(&mut self, settle: Arc<dyn Settle>, token: u64, waited_for: bool) -> Result<Ack, Gone> {
+        let instance = self.instance().await?;
+        Ok(Ack::new(settle, token, instance.version.path.clone(), waited_for))
+    }
+
+    /// Runs the message through everything fused behind this output, then hands what is left to the
+    /// edges, waiting where one is full. When it returns, the message is owned by the graph.
+    pub async fn send(&mut self, message: Message) -> Result<(), Gone> {
+        let metrics = self.gate.metrics.clone();
+        let instance = match self.current.take() {
+            // The ack was made on this version's path: it goes the way that its path stands for, also
+            // while the gate is closed, because the drain waits for it.
+            Some(instance) if Arc::ptr_eq(&instance.version.path, message.ack.path()) => self.current.insert(instance),
+            _ => self.instance().await?,
+        };
+        metrics.records_out.inc_by(message.batch.count() as u64);
+        metrics.bytes_out.inc_by(message.batch.bytes());
+        instance.output.push(message, &mut instance.pending);
+        for (sender, message) in instance.pending.drain(..) {
+            // A closed edge belongs to a sink that died; dropping the message abandons it, and the
+            // source reads it again.
+            let _ = sender.send(message).await;
+        }
+        Ok(())
+    }
+
+    async fn instance(&mut self) -> Result<&mut Instance, Gone> {
+        let version = self.version.wait_for(Option::is_some).await.map_err(|_| Gone)?.clone().ok_or(Gone)?;
+        let fresh = match self.current.take() {
+            Some(instance) if Arc::ptr_eq(&instance.version, &version) => instance,
+            _ => Instance { output: Port::of(&version.chain), version, pending: Vec::new() },
+        };
+        Ok(self.current.insert(fresh))
+    }
+}
+
+impl Port {
+    fn of(chain: &Chain) -> Self {
+        Self(chain.readers.iter().map(Stage::of).collect())
+    }
+
+    fn push(&mut self, message: Message, pending: &mut Vec<(EdgeSender, Message)>) {
+        let Some((last, others)) = self.0.split_last_mut() else {
+            let records = message.batch.count() as u64;
+            return message.ack.settle(Outcome::Filtered, records);
+        };
+        for stage in others {
+            stage.push(message.fork(), pending);
+        }
+        last.push(message, pending);
+    }
+}
+
+impl Stage {
+    fn of(reader: &Reader) -> Self {
+        match reader {
+            Reader::Fused { factory, metrics, outputs } => {
+                let outputs = outputs.iter().map(Port::of).collect();
+                Self::Fused { transform: factory.worker(), metrics: metrics.clone(), outputs }
+            }
+            Reader::Edge { sender, input } => Self::Edge { sender: sender.clone(), input: input.clone() },
+        }
+    }
+
+    fn push(&mut self, mut message: Message, pending: &mut Vec<(EdgeSender, Message)>) {
+        match self {
+            Self::Fused { transform, metrics, outputs } => {
+                metrics.records_in.inc_by(message.batch.count() as u64);
+                metrics.bytes_in.inc_by(message.batch.bytes());
+                transform.process(message, &mut Ports { outputs, pending, metrics });
+            }
+            Self::Edge { sender, input } => {
+                message.input = input.clone();
+                pending.push((sender.clone(), message));
+            }
+        }
+    }
+}
+
+impl Ports<'_> {
+    /// Passes a message on through one output. An empty batch is settled here.
+    pub fn push(&mut self, output: usize, message: Message) {
+        let records = message.batch.count() as u64;
+        if records == 0 {
+            return message.ack.done();
+        }
+        self.metrics.records_out.inc_by(records);
+        self.metrics.bytes_out.inc_by(message.batch.bytes());
+        self.outputs[output].push(message, self.pending);
+    }
+
+    /// Counts records that the transform took out of a message.
+    pub fn filtered(&mut self, message: &Message, records: u64) {
+        if records > 0 {
+            self.metrics.records_filtered.inc_by(records);
+            message.ack.count(Outcome::Filtered, records);
+        }
+    }
+
+    /// The transform's metrics.
+    pub fn metrics(&self) -> &ComponentMetrics {
+        self.metrics
+    }
+}

@@ -1,0 +1,16 @@
+//! Floor 7: every kind of component and every root section, one line each.
+
+use crate::options::Section;
+use crate::pipeline::{Descriptor, SinkPlan, SourcePlan, TransformPlan};
+
+/// Every kind of source.
+pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[];
+
+/// Every kind of transform.
+pub const TRANSFORMS: &[&Descriptor<dyn TransformPlan>] = &[];
+
+/// Every kind of sink.
+pub const SINKS: &[&Descriptor<dyn SinkPlan>] = &[];
+
+/// Every root section that a part of the agent owns.
+pub const SECTIONS: &[&Section] = &[];

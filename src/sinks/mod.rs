@@ -1,0 +1,1 @@
+//! Floor 6: where data goes. One file or folder a kind; none imports another.

@@ -1,0 +1,1 @@
+//! Floor 6: where data comes in. One file or folder a kind; none imports another.

@@ -1,0 +1,1 @@
+//! Floor 5: reading log files as they grow, rotate and vanish; what the sources of files share.

@@ -1,0 +1,135 @@
+//! What every component counts, and how it feels, in words.
+
+use std::sync::{Mutex, PoisonError};
+
+use prometheus::{IntCounter, IntGauge};
+
+use super::registry::Vectors;
+use crate::data::UnixNanos;
+
+/// Counters and health of one component. Counted per batch, never per record.
+#[derive(Debug)]
+pub struct ComponentMetrics {
+    /// The component's name in the configuration: `type/name`.
+    pub name: Box<str>,
+    /// `source`, `transform` or `sink`.
+    pub kind: &'static str,
+    /// Records that entered.
+    pub records_in: IntCounter,
+    /// Bytes that entered.
+    pub bytes_in: IntCounter,
+    /// Records that left; for a sink, those delivered.
+    pub records_out: IntCounter,
+    /// Bytes that left; for a sink, bytes of bodies sent.
+    pub bytes_out: IntCounter,
+    /// Records that the configuration said to drop.
+    pub records_filtered: IntCounter,
+    /// Records refused for good.
+    pub records_refused: IntCounter,
+    /// Refused records that the dead letter holds.
+    pub records_dead_lettered: IntCounter,
+    /// Records shed by a full buffer.
+    pub records_dropped: IntCounter,
+    /// Records lost outside any policy; bytes where records cannot be told.
+    pub records_lost: IntCounter,
+    /// Requests sent again.
+    pub retries: IntCounter,
+    /// Errors.
+    pub errors: IntCounter,
+    /// Bytes waiting in the buffer before the component.
+    pub queue_bytes: IntGauge,
+    /// Limit of that buffer.
+    pub queue_limit_bytes: IntGauge,
+    /// Bytes that a source has not read yet.
+    pub lag_bytes: IntGauge,
+    /// Age of the record handled last.
+    pub lag_milliseconds: IntGauge,
+    /// How the component feels.
+    pub health: Health,
+}
+
+impl ComponentMetrics {
+    pub(super) fn new(kind: &'static str, name: &str, vectors: &Vectors) -> Self {
+        let labels = [name, kind];
+        let mut counters = vectors.counters.iter().map(|family| family.with_label_values(&labels));
+        let mut gauges = vectors.gauges.iter().map(|family| family.with_label_values(&labels));
+        let mut counter = || counters.next().expect("one family a counter");
+        let mut gauge = || gauges.next().expect("one family a gauge");
+        Self {
+            name: name.into(),
+            kind,
+            records_in: counter(),
+            bytes_in: counter(),
+            records_out: counter(),
+            bytes_out: counter(),
+            records_filtered: counter(),
+            records_refused: counter(),
+            records_dead_lettered: counter(),
+            records_dropped: counter(),
+            records_lost: counter(),
+            retries: counter(),
+            errors: counter(),
+            queue_bytes: gauge(),
+            queue_limit_bytes: gauge(),
+            lag_bytes: gauge(),
+            lag_milliseconds: gauge(),
+            health: Health::default(),
+        }
+    }
+
+    /// Counts an error and keeps its words for the status page. Does not change the component's status.
+    pub fn error(&self, words: impl Into<String>) {
+        self.errors.inc();
+        self.health.note(words.into());
+    }
+}
+
+/// Status of a component and the last thing that went wrong, in words.
+#[derive(Debug, Default)]
+pub struct Health(Mutex<HealthState>);
+
+#[derive(Debug, Default)]
+struct HealthState {
+    unhealthy: Option<String>,
+    last_error: Option<(UnixNanos, String)>,
+}
+
+/// A look at a component's health.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Why the component is unhealthy; `None` while it is healthy.
+    pub unhealthy: Option<String>,
+    /// The last error, which may be long over.
+    pub last_error: Option<(UnixNanos, String)>,
+}
+
+impl Health {
+    /// The component cannot do its work, for this reason. Returns whether that is news.
+    pub fn unhealthy(&self, reason: impl Into<String>) -> bool {
+        let reason = reason.into();
+        let mut state = self.lock();
+        let news = state.unhealthy.as_ref() != Some(&reason);
+        state.last_error = Some((UnixNanos::now(), reason.clone()));
+        state.unhealthy = Some(reason);
+        news
+    }
+
+    /// The component works. Returns whether that is news.
+    pub fn healthy(&self) -> bool {
+        self.lock().unhealthy.take().is_some()
+    }
+
+    /// How the component feels now.
+    pub fn status(&self) -> Status {
+        let state = self.lock();
+        Status { unhealthy: state.unhealthy.clone(), last_error: state.last_error.clone() }
+    }
+
+    fn note(&self, words: String) {
+        self.lock().last_error = Some((UnixNanos::now(), words));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HealthState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,123 @@
+//! The agent's own metrics: one Prometheus registry a process, one set of counters a component.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use super::component::ComponentMetrics;
+
+/// Registers every metric of the process and hands each component its own set.
+#[derive(Debug)]
+pub struct Telemetry {
+    registry: Registry,
+    vectors: Vectors,
+    components: Mutex<BTreeMap<Box<str>, Arc<ComponentMetrics>>>,
+}
+
+/// The metric families that every component has a child of.
+#[derive(Debug)]
+pub(super) struct Vectors {
+    pub counters: [IntCounterVec; COUNTERS.len()],
+    pub gauges: [IntGaugeVec; GAUGES.len()],
+}
+
+/// Labels of every component metric: the component's name in the configuration and its kind.
+const LABELS: [&str; 2] = ["component", "kind"];
+
+pub(super) const COUNTERS: [(&str, &str); 11] = [
+    ("tailwater_records_in_total", "Records, samples or spans that entered the component."),
+    ("tailwater_bytes_in_total", "Bytes that entered the component."),
+    ("tailwater_records_out_total", "Records, samples or spans that left the component; for a sink, those delivered."),
+    ("tailwater_bytes_out_total", "Bytes that left the component; for a sink, bytes of the bodies sent."),
+    ("tailwater_records_filtered_total", "Records that the configuration said to drop."),
+    ("tailwater_records_refused_total", "Records that were refused for good."),
+    ("tailwater_records_dead_lettered_total", "Refused records that were written to the dead letter."),
+    ("tailwater_records_dropped_total", "Records that a full buffer shed by its policy."),
+    ("tailwater_records_lost_total", "Records, or bytes where records cannot be told, lost outside any policy."),
+    ("tailwater_retries_total", "Requests that were sent again."),
+    ("tailwater_errors_total", "Errors of the component."),
+];
+
+pub(super) const GAUGES: [(&str, &str); 4] = [
+    ("tailwater_queue_bytes", "Bytes waiting in the component's buffer."),
+    ("tailwater_queue_limit_bytes", "Limit of the component's buffer."),
+    ("tailwater_lag_bytes", "Bytes that exist at the source and were not read yet."),
+    ("tailwater_lag_milliseconds", "Age of the record handled last."),
+];
+
+impl Telemetry {
+    /// An empty registry with the component families registered.
+    ///
+    /// # Panics
+    /// Never: the families' names are constants, checked by a test.
+    pub fn new() -> Self {
+        const VALID: &str = "the metric families are constants that a test registers";
+        let registry = Registry::new();
+        let counters = COUNTERS.map(|(name, help)| IntCounterVec::new(Opts::new(name, help), &LABELS).expect(VALID));
+        let gauges = GAUGES.map(|(name, help)| IntGaugeVec::new(Opts::new(name, help), &LABELS).expect(VALID));
+        for family in &counters {
+            registry.register(Box::new(family.clone())).expect(VALID);
+        }
+        for family in &gauges {
+            registry.register(Box::new(family.clone())).expect(VALID);
+        }
+        Self { registry, vectors: Vectors { counters, gauges }, components: Mutex::default() }
+    }
+
+    /// The registry, for metrics that belong to one part alone.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The metrics of one component, the same set for the same name as long as the process runs.
+    pub fn component(&self, kind: &'static str, name: &str) -> Arc<ComponentMetrics> {
+        let mut components = self.components.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = components.entry(name.into());
+        known.or_insert_with(|| Arc::new(ComponentMetrics::new(kind, name, &self.vectors))).clone()
+    }
+
+    /// All components that were ever asked for, by name.
+    pub fn components(&self) -> Vec<Arc<ComponentMetrics>> {
+        self.components.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Forgets a component that a reload removed.
+    pub fn remove(&self, name: &str) {
+        let Some(gone) = self.components.lock().unwrap_or_else(PoisonError::into_inner).remove(name) else { return };
+        let labels = [name, gone.kind];
+        for family in &self.vectors.counters {
+            // A child that was never touched does not exist; nothing is lost by failing to remove it.
+            let _ = family.remove_label_values(&labels);
+        }
+        for family in &self.vectors.gauges {
+            let _ = family.remove_label_values(&labels);
+        }
+    }
+
+    /// All metrics in the Prometheus text format 0.0.4.
+    pub fn expose(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_is_exposed_by_its_configured_name_until_removed() {
+        let telemetry = Telemetry::new();
+        telemetry.component("sink", "elasticsearch/logs").records_out.inc_by(3);
+        let line = "tailwater_records_out_total{component=\"elasticsearch/logs\",kind=\"sink\"} 3";
+        assert!(telemetry.expose().expect("encodes").contains(line));
+        telemetry.remove("elasticsearch/logs");
+        assert!(!telemetry.expose().expect("encodes").contains("elasticsearch/logs"));
+    }
+}
