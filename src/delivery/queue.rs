@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::{Message, Outcome};
+use super::{Message, Outcome, Path};
 use crate::telemetry::ComponentMetrics;
 
 /// What a full queue does.
@@ -48,6 +48,7 @@ struct State {
     messages: VecDeque<Message>,
     bytes: u64,
     senders: usize,
+    closed: bool,
     receiver_gone: bool,
 }
 
@@ -97,7 +98,7 @@ impl EdgeSender {
         let mut shed = Vec::new();
         {
             let mut state = edge.lock();
-            if state.receiver_gone {
+            if state.receiver_gone || state.closed {
                 return Err(TrySend::Closed(message));
             }
             while !state.messages.is_empty() && state.bytes + bytes > edge.limit {
@@ -117,6 +118,34 @@ impl EdgeSender {
             message.ack.settle(Outcome::Dropped, records);
         }
         Ok(())
+    }
+}
+
+impl EdgeSender {
+    /// Takes no more messages from anyone; the receiver ends once it has what is in the queue.
+    pub fn close(&self) {
+        self.0.lock().closed = true;
+        self.0.filled.notify_one();
+        self.0.room.notify_waiters();
+    }
+
+    /// Takes the waiting messages of one path out of the queue again.
+    pub fn withdraw(&self, path: &Arc<Path>) -> Vec<Message> {
+        let mut withdrawn = Vec::new();
+        {
+            let mut state = self.0.lock();
+            for _ in 0..state.messages.len() {
+                let Some(message) = self.0.take_front(&mut state) else { break };
+                if Arc::ptr_eq(message.ack.path(), path) {
+                    withdrawn.push(message);
+                } else {
+                    state.bytes += message.batch.bytes();
+                    state.messages.push_back(message);
+                }
+            }
+        }
+        self.0.room.notify_waiters();
+        withdrawn
     }
 }
 
@@ -161,7 +190,7 @@ impl EdgeReceiver {
                     self.0.room.notify_waiters();
                     return Some(message);
                 }
-                if state.senders == 0 {
+                if state.senders == 0 || state.closed {
                     return None;
                 }
             }

@@ -107,9 +107,8 @@ pub struct Graph {
 
 impl Graph {
     /// Components that read one output.
-    pub fn readers(&self, output: &OutputId) -> impl Iterator<Item = usize> {
-        let readers = self.components.iter().enumerate().filter(|(_, c)| c.inputs.contains(output)).map(|(i, _)| i);
-        readers.collect::<Vec<_>>().into_iter()
+    pub fn readers(&self, output: &OutputId) -> Vec<usize> {
+        self.components.iter().enumerate().filter(|(_, c)| c.inputs.contains(output)).map(|(i, _)| i).collect()
     }
 
     /// Index of a component by name.

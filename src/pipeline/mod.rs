@@ -5,13 +5,19 @@
 //! sinks first. A linear run of transforms is fused: it runs to completion on the worker that read the
 //! batch ([`outlet`]). Queues exist only where the graph enters a sink or a task.
 
+pub mod build;
 pub mod component;
 pub mod graph;
 pub mod outlet;
+pub mod run;
+mod supervise;
 
+pub use build::{BuildError, Common, prepare};
 pub use component::{
     Descriptor, Outputs, PrepareError, PreparedTransform, SinkContext, SinkPlan, SourceContext, SourcePlan, Task,
     TaskContext, TaskError, TransformPlan,
 };
 pub use graph::{ComponentId, Graph};
 pub use outlet::Outlet;
+pub use run::Runner;
+pub use supervise::Ended;

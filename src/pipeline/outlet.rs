@@ -5,7 +5,7 @@
 //! gate, drains or withdraws what is on the old [`Path`], puts a new [`Chain`] in place and opens the gate;
 //! the source notices nothing but a pause.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
@@ -51,7 +51,6 @@ struct Version {
 /// The part of an outlet that the runner keeps: the gate and the version in force.
 pub struct Gate {
     version: watch::Sender<Option<Arc<Version>>>,
-    last: RwLock<Arc<Version>>,
     metrics: Arc<ComponentMetrics>,
 }
 
@@ -88,29 +87,19 @@ impl Gate {
     /// task that owns the output.
     pub fn open(chain: Chain, path: Arc<Path>, metrics: Arc<ComponentMetrics>) -> (Arc<Self>, Outlet) {
         let first = Arc::new(Version { chain, path });
-        let gate =
-            Arc::new(Self { version: watch::Sender::new(Some(first.clone())), last: RwLock::new(first), metrics });
+        let gate = Arc::new(Self { version: watch::Sender::new(Some(first)), metrics });
         let outlet = Outlet { version: gate.version.subscribe(), gate: gate.clone(), current: None };
         (gate, outlet)
     }
 
-    /// Lets nothing more through until [`Gate::reopen`]. Returns the path to drain.
-    pub fn close(&self) -> Arc<Path> {
+    /// Lets nothing more through until [`Gate::reopen`].
+    pub fn close(&self) {
         self.version.send_replace(None);
-        self.last.read().unwrap_or_else(PoisonError::into_inner).path.clone()
     }
 
     /// Opens the gate before a new chain.
     pub fn reopen(&self, chain: Chain, path: Arc<Path>) {
-        let version = Arc::new(Version { chain, path });
-        *self.last.write().unwrap_or_else(PoisonError::into_inner) = version.clone();
-        self.version.send_replace(Some(version));
-    }
-
-    /// Opens the gate before the chain that was there.
-    pub fn resume(&self) {
-        let last = self.last.read().unwrap_or_else(PoisonError::into_inner).clone();
-        self.version.send_replace(Some(last));
+        self.version.send_replace(Some(Arc::new(Version { chain, path })));
     }
 }
 
@@ -148,8 +137,12 @@ impl Outlet {
         instance.output.push(message, &mut instance.pending);
         for (sender, message) in instance.pending.drain(..) {
             // A closed edge belongs to a sink that died; dropping the message abandons it, and the
-            // source reads it again.
-            let _ = sender.send(message).await;
+            // source reads it again. So does withdrawing the path while an edge is full.
+            tokio::select! {
+                biased;
+                _ = sender.send(message) => {}
+                () = instance.version.path.revoked() => {}
+            }
         }
         Ok(())
     }
