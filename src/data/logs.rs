@@ -96,6 +96,14 @@ pub struct LogRecords {
     pub generations: Vec<Generation>,
 }
 
+impl LogRecords {
+    /// The attributes that the source gave to `record`.
+    pub fn attributes(&self, record: &LogRecord) -> &[Attribute] {
+        let start = record.attributes_start as usize;
+        &self.attributes[start..start + usize::from(record.attributes_len)]
+    }
+}
+
 impl Recycle for LogRecords {
     fn pool() -> &'static Pool<Self> {
         static POOL: Pool<LogRecords> = Pool::new();
@@ -139,10 +147,9 @@ impl LogBatch {
         &self.source.records
     }
 
-    /// The attributes that the source gave to `record`.
+    /// The attributes that the source gave to `record`; with edits they are [`LogView::attributes`].
     pub fn attributes(&self, record: &LogRecord) -> &[Attribute] {
-        let start = record.attributes_start as usize;
-        &self.source.attributes[start..start + usize::from(record.attributes_len)]
+        self.source.attributes(record)
     }
 
     /// The rare fields of `record`.
@@ -274,6 +281,12 @@ impl<'a> LogView<'a> {
             (Some(state), Some(overlay)) => overlay.cuts(state),
             _ => &[],
         }
+    }
+
+    /// The attributes outside the object, after edits.
+    pub fn attributes(&self) -> &'a [Attribute] {
+        let edited = self.state.zip(self.batch.overlay()).and_then(|(state, overlay)| overlay.attributes(state));
+        edited.unwrap_or_else(|| self.batch.attributes(self.record))
     }
 
     /// Severity after parsing and edits.

@@ -4,9 +4,10 @@
 //! A record that was parsed has an *object*: the JSON text whose members are its attributes, as it came.
 //! Its edits are of two kinds. A [`Field`] is a located member (something in the graph reads or edits its
 //! path) or one that was added; a [`Cut`] replaces bytes anywhere else in the object. A new body is simply
-//! another slice. A writer
-//! copies the object's bytes between the cuts and edited fields, which is the only copy that is made.
+//! another slice. Attributes outside the object are copied into the overlay when the first of a record's
+//! is edited. A writer copies the object's bytes between the cuts and edited fields, which is the only copy that is made.
 
+use super::attributes::Attribute;
 use super::chunk::Slice;
 use super::logs::LogRecord;
 use super::names::NameId;
@@ -21,6 +22,7 @@ pub struct Overlay {
     pub states: Vec<RecordState>,
     fields: Vec<Field>,
     cuts: Vec<Cut>,
+    attributes: Vec<Attribute>,
 }
 
 /// What parsing and edits made of one record.
@@ -37,6 +39,7 @@ pub struct RecordState {
     pub severity: Severity,
     fields: Range,
     cuts: Range,
+    attributes: Option<Range>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -142,6 +145,7 @@ impl RecordState {
             severity: record.severity,
             fields: Range::default(),
             cuts: Range::default(),
+            attributes: None,
         }
     }
 
@@ -184,6 +188,36 @@ impl Overlay {
     pub fn push_cut(&mut self, index: usize, cut: Cut) {
         self.states[index].cuts.push(&mut self.cuts, cut);
     }
+
+    /// The attributes of a record outside its object, where they were edited; `None` where they are still
+    /// those that the source gave.
+    pub fn attributes(&self, state: &RecordState) -> Option<&[Attribute]> {
+        state.attributes.map(|range| range.of(&self.attributes))
+    }
+
+    /// The attributes of record `index` outside its object, for editing. `source` is what the source gave
+    /// it: the record's own copy is made of that on first use.
+    pub fn attributes_mut(&mut self, index: usize, source: &[Attribute]) -> &mut [Attribute] {
+        let range = self.states[index].attributes.get_or_insert_with(|| {
+            let start = self.attributes.len();
+            self.attributes.extend_from_slice(source);
+            Range { start: self::index(start), len: self::index(source.len()) }
+        });
+        range.of_mut(&mut self.attributes)
+    }
+
+    /// Adds an attribute to record `index` outside its object; `source` as for [`Overlay::attributes_mut`].
+    pub fn push_attribute(&mut self, index: usize, source: &[Attribute], attribute: Attribute) {
+        self.attributes_mut(index, source);
+        let range = self.states[index].attributes.get_or_insert_default();
+        range.push(&mut self.attributes, attribute);
+    }
+
+    /// Takes attribute number `at` of record `index` out; `source` as for [`Overlay::attributes_mut`].
+    pub fn remove_attribute(&mut self, index: usize, source: &[Attribute], at: usize) {
+        self.attributes_mut(index, source)[at..].rotate_left(1);
+        self.states[index].attributes.get_or_insert_default().len -= 1;
+    }
 }
 
 impl Recycle for Overlay {
@@ -196,5 +230,27 @@ impl Recycle for Overlay {
         clear_bounded(&mut self.states, 8192);
         clear_bounded(&mut self.fields, 32 * 1024);
         clear_bounded(&mut self.cuts, 8192);
+        clear_bounded(&mut self.attributes, 8192);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Value;
+    use super::*;
+
+    #[test]
+    fn attributes_are_edited_in_a_copy_of_their_own() {
+        let attribute = |n| Attribute { key: Slice::new(0, n, 1), value: Value::Int(i64::from(n)) };
+        let source = [attribute(0), attribute(1), attribute(2)];
+        let mut overlay = Overlay::default();
+        overlay.states.extend([RecordState::untouched(&LogRecord::of_body(Slice::EMPTY)); 2]);
+        overlay.push_attribute(1, &source, attribute(7));
+        overlay.remove_attribute(0, &source, 1);
+        overlay.push_attribute(0, &source, attribute(8));
+        overlay.attributes_mut(1, &source)[0] = attribute(9);
+        let of = |index: usize| overlay.attributes(&overlay.states[index]).map(<[_]>::to_vec);
+        assert_eq!(of(0), Some(vec![attribute(0), attribute(2), attribute(8)]));
+        assert_eq!(of(1), Some(vec![attribute(9), attribute(1), attribute(2), attribute(7)]));
     }
 }
