@@ -1,0 +1,6 @@
+//! The pipeline with components of every kind and signal that only tests have: what the traits promise is
+//! held here before real metrics and traces arrive.
+
+mod components;
+mod flow;
+mod reload;
