@@ -2,6 +2,7 @@
 
 use crate::options::Section;
 use crate::pipeline::{Descriptor, SinkPlan, SourcePlan, TransformPlan};
+use crate::sinks;
 
 /// Every kind of source.
 pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[];
@@ -10,7 +11,8 @@ pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[];
 pub const TRANSFORMS: &[&Descriptor<dyn TransformPlan>] = &[];
 
 /// Every kind of sink.
-pub const SINKS: &[&Descriptor<dyn SinkPlan>] = &[];
+pub const SINKS: &[&Descriptor<dyn SinkPlan>] =
+    &[&sinks::blackhole::DESCRIPTOR, &sinks::console::DESCRIPTOR, &sinks::file::DESCRIPTOR];
 
 /// Every root section that a part of the agent owns.
 pub const SECTIONS: &[&Section] = &[];

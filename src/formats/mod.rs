@@ -1,1 +1,3 @@
 //! Floor 1: pure bytes to data and back; no I/O, nothing async. Every parser states its limits.
+
+pub mod ndjson;

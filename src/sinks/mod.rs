@@ -1,1 +1,5 @@
 //! Floor 6: where data goes. One file or folder a kind; none imports another.
+
+pub mod blackhole;
+pub mod console;
+pub mod file;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use prometheus::{IntCounter, IntGauge};
 
 use super::registry::Vectors;
-use crate::data::UnixNanos;
+use crate::data::{Batch, UnixNanos};
 
 /// Counters and health of one component. Counted per batch, never per record.
 #[derive(Debug)]
@@ -74,6 +74,17 @@ impl ComponentMetrics {
             lag_bytes: gauge(),
             lag_milliseconds: gauge(),
             health: Health::default(),
+        }
+    }
+
+    /// Counts a batch that entered, and how old its last record is.
+    pub fn count_in(&self, batch: &Batch) {
+        self.records_in.inc_by(batch.count() as u64);
+        self.bytes_in.inc_by(batch.bytes());
+        let Batch::Logs(logs) = batch else { return };
+        if let Some(last) = logs.records().last().filter(|last| last.time.is_some()) {
+            let age = UnixNanos::now().since(last.time).as_millis();
+            self.lag_milliseconds.set(i64::try_from(age).unwrap_or(i64::MAX));
         }
     }
 
