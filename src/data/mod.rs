@@ -7,6 +7,7 @@ pub mod attributes;
 pub mod batch;
 pub mod budget;
 pub mod chunk;
+mod compact;
 pub mod logs;
 pub mod metrics;
 pub mod names;

@@ -35,6 +35,7 @@ pub struct OutputId {
 }
 
 /// A component's plan, by kind.
+#[derive(Clone)]
 pub enum Role {
     /// Brings data in.
     Source(Arc<dyn SourcePlan>),
@@ -71,6 +72,7 @@ impl Default for Buffer {
 }
 
 /// One component of the graph.
+#[derive(Clone)]
 pub struct Component {
     /// Its name.
     pub id: ComponentId,
@@ -99,7 +101,7 @@ impl Component {
 }
 
 /// The components in an order in which every one stands behind its inputs.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Graph {
     /// The components.
     pub components: Vec<Component>,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::component::{Transform, TransformFactory};
+use crate::data::Batch;
 use crate::delivery::queue::EdgeSender;
 use crate::delivery::{Ack, Message, Outcome, Path, Settle};
 use crate::telemetry::ComponentMetrics;
@@ -194,6 +195,9 @@ impl Stage {
             }
             Self::Edge { sender, input } => {
                 message.input = input.clone();
+                if let Batch::Logs(batch) = message.batch {
+                    message.batch = Batch::Logs(batch.compacted());
+                }
                 pending.push((sender.clone(), message));
             }
         }
