@@ -85,6 +85,8 @@ pub struct Field {
     pub kind: JsonKind,
     /// What was done to it.
     pub edit: FieldEdit,
+    /// Whether it stands inside the value of another member rather than at the object's top level.
+    pub nested: bool,
     /// The key as JSON text with its quotes: the object's own bytes, or new ones.
     pub key: Slice,
     /// The value as JSON text: the object's own bytes, or new ones.
