@@ -153,8 +153,15 @@ mod tests {
             overlay.states[n as usize].object = object;
             let key = object.sub(1, 8);
             let value = Slice::new(added, 0, 6);
-            let field =
-                Field { name: None, kind: JsonKind::String, edit: FieldEdit::Replaced, key, value, member: (1, 15) };
+            let field = Field {
+                name: None,
+                kind: JsonKind::String,
+                edit: FieldEdit::Replaced,
+                nested: false,
+                key,
+                value,
+                member: (1, 15),
+            };
             overlay.push_field(n as usize, field);
             overlay.push_cut(n as usize, Cut { from: 20, to: 21, with: Slice::new(added, 1, 4) });
         }
