@@ -51,6 +51,12 @@ impl MemoryBudget {
         self.shares[signal as usize].clone()
     }
 
+    /// Bytes that may be held by all shares together.
+    pub fn limit(&self) -> u64 {
+        let [logs, metrics, traces] = &self.shares;
+        logs.guaranteed + metrics.guaranteed + traces.guaranteed + logs.common.limit
+    }
+
     /// Bytes held by all shares together.
     pub fn used(&self) -> u64 {
         self.shares.iter().map(|share| share.used()).sum()

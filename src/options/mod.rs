@@ -2,6 +2,7 @@
 //! place has its type here, with its JSON Schema, so that components only declare fields.
 
 pub mod identity;
+pub mod listen;
 pub mod problem;
 pub mod secret;
 pub mod section;
@@ -10,6 +11,7 @@ pub mod spanned;
 pub mod suggest;
 
 pub use identity::{Identity, Role};
+pub use listen::Listen;
 pub use problem::{Code, Problem, Span};
 pub use secret::Secret;
 pub use section::Section;

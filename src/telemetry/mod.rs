@@ -1,7 +1,14 @@
 //! Floor 1: how the agent watches itself. Counters by component, health in words, structured logs.
 
+pub mod agent;
 pub mod component;
+pub mod logging;
+mod process;
+pub mod rates;
 pub mod registry;
+mod repeats;
 
+pub use agent::{AgentStatus, Phase, Reload};
 pub use component::{ComponentMetrics, Health, Status};
+pub use rates::{Flow, Rates};
 pub use registry::Telemetry;
