@@ -1,4 +1,9 @@
-//! Floor 2: listening and connecting, with TLS, for every component that talks to a network.
+//! Floor 2: listening and connecting, with TLS, for every component that talks to a network. One TLS stack
+//! (rustls with ring), one HTTP client shape.
 
+pub mod http_client;
 pub mod http_server;
 pub mod listen;
+pub mod tls;
+
+pub use http_client::{Answer, ClientError, Endpoints, HttpClient};

@@ -9,6 +9,7 @@ pub mod section;
 pub mod size;
 pub mod spanned;
 pub mod suggest;
+pub mod tls;
 
 pub use identity::{Identity, Role};
 pub use listen::Listen;
@@ -17,3 +18,4 @@ pub use secret::Secret;
 pub use section::Section;
 pub use size::{ByteSize, Duration};
 pub use spanned::Spanned;
+pub use tls::ClientTls;
