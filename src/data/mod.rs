@@ -23,7 +23,7 @@ pub use attributes::{Attribute, Value};
 pub use batch::{Batch, Signal};
 pub use budget::{Budget, MemoryBudget, Permit};
 pub use chunk::{Chunk, Slab, SlabPool, Slice};
-pub use logs::{Generation, LogBatch, LogBuilder, LogRecord};
+pub use logs::{Generation, LogBatch, LogBuilder, LogRecord, LogView};
 pub use metrics::MetricBatch;
 pub use names::{NameId, Names};
 pub use overlay::{Cut, Field, FieldEdit, JsonKind, Overlay, RecordState};

@@ -1,5 +1,8 @@
 //! Floor 1: pure bytes to data and back; no I/O, nothing async. Every parser states its limits.
 
+pub mod compression;
 pub mod container;
+pub mod document;
+pub mod elasticsearch;
 pub mod json;
 pub mod ndjson;

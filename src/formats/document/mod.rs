@@ -1,0 +1,222 @@
+//! A log record as one JSON document, in either of two field layouts. Sinks that write documents share
+//! this: a line of NDJSON has the same fields as a document in Elasticsearch.
+//!
+//! A document is spliced: fixed text, the time, the resource's fragment (made once per container), then
+//! the bytes of the record's object with its edits. No member of an object can take the place of a field
+//! that is ours: where it would, it is written with `original.` before its key.
+
+mod ecs;
+mod otel;
+mod reserved;
+
+
+use bytes::Bytes;
+
+use super::json::{MemberWriter, text};
+use crate::data::names::Interest;
+use crate::data::{Attribute, EncodingId, LogBatch, LogView, UnixNanos, Value};
+
+/// Where the fields of a record stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// OpenTelemetry's: the object under `attributes`, the origin under `resource.attributes`, text in
+    /// `body.text`.
+    #[default]
+    Otel,
+    /// Elastic Common Schema: the object at the top level, the origin under `kubernetes`, `container` and
+    /// `host`, text in `message`.
+    Ecs,
+}
+
+/// How a record's object is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Its members are spliced.
+    #[default]
+    Spliced,
+    /// The whole object, as edited, is one escaped text: for a destination that refused its members.
+    Text,
+}
+
+/// Before the key of a member that would stand in the place of a field of ours.
+const ORIGINAL: &str = "original.";
+
+/// Writes documents. Keeps its buffers from record to record; clone one for each task.
+#[derive(Clone, Debug)]
+pub struct DocumentEncoder {
+    layout: Layout,
+    resources: EncodingId,
+    /// What every document says about its data stream: `,"data_stream":{…}`, or nothing.
+    data_stream: Bytes,
+    members: MemberWriter,
+    /// The resource's fragment of the batch that was begun.
+    resource: Bytes,
+    arrival: UnixNanos,
+    attributes: AttributeCache,
+    /// Under `ecs`: the attributes that have no place under `log`.
+    others: AttributeCache,
+    scratch: Vec<u8>,
+}
+
+impl DocumentEncoder {
+    /// An encoder for documents that go to no data stream.
+    pub fn new(layout: Layout) -> Self {
+        Self {
+            layout,
+            resources: EncodingId::unique(),
+            data_stream: Bytes::new(),
+            members: MemberWriter::default(),
+            resource: Bytes::new(),
+            arrival: UnixNanos::NONE,
+            attributes: AttributeCache::default(),
+            others: AttributeCache::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Every document says that it belongs to the data stream `logs-<dataset>-<namespace>`.
+    #[must_use]
+    pub fn with_data_stream(mut self, dataset: &str, namespace: &str) -> Self {
+        let mut fragment = Vec::new();
+        fragment.extend_from_slice(b",\"data_stream\":{\"type\":\"logs\",\"dataset\":");
+        text::write_string(dataset.as_bytes(), &mut fragment);
+        fragment.extend_from_slice(b",\"namespace\":");
+        text::write_string(namespace.as_bytes(), &mut fragment);
+        fragment.push(b'}');
+        self.data_stream = fragment.into();
+        self
+    }
+
+    /// What must be located in objects for this layout to keep its own fields apart.
+    pub fn interest(layout: Layout) -> Interest {
+        let reserved = match layout {
+            Layout::Otel => reserved::OTEL,
+            Layout::Ecs => reserved::ECS,
+        };
+        Interest { paths: Vec::new(), reserved: reserved.to_vec(), severity: true }
+    }
+
+    /// Prepares for the records of `batch`; a record without time gets `arrival`.
+    pub fn begin(&mut self, batch: &LogBatch, arrival: UnixNanos) {
+        let layout = self.layout;
+        self.resource = batch.resource.encoded(self.resources, |resource, out| match layout {
+            Layout::Otel => otel::write_resource(resource, out),
+            Layout::Ecs => ecs::write_resource(resource, out),
+        });
+        self.arrival = arrival;
+        self.attributes.clear();
+        self.others.clear();
+    }
+
+    /// Bytes that a document needs beside the record's own, for a buffer of the right size.
+    pub fn overhead(&self) -> usize {
+        self.resource.len() + self.data_stream.len() + 320
+    }
+
+    /// Appends the document of a record of the batch that was begun, without a line terminator. Returns
+    /// how many members of its object were renamed.
+    pub fn write(&mut self, view: &LogView<'_>, form: Form, out: &mut Vec<u8>) -> u32 {
+        match self.layout {
+            Layout::Otel => self.write_otel(view, form, out),
+            Layout::Ecs => self.write_ecs(view, form, out),
+        }
+    }
+
+    fn write_time(&self, time: UnixNanos, out: &mut Vec<u8>) {
+        // Elasticsearch's nanoseconds are signed; a time beyond them (the year 2262) is a broken clock's.
+        let sane = time.is_some() && i64::try_from(time.0).is_ok();
+        out.extend_from_slice(b"{\"@timestamp\":\"");
+        if sane { time } else { self.arrival }.write_rfc3339(out);
+        out.push(b'"');
+    }
+
+    /// Appends what the record says as one JSON string: the body, then the object as edited.
+    fn write_as_text(&mut self, view: &LogView<'_>, out: &mut Vec<u8>) {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(view.body());
+        if has_members(view) {
+            if !self.scratch.is_empty() {
+                self.scratch.push(b' ');
+            }
+            self.members.write_object(view, &mut self.scratch);
+        }
+        text::write_string(&self.scratch, out);
+        // A huge record's text is not kept for the small ones that follow.
+        if self.scratch.capacity() > 1 << 20 {
+            self.scratch = Vec::new();
+        }
+    }
+}
+
+/// Whether the record has an object, or attributes that a step added to none.
+fn has_members(view: &LogView<'_>) -> bool {
+    !view.object().is_empty() || !view.fields().is_empty()
+}
+
+/// Appends `"key":value` for one attribute of a source, its key as given.
+fn write_attribute(view: &LogView<'_>, key: &[u8], attribute: &Attribute, out: &mut Vec<u8>) {
+    text::write_string(key, out);
+    out.push(b':');
+    match attribute.value {
+        Value::Text(slice) => text::write_string(view.bytes(slice), out),
+        Value::Json(slice) => out.extend_from_slice(view.bytes(slice)),
+        Value::Bytes(slice) => text::write_base64(view.bytes(slice), out),
+        Value::Int(number) => text::write_int(number, out),
+        Value::Double(number) => text::write_double(number, out),
+        Value::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+    }
+}
+
+/// Encoded attributes of sources: the records of one stream of a container share theirs, so they are
+/// escaped once a batch.
+#[derive(Clone, Debug, Default)]
+struct AttributeCache {
+    entries: Vec<CachedAttributes>,
+    text: Vec<u8>,
+}
+
+/// Attributes are recognised by where they lie: they do not move while their batch is being written.
+#[derive(Clone, Copy, Debug)]
+struct CachedAttributes {
+    address: usize,
+    len: usize,
+    from: usize,
+    to: usize,
+}
+
+/// A container has two streams; a source with more different ranges than this shares none.
+const MOST_CACHED: usize = 4;
+
+impl AttributeCache {
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.text.clear();
+    }
+
+    /// Appends what `encode` writes for the record's attributes; returns whether that is anything.
+    fn write(
+        &mut self,
+        view: &LogView<'_>,
+        out: &mut Vec<u8>,
+        encode: impl Fn(&LogView<'_>, &[Attribute], &mut Vec<u8>),
+    ) -> bool {
+        let attributes = view.attributes();
+        if attributes.is_empty() {
+            return false;
+        }
+        let (address, len) = (attributes.as_ptr().addr(), attributes.len());
+        if let Some(known) = self.entries.iter().find(|e| e.address == address && e.len == len) {
+            out.extend_from_slice(&self.text[known.from..known.to]);
+            return known.to > known.from;
+        }
+        let before = out.len();
+        encode(view, attributes, out);
+        if self.entries.len() < MOST_CACHED {
+            let from = self.text.len();
+            self.text.extend_from_slice(&out[before..]);
+            self.entries.push(CachedAttributes { address, len, from, to: self.text.len() });
+        }
+        out.len() > before
+    }
+}

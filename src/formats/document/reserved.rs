@@ -1,0 +1,50 @@
+//! Which members of an object would stand in the place of a field of ours.
+
+use super::super::json::text::{unescaped_eq, unescaped_prefix};
+
+/// Keys to locate for the `otel` layout: what sources say about a record is under `attributes` too.
+pub(super) const OTEL: &[&str] = &["log"];
+
+/// Keys to locate for the `ecs` layout: they and all that begin with one of them and a dot are ours.
+pub(super) const ECS: &[&str] = &["@timestamp", "message", "log", "kubernetes", "container", "host", "data_stream"];
+
+/// What sources write under `attributes`: these keys and all below them.
+const OF_SOURCES: &[&str] = &["log.iostream", "log.file", "log.record"];
+
+/// The content of a key that is given as JSON text with its quotes.
+pub(super) fn content(key: &[u8]) -> &[u8] {
+    key.get(1..key.len().saturating_sub(1)).unwrap_or_default()
+}
+
+/// Whether a key is one of ours under `ecs`.
+pub(super) fn is_ecs(key: &[u8]) -> bool {
+    let possible = matches!(key.first(), Some(b'@' | b'm' | b'l' | b'k' | b'c' | b'h' | b'd' | b'\\'));
+    possible && ECS.iter().any(|name| is_or_below(key, name))
+}
+
+/// Whether a key that is not escaped is one of ours under `ecs`.
+pub(super) fn is_ecs_raw(key: &[u8]) -> bool {
+    ECS.iter().any(|name| key.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.is_empty() || rest[0] == b'.'))
+}
+
+/// Whether a member under `attributes` would be read as something that a source said: by its own key or,
+/// if it is `log` itself, by a key inside its value.
+pub(super) fn shadows_source<'a>(key: &[u8], value: impl FnOnce() -> &'a [u8]) -> bool {
+    if !matches!(key.first(), Some(b'l' | b'\\')) {
+        return false;
+    }
+    if OF_SOURCES.iter().any(|name| is_or_below(key, name)) {
+        return true;
+    }
+    unescaped_eq(key, b"log") && {
+        let value = value();
+        // Cheaper than a walk, and never wrong in the dangerous direction: an escape may hide any name.
+        let may_name = |name: &[u8]| memchr::memmem::find(value, name).is_some();
+        value.first() == Some(&b'{')
+            && (may_name(b"iostream") || may_name(b"file") || may_name(b"record") || may_name(b"\\"))
+    }
+}
+
+fn is_or_below(key: &[u8], name: &str) -> bool {
+    unescaped_prefix(key, name.as_bytes()).is_some_and(|rest| rest.is_empty() || unescaped_prefix(rest, b".").is_some())
+}

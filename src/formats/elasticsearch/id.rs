@@ -1,0 +1,88 @@
+//! The `_id` of a document: the same for the same bytes of the same log, however often they are read, so
+//! that a crash and a resend leave one document.
+//!
+//! Sixteen bytes in base64url: four of time (seconds, big endian), so that ids grow with time and Lucene
+//! finds an old one's segment by its range, and twelve of a hash of the record's position and of the input
+//! by which it reached the sink.
+
+use base64::Engine;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::data::LogView;
+
+/// Length of an id.
+pub const ID_LEN: usize = 22;
+
+/// The id of a record that has a position; `input` is the name of the output that the sink reads it from.
+pub fn of_position(view: &LogView<'_>, input: &str) -> Option<[u8; ID_LEN]> {
+    let start = view.batch.start_generation(view.record)?;
+    let end = view.batch.end_generation(view.record)?;
+    let stamp = if view.record.time.is_some() { view.record.time } else { start.birth };
+    let numbers = [start.id, view.record.start, end.id, view.record.end];
+    let mut hashed = [0; 128];
+    for (place, number) in hashed.chunks_exact_mut(8).zip(numbers) {
+        place.copy_from_slice(&number.to_le_bytes());
+    }
+    // Components' names are short; a longer one counts through its hash.
+    let name = &mut hashed[32..];
+    let len = match name.get_mut(..input.len()) {
+        Some(place) => {
+            place.copy_from_slice(input.as_bytes());
+            input.len()
+        }
+        None => {
+            name[..16].copy_from_slice(&xxh3_128(input.as_bytes()).to_le_bytes());
+            16
+        }
+    };
+    let mut id = [0; 16];
+    id[..4].copy_from_slice(&(stamp.seconds() as u32).to_be_bytes());
+    id[4..].copy_from_slice(&xxh3_128(&hashed[..32 + len]).to_be_bytes()[..12]);
+    let mut text = [0; ID_LEN];
+    let fits = "sixteen bytes are twenty-two characters of base64 without padding";
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode_slice(id, &mut text).expect(fits);
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::data::{Chunk, Generation, LogBuilder, LogRecord, Slice, UnixNanos};
+
+    fn id(time: u64, generation: u64, start: u64, input: &str) -> Option<[u8; ID_LEN]> {
+        let mut builder = LogBuilder::new(Arc::default(), Arc::default());
+        builder.add_chunk(Chunk::from_static(b"x"));
+        let birth = UnixNanos(7_000_000_000);
+        if generation > 0 {
+            builder.source().generations.push(Generation { id: generation, birth });
+        }
+        let record = LogRecord { time: UnixNanos(time), start, end: start + 10, ..LogRecord::of_body(Slice::EMPTY) };
+        builder.source().records.push(record);
+        of_position(&builder.build().view(0), input)
+    }
+
+    #[test]
+    fn is_a_function_of_position_and_input_alone() {
+        let first = id(5_000_000_000, 1, 100, "steps/main");
+        assert!(first.is_some());
+        assert_eq!(first, id(5_000_000_000, 1, 100, "steps/main"));
+        assert_ne!(first, id(5_000_000_000, 2, 100, "steps/main"));
+        assert_ne!(first, id(5_000_000_000, 1, 101, "steps/main"));
+        assert_ne!(first, id(5_000_000_000, 1, 100, "steps/other"));
+        let long = "x".repeat(200);
+        assert_ne!(id(1, 1, 1, &long), id(1, 1, 1, &format!("{long}y")));
+        assert_eq!(id(5_000_000_000, 0, 100, "steps/main"), None, "no position, no id");
+    }
+
+    #[test]
+    fn a_record_without_time_has_the_birth_of_its_log() {
+        let seconds = |id: Option<[u8; ID_LEN]>| {
+            let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(id.expect("has one")).expect("valid");
+            u32::from_be_bytes(*bytes.first_chunk().expect("sixteen bytes"))
+        };
+        assert_eq!(seconds(id(0, 1, 1, "a")), 7);
+        assert_eq!(seconds(id(9_999_999_999, 1, 1, "a")), 9);
+    }
+}
