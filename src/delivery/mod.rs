@@ -5,10 +5,15 @@
 //! [edge](queue), bounded in bytes.
 
 pub mod ack;
+pub mod batcher;
+pub mod complaints;
 pub mod cursor;
+pub mod dead_letter;
 pub mod message;
 pub mod path;
 pub mod queue;
+pub mod retry;
+pub mod sender;
 
 pub use ack::{Ack, Outcome, Settle, Verdict};
 pub use cursor::Cursor;
