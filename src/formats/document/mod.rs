@@ -9,7 +9,6 @@ mod ecs;
 mod otel;
 mod reserved;
 
-
 use bytes::Bytes;
 
 use super::json::{MemberWriter, text};
