@@ -1,0 +1,360 @@
+//! Types a tree against a signal: what passes here cannot fail on any record.
+
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::ExpressionError;
+use super::parse::{Term, TermKind, Test, Tree};
+use super::subject::{FieldId, FieldSpec, Kind, Subject};
+use super::token::Place;
+use crate::data::UnixNanos;
+use crate::options::suggest::nearest;
+
+/// A condition that fits its signal.
+#[derive(Clone, Debug)]
+pub enum Checked {
+    /// Any of them.
+    Or(Vec<Checked>),
+    /// All of them.
+    And(Vec<Checked>),
+    /// The opposite.
+    Not(Box<Checked>),
+    /// `true` or `false`.
+    Constant(bool),
+    /// Whether there is a value.
+    Exists(CheckedTerm),
+    /// Two values compared; never [`Test::Matches`].
+    Test(Test, CheckedTerm, CheckedTerm),
+    /// A pattern searched.
+    Matches(CheckedTerm, Regex),
+}
+
+/// A value that exists in its signal.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CheckedTerm {
+    /// A constant.
+    Literal(Literal),
+    /// A field of the record.
+    Field(FieldId, Kind),
+    /// An attribute: the key, then the keys of nested objects.
+    Attribute(Box<[Box<str>]>),
+    /// An attribute of the resource.
+    Resource(Box<str>),
+}
+
+/// A constant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Literal {
+    /// Text.
+    Text(Box<str>),
+    /// An integer.
+    Int(i64),
+    /// A finite double.
+    Double(f64),
+    /// A boolean.
+    Bool(bool),
+    /// No value.
+    Nil,
+    /// An id's bytes.
+    Id(Box<[u8]>),
+    /// A point in time.
+    Time(UnixNanos),
+}
+
+/// Largest compiled form of a regular expression, and of the states found while it runs.
+pub const REGEX_BYTES: usize = 1 << 20;
+
+/// Compiles a regular expression within [`REGEX_BYTES`]; the error is in words.
+pub fn regex(pattern: &str) -> Result<Regex, String> {
+    let built = RegexBuilder::new(pattern).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES).build();
+    built.map_err(|error| match error {
+        regex::Error::CompiledTooBig(limit) => format!("the pattern compiles to more than {limit} bytes"),
+        error => {
+            let text = error.to_string();
+            text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+        }
+    })
+}
+
+/// Checks a condition.
+pub fn condition(tree: Tree, subject: &Subject) -> Result<Checked, ExpressionError> {
+    let each = |trees: Vec<Tree>| trees.into_iter().map(|tree| condition(tree, subject)).collect::<Result<Vec<_>, _>>();
+    Ok(match tree {
+        Tree::Or(trees) => Checked::Or(each(trees)?),
+        Tree::And(trees) => Checked::And(each(trees)?),
+        Tree::Not(tree) => Checked::Not(Box::new(condition(*tree, subject)?)),
+        Tree::Constant(value) => Checked::Constant(value),
+        Tree::Exists(term) => match path(&term, subject)? {
+            CheckedTerm::Literal(_) => {
+                return Err(ExpressionError::new(term.place, "`exists` wants a field, not a constant"));
+            }
+            found => Checked::Exists(found),
+        },
+        Tree::Test(Test::Matches, left, right) => matches(&left, &right, subject)?,
+        Tree::Test(test, left, right) => compare(test, &left, &right, subject)?,
+    })
+}
+
+/// Checks a path, or any other term.
+pub fn path(term: &Term, subject: &Subject) -> Result<CheckedTerm, ExpressionError> {
+    let literal = match &term.kind {
+        TermKind::Path(name, keys) => return resolve(name, keys, term.place, subject),
+        TermKind::Text(text) => Literal::Text(text.as_str().into()),
+        TermKind::Int(number) => Literal::Int(*number),
+        TermKind::Severity(severity) => Literal::Int(i64::from(severity.0)),
+        TermKind::Float(number) => Literal::Double(*number),
+        TermKind::Bool(value) => Literal::Bool(*value),
+        TermKind::Nil => Literal::Nil,
+    };
+    Ok(CheckedTerm::Literal(literal))
+}
+
+fn resolve(name: &str, keys: &[String], place: Place, subject: &Subject) -> Result<CheckedTerm, ExpressionError> {
+    if name == subject.attributes {
+        if keys.is_empty() {
+            let error = ExpressionError::new(place, format!("`{name}` is a map: name one of them"));
+            return Err(error.help(format!("write `{name}[\"key\"]`")));
+        }
+        return Ok(CheckedTerm::Attribute(keys.iter().map(|key| key.as_str().into()).collect()));
+    }
+    if name == "resource" || name == "resource.attributes" {
+        return match (name, keys) {
+            ("resource", [key]) => Ok(CheckedTerm::Resource(key.as_str().into())),
+            (_, [key]) => Err(ExpressionError::new(place, "attributes of the resource have a shorter name")
+                .help(format!("write `resource[{key:?}]`"))),
+            _ => Err(ExpressionError::new(place, "`resource` wants exactly one key")
+                .help("write `resource[\"k8s.namespace.name\"]`")),
+        };
+    }
+    let Some(field) = subject.field(name) else { return Err(unknown(name, place, subject)) };
+    if !keys.is_empty() {
+        let error = ExpressionError::new(place, format!("`{name}` is {}, which has no keys", field.kind.words()));
+        return Err(error.help(format!(
+            "members of a JSON body become attributes: `parse_json`, then `attributes[{:?}]`",
+            keys[0]
+        )));
+    }
+    Ok(CheckedTerm::Field(field.id, field.kind))
+}
+
+fn unknown(name: &str, place: Place, subject: &Subject) -> ExpressionError {
+    let error = ExpressionError::new(place, format!("{} have no field `{name}`", subject.signal.name()));
+    let first = name.split('.').next().unwrap_or_default();
+    if let Some(rest) = name.strip_prefix(&format!("{}.", subject.attributes)) {
+        return error.help(format!("write `{}[{rest:?}]`", subject.attributes));
+    }
+    if let (true, Some(rest)) = (first == "resource", name.strip_prefix("resource.")) {
+        return error.help(format!("write `resource[{:?}]`", rest.trim_start_matches("attributes.")));
+    }
+    error.help(match nearest(name, subject.names()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!(
+            "fields are {}; anything else is `{}[{name:?}]`",
+            subject.names().collect::<Vec<_>>().join(", "),
+            subject.attributes
+        ),
+    })
+}
+
+fn kind(term: &CheckedTerm) -> Kind {
+    match term {
+        CheckedTerm::Field(_, kind) => *kind,
+        CheckedTerm::Attribute(_) | CheckedTerm::Resource(_) => Kind::Any,
+        CheckedTerm::Literal(literal) => match literal {
+            Literal::Text(_) => Kind::Text,
+            Literal::Int(_) | Literal::Double(_) => Kind::Number,
+            Literal::Bool(_) => Kind::Bool,
+            Literal::Nil => Kind::Any,
+            Literal::Id(id) => Kind::Id(id.len()),
+            Literal::Time(_) => Kind::Time,
+        },
+    }
+}
+
+fn compare(test: Test, left: &Term, right: &Term, subject: &Subject) -> Result<Checked, ExpressionError> {
+    let (mut l, mut r) = (path(left, subject)?, path(right, subject)?);
+    convert(&mut r, right, kind(&l))?;
+    convert(&mut l, left, kind(&r))?;
+    let ordered = matches!(test, Test::Less | Test::LessOrEqual | Test::Greater | Test::GreaterOrEqual);
+    let of_text = matches!(test, Test::StartsWith | Test::EndsWith | Test::Contains);
+    for (checked, term) in [(&l, left), (&r, right)] {
+        if *checked == CheckedTerm::Literal(Literal::Nil) && (ordered || of_text) {
+            let error = ExpressionError::new(term.place, format!("`{}` never holds for `nil`", test.sign()));
+            return Err(error.help("ask whether a value is there with `== nil` or `exists(…)`"));
+        }
+        let kind = kind(checked);
+        if of_text && !matches!(kind, Kind::Text | Kind::Any) {
+            return Err(ExpressionError::new(
+                term.place,
+                format!("`{}` wants texts; this is {}", test.sign(), kind.words()),
+            ));
+        }
+        if ordered && matches!(kind, Kind::Bool | Kind::Id(_)) {
+            return Err(
+                ExpressionError::new(term.place, format!("{} has no order", kind.words())).help("use `==` or `!=`")
+            );
+        }
+    }
+    let (a, b) = (kind(&l), kind(&r));
+    if a != Kind::Any && b != Kind::Any && a != b {
+        let error = ExpressionError::new(
+            (left.place.0, right.place.1),
+            format!("{} is compared with {}, which never holds", a.words(), b.words()),
+        );
+        return Err(match (&left.kind, &right.kind) {
+            (TermKind::Path(name, _), TermKind::Text(text)) if name == "severity_number" => {
+                error.help(format!("write `{}` without quotes, or compare `severity_text`", text.to_uppercase()))
+            }
+            (_, TermKind::Severity(severity)) => {
+                error.help(format!("write {:?}, or compare `severity_number`", severity.text()))
+            }
+            _ => error,
+        });
+    }
+    Ok(Checked::Test(test, l, r))
+}
+
+/// Reads a text as what it is compared with.
+fn convert(term: &mut CheckedTerm, source: &Term, to: Kind) -> Result<(), ExpressionError> {
+    let CheckedTerm::Literal(Literal::Text(text)) = &*term else { return Ok(()) };
+    let literal = match to {
+        Kind::Time => {
+            let nanos = text.parse::<jiff::Timestamp>().ok().and_then(|t| u64::try_from(t.as_nanosecond()).ok());
+            let bad =
+                || ExpressionError::new(source.place, "this is no time").help("write it as \"2026-11-23T01:02:03Z\"");
+            Literal::Time(UnixNanos(nanos.ok_or_else(bad)?))
+        }
+        Kind::Id(bytes) => {
+            let bad = || {
+                ExpressionError::new(source.place, "this is no such id")
+                    .help(format!("write {} hexadecimal digits", bytes * 2))
+            };
+            Literal::Id(hex(text).filter(|id| id.len() == bytes).ok_or_else(bad)?)
+        }
+        _ => return Ok(()),
+    };
+    *term = CheckedTerm::Literal(literal);
+    Ok(())
+}
+
+fn hex(text: &str) -> Option<Box<[u8]>> {
+    let digit = |b: u8| (b as char).to_digit(16);
+    let pair = |pair: &[u8]| Some((digit(pair[0])? * 16 + digit(*pair.get(1)?)?) as u8);
+    text.as_bytes().chunks(2).map(pair).collect()
+}
+
+fn matches(left: &Term, right: &Term, subject: &Subject) -> Result<Checked, ExpressionError> {
+    let checked = path(left, subject)?;
+    let kind = kind(&checked);
+    if !matches!(kind, Kind::Text | Kind::Any) {
+        return Err(ExpressionError::new(left.place, format!("`matches` wants a text; this is {}", kind.words())));
+    }
+    let TermKind::Text(pattern) = &right.kind else {
+        return Err(ExpressionError::new(right.place, "`matches` wants a pattern that is written out")
+            .help("write a regular expression between double quotes"));
+    };
+    let regex = regex(pattern).map_err(|why| {
+        ExpressionError::new(right.place, format!("the pattern is wrong: {why}"))
+            .help("the syntax is that of https://docs.rs/regex#syntax")
+    })?;
+    Ok(Checked::Matches(checked, regex))
+}
+
+/// Checks `target = value`.
+pub fn assignment(
+    target: &Term,
+    value: &Term,
+    subject: &Subject,
+) -> Result<(CheckedTerm, CheckedTerm), ExpressionError> {
+    let to = path(target, subject)?;
+    let mut from = path(value, subject)?;
+    let name = match &target.kind {
+        TermKind::Path(name, _) => name.as_str(),
+        _ => "",
+    };
+    let spec: Option<&FieldSpec> = subject.field(name);
+    if matches!(to, CheckedTerm::Resource(_)) || spec.is_some_and(|spec| !spec.settable) {
+        let error = ExpressionError::new(target.place, format!("`{name}` cannot be set"));
+        return Err(error.help(format!("set an attribute: `{}[\"key\"] = …`", subject.attributes)));
+    }
+    if from == CheckedTerm::Literal(Literal::Nil) {
+        return Err(
+            ExpressionError::new(value.place, "a `set` from nothing does nothing").help("use the step `delete`")
+        );
+    }
+    let wants = kind(&to);
+    convert(&mut from, value, wants)?;
+    let gives = kind(&from);
+    if wants != Kind::Any && gives != Kind::Any && wants != gives {
+        return Err(ExpressionError::new(
+            value.place,
+            format!("`{name}` is {}; this is {}", wants.words(), gives.words()),
+        ));
+    }
+    if let (Kind::Number, CheckedTerm::Literal(Literal::Double(_)))
+    | (Kind::Number, CheckedTerm::Literal(Literal::Int(i64::MIN..=0 | 25..))) = (wants, &from)
+    {
+        return Err(ExpressionError::new(value.place, format!("`{name}` is an integer from 1 to 24"))
+            .help("write a severity such as `INFO`"));
+    }
+    Ok((to, from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{logs, parse};
+    use super::*;
+
+    fn problem(text: &str) -> Option<((usize, usize), String)> {
+        let checked = parse::condition(text).and_then(|tree| condition(tree, &logs::SUBJECT));
+        checked.err().map(|e| ((e.from, e.to), format!("{e}; {}", e.help.as_deref().unwrap_or_default())))
+    }
+
+    #[test]
+    fn what_can_never_hold_is_refused_at_load() {
+        for (text, place, says) in [
+            ("levl == 1", (0, 4), "no field `levl`"),
+            ("severity_numbr < INFO", (0, 14), "did you mean `severity_number`?"),
+            ("attributes.level == 1", (0, 16), "write `attributes[\"level\"]`"),
+            ("resource.k8s == 1", (0, 12), "write `resource[\"k8s\"]`"),
+            ("attributes == 1", (0, 10), "is a map"),
+            ("resource[\"a\"][\"b\"] == 1", (0, 18), "exactly one key"),
+            ("body[\"a\"] == 1", (0, 9), "parse_json"),
+            ("severity_number == \"info\"", (0, 25), "write `INFO` without quotes"),
+            ("severity_text == INFO", (0, 21), "write \"INFO\""),
+            ("attributes[\"a\"] < nil", (18, 21), "exists"),
+            ("severity_number contains \"x\"", (0, 15), "wants texts"),
+            ("trace_id == \"12\"", (12, 16), "32 hexadecimal digits"),
+            ("time < \"yesterday\"", (7, 18), "no time"),
+            ("body matches \"(\"", (13, 16), "pattern is wrong"),
+            ("body matches body", (13, 17), "written out"),
+            ("exists(1)", (7, 8), "wants a field"),
+            ("attributes[\"x\"] < true", (18, 22), "no order"),
+        ] {
+            let (found, said) = problem(text).unwrap_or_else(|| panic!("{text} is wrong"));
+            assert!(found == place && said.contains(says), "{text}: {found:?} {said}");
+        }
+        for good in ["body == 1 or true", "attributes[\"a\"] == attributes[\"b\"]", "trace_id != nil"] {
+            assert_eq!(problem(good).filter(|_| good != "body == 1 or true"), None);
+        }
+        assert!(problem("body matches \"a{1000}{1000}\"").is_some_and(|(_, said)| said.contains("bytes")));
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_refused() {
+        let problem = |text| {
+            let checked = parse::assignment(text).and_then(|(to, from)| assignment(&to, &from, &logs::SUBJECT));
+            checked.err().map(|e| ((e.from, e.to), e.message))
+        };
+        assert_eq!(problem("attributes[\"a\"] = resource[\"b\"]"), None);
+        assert_eq!(problem("severity_number = WARN"), None);
+        for (text, place) in [
+            ("resource[\"a\"] = 1", (0, 13)),
+            ("trace_id = \"x\"", (0, 8)),
+            ("body = 1", (7, 8)),
+            ("attributes[\"a\"] = nil", (18, 21)),
+            ("severity_number = 25", (18, 20)),
+        ] {
+            assert_eq!(problem(text).map(|(place, _)| place), Some(place), "{text}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Expressions as options: parsed when the configuration is read, with their place kept for messages.
+
+use serde::de::{Deserialize, Deserializer};
+
+use super::check::{self, Checked, CheckedTerm};
+use super::compile::{AttributePath, Operand, Program};
+use super::parse::{self, Term, Tree};
+use super::{ExpressionError, Subject};
+use crate::data::Names;
+use crate::data::names::TooManyNames;
+use crate::options::{Code, Problem, Span, Spanned};
+
+/// An expression that cannot be read, or does not fit its signal.
+pub const BAD_EXPRESSION: Code = Code("TW0401");
+
+/// An option that is written in the expression language: what its text was parsed to.
+#[derive(Clone, Debug)]
+pub struct Parsed<T> {
+    span: Span,
+    tree: Result<T, ExpressionError>,
+}
+
+/// A condition.
+pub type Condition = Parsed<Tree>;
+
+/// The path of a field.
+pub type PathOption = Parsed<Term>;
+
+/// `target = value`.
+pub type Assignment = Parsed<(Term, Term)>;
+
+/// What can be parsed from an option's text.
+pub trait Grammar: Sized {
+    /// What the reference says about such an option.
+    const DESCRIPTION: &'static str;
+    /// Parses the text.
+    fn parse(text: &str) -> Result<Self, ExpressionError>;
+}
+
+impl Grammar for Tree {
+    const DESCRIPTION: &'static str = "A condition: `attributes[\"level\"] == \"debug\" and severity_number < WARN`.";
+
+    fn parse(text: &str) -> Result<Self, ExpressionError> {
+        parse::condition(text)
+    }
+}
+
+impl Grammar for Term {
+    const DESCRIPTION: &'static str = "A field: `body`, `attributes[\"user\"][\"email\"]`.";
+
+    fn parse(text: &str) -> Result<Self, ExpressionError> {
+        parse::path(text)
+    }
+}
+
+impl Grammar for (Term, Term) {
+    const DESCRIPTION: &'static str = "An assignment: `attributes[\"team\"] = resource[\"k8s.pod.label.team\"]`.";
+
+    fn parse(text: &str) -> Result<Self, ExpressionError> {
+        parse::assignment(text)
+    }
+}
+
+/// Why an expression could not be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The configuration's problems were not asked for.
+    #[error("{0}")]
+    Expression(#[from] ExpressionError),
+    /// The process knows too many paths.
+    #[error(transparent)]
+    Names(#[from] TooManyNames),
+}
+
+impl<T: Grammar> Parsed<T> {
+    /// Parses a text that stands in no file.
+    pub fn of(text: &str) -> Self {
+        Self { span: Span::UNKNOWN, tree: T::parse(text) }
+    }
+
+    /// Where it was written.
+    pub fn span(&self) -> Span {
+        self.span
+    }
+
+    fn tree(&self) -> Result<&T, ExpressionError> {
+        self.tree.as_ref().map_err(Clone::clone)
+    }
+
+    /// An error of this expression, with its place in the configuration.
+    pub fn problem(&self, error: ExpressionError) -> Problem {
+        let problem = Problem::new(BAD_EXPRESSION, self.span, error.message).within(error.from, error.to);
+        match error.help {
+            Some(help) => problem.help(help),
+            None => problem,
+        }
+    }
+}
+
+impl Condition {
+    /// The condition, typed.
+    pub fn checked(&self, subject: &Subject) -> Result<Checked, ExpressionError> {
+        check::condition(self.tree()?.clone(), subject)
+    }
+
+    /// What is wrong with it.
+    pub fn problems(&self, subject: &Subject) -> Option<Problem> {
+        self.checked(subject).err().map(|error| self.problem(error))
+    }
+
+    /// Compiles it.
+    pub fn compile(&self, subject: &Subject, names: &Names) -> Result<Program, CompileError> {
+        Ok(Program::new(&self.checked(subject)?, names)?)
+    }
+}
+
+impl PathOption {
+    /// The field, typed; never a constant.
+    pub fn checked(&self, subject: &Subject) -> Result<CheckedTerm, ExpressionError> {
+        check::path(self.tree()?, subject)
+    }
+
+    /// What is wrong with it.
+    pub fn problems(&self, subject: &Subject) -> Option<Problem> {
+        self.checked(subject).err().map(|error| self.problem(error))
+    }
+
+    /// Compiles it.
+    pub fn compile(&self, subject: &Subject, names: &Names) -> Result<Operand, CompileError> {
+        Ok(Operand::new(&self.checked(subject)?, names)?)
+    }
+
+    /// Compiles it where it must name an attribute; the error points at one that does not.
+    pub fn attribute(&self, subject: &Subject) -> Result<Box<[Box<str>]>, ExpressionError> {
+        match self.checked(subject)? {
+            CheckedTerm::Attribute(keys) => Ok(keys),
+            _ => {
+                let error = ExpressionError::new(self.tree()?.place, "only an attribute can be named here");
+                Err(error.help(format!("write `{}[\"key\"]`", subject.attributes)))
+            }
+        }
+    }
+
+    /// The attribute it names, interned.
+    pub fn compile_attribute(&self, subject: &Subject, names: &Names) -> Result<AttributePath, CompileError> {
+        Ok(AttributePath::new(&self.attribute(subject)?, names)?)
+    }
+}
+
+impl Assignment {
+    /// Target and value, typed.
+    pub fn checked(&self, subject: &Subject) -> Result<(CheckedTerm, CheckedTerm), ExpressionError> {
+        let (target, value) = self.tree()?;
+        check::assignment(target, value, subject)
+    }
+
+    /// What is wrong with it.
+    pub fn problems(&self, subject: &Subject) -> Option<Problem> {
+        self.checked(subject).err().map(|error| self.problem(error))
+    }
+
+    /// Compiles target and value.
+    pub fn compile(&self, subject: &Subject, names: &Names) -> Result<(Operand, Operand), CompileError> {
+        let (target, value) = self.checked(subject)?;
+        Ok((Operand::new(&target, names)?, Operand::new(&value, names)?))
+    }
+}
+
+impl<'de, T: Grammar> Deserialize<'de> for Parsed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Spanned::<String>::deserialize(deserializer)?;
+        Ok(Self { span: text.span, tree: T::parse(&text.value) })
+    }
+}
+
+impl<T: Grammar> schemars::JsonSchema for Parsed<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Expression".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "description": T::DESCRIPTION })
+    }
+}

@@ -1,0 +1,307 @@
+//! Values as expressions see them, borrowed from where they stand, and how they compare.
+
+use std::cmp::Ordering;
+
+use crate::data::{JsonKind, UnixNanos};
+
+/// A value of a record, a resource or an expression.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ValueRef<'a> {
+    /// There is none.
+    Missing,
+    /// Text as it is.
+    Text(&'a [u8]),
+    /// Text as it stands between the quotes of a JSON string.
+    Escaped(&'a [u8]),
+    /// An integer.
+    Int(i64),
+    /// A double.
+    Double(f64),
+    /// A number as JSON writes it.
+    Number(&'a [u8]),
+    /// A boolean.
+    Bool(bool),
+    /// An object or an array as JSON text, or what stands in a value's place without being one.
+    Json(&'a [u8]),
+    /// An id's bytes.
+    Id(&'a [u8]),
+    /// A point in time.
+    Time(UnixNanos),
+}
+
+impl<'a> ValueRef<'a> {
+    /// A value of JSON text; `null` is missing.
+    pub fn of_json(kind: JsonKind, text: &'a [u8]) -> Self {
+        match kind {
+            JsonKind::Null => Self::Missing,
+            JsonKind::Bool => Self::Bool(text == b"true"),
+            JsonKind::Number => Self::Number(text),
+            JsonKind::String => Self::Escaped(text.get(1..text.len().saturating_sub(1)).unwrap_or_default()),
+            JsonKind::Object | JsonKind::Array => Self::Json(text),
+        }
+    }
+
+    /// Whether there is no value.
+    pub const fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing)
+    }
+
+    /// The bytes of a text, unescaped into `buffer` where that is needed; `None` for what is no text.
+    pub fn text<'b>(self, buffer: &'b mut Vec<u8>) -> Option<&'b [u8]>
+    where
+        'a: 'b,
+    {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Escaped(inner) if memchr::memchr(b'\\', inner).is_none() => Some(inner),
+            Self::Escaped(inner) => {
+                buffer.clear();
+                unescape(inner, buffer);
+                Some(buffer)
+            }
+            _ => None,
+        }
+    }
+
+    fn number(self) -> Option<Number> {
+        match self {
+            Self::Int(int) => Some(Number::Int(i128::from(int))),
+            Self::Double(double) => Some(Number::Double(double)),
+            Self::Number(text) => Number::of_json(text),
+            _ => None,
+        }
+    }
+}
+
+/// The value at `keys` inside a JSON value: the way to what nobody located. Of two members with one key
+/// the last is read.
+pub fn nested<'a>(json: &'a [u8], keys: &[Box<str>]) -> ValueRef<'a> {
+    type Object<'a> = std::collections::HashMap<String, &'a serde_json::value::RawValue>;
+    let mut json = json;
+    for key in keys {
+        let object = serde_json::from_slice::<Object<'a>>(json).ok();
+        let Some(value) = object.and_then(|object| object.get(&**key).copied()) else { return ValueRef::Missing };
+        json = value.get().as_bytes();
+    }
+    ValueRef::of_json(kind_of(json), json)
+}
+
+/// The kind of a JSON value, by its first byte.
+pub fn kind_of(json: &[u8]) -> JsonKind {
+    match json.first() {
+        Some(b'{') => JsonKind::Object,
+        Some(b'[') => JsonKind::Array,
+        Some(b'"') => JsonKind::String,
+        Some(b't' | b'f') => JsonKind::Bool,
+        Some(b'n') => JsonKind::Null,
+        _ => JsonKind::Number,
+    }
+}
+
+/// A text compared with the inside of a JSON string. No escape is shorter than what it stands for, so
+/// that most unequal texts are told apart without looking for one.
+fn equals_escaped(text: &[u8], inner: &[u8]) -> bool {
+    if inner.len() <= text.len() {
+        return inner == text;
+    }
+    if memchr::memchr(b'\\', inner).is_none() {
+        return false;
+    }
+    let mut rest = text;
+    let same = unescape_parts(inner, |part| match rest.strip_prefix(part) {
+        Some(behind) => {
+            rest = behind;
+            true
+        }
+        None => false,
+    });
+    same && rest.is_empty()
+}
+
+/// Whether two values are equal. Missing ones never are.
+pub fn equal(a: ValueRef<'_>, b: ValueRef<'_>, buffers: &mut Buffers) -> bool {
+    match (a, b) {
+        (ValueRef::Text(a), ValueRef::Text(b)) => a == b,
+        (ValueRef::Escaped(inner), ValueRef::Text(text)) | (ValueRef::Text(text), ValueRef::Escaped(inner)) => {
+            equals_escaped(text, inner)
+        }
+        (ValueRef::Bool(a), ValueRef::Bool(b)) => a == b,
+        (ValueRef::Json(a), ValueRef::Json(b)) | (ValueRef::Id(a), ValueRef::Id(b)) => a == b,
+        _ => order(a, b, buffers) == Some(Ordering::Equal),
+    }
+}
+
+/// The order of two values of one type; `None` where there is none.
+pub fn order(a: ValueRef<'_>, b: ValueRef<'_>, buffers: &mut Buffers) -> Option<Ordering> {
+    if let (ValueRef::Time(a), ValueRef::Time(b)) = (a, b) {
+        return Some(a.cmp(&b));
+    }
+    if let (Some(a), Some(b)) = (a.number(), b.number()) {
+        return a.order(b);
+    }
+    let Buffers(left, right) = buffers;
+    Some(a.text(left)?.cmp(b.text(right)?))
+}
+
+/// Room for unescaped texts, used again and again.
+#[derive(Clone, Debug, Default)]
+pub struct Buffers(pub Vec<u8>, pub Vec<u8>);
+
+#[derive(Clone, Copy, Debug)]
+enum Number {
+    Int(i128),
+    Double(f64),
+}
+
+impl Number {
+    /// Reads a JSON number; integers of up to 37 digits exactly. What merely stands in a number's place
+    /// (`NaN`, `tru`) is none.
+    fn of_json(text: &[u8]) -> Option<Self> {
+        if !text.iter().all(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')) {
+            return None;
+        }
+        let text = std::str::from_utf8(text).ok()?;
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.len() < 38 && digits.bytes().all(|b| b.is_ascii_digit()) {
+            return text.parse().ok().map(Self::Int);
+        }
+        text.parse().ok().map(Self::Double)
+    }
+
+    fn order(self, other: Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Int(a), Self::Int(b)) => Some(a.cmp(&b)),
+            (Self::Double(a), Self::Double(b)) => a.partial_cmp(&b),
+            (Self::Int(a), Self::Double(b)) => order_mixed(a, b),
+            (Self::Double(a), Self::Int(b)) => order_mixed(b, a).map(Ordering::reverse),
+        }
+    }
+}
+
+/// Compares without rounding the integer.
+fn order_mixed(int: i128, double: f64) -> Option<Ordering> {
+    if double.is_nan() {
+        return None;
+    }
+    let whole = double.trunc();
+    // 2^127 is exact as a double; beyond it every i128 is on one side.
+    if whole >= 2f64.powi(127) {
+        return Some(Ordering::Less);
+    }
+    if whole < -(2f64.powi(127)) {
+        return Some(Ordering::Greater);
+    }
+    let fraction = 0.0f64.partial_cmp(&(double - whole))?;
+    Some(int.cmp(&(whole as i128)).then(fraction))
+}
+
+/// Appends what the inside of a JSON string stands for. A lone surrogate becomes U+FFFD; an escape that
+/// JSON does not know stands for itself.
+pub fn unescape(inner: &[u8], out: &mut Vec<u8>) {
+    unescape_parts(inner, |part| {
+        out.extend_from_slice(part);
+        true
+    });
+}
+
+/// Calls `each` with the parts of an unescaped text until it says no; returns whether it never did.
+fn unescape_parts(inner: &[u8], mut each: impl FnMut(&[u8]) -> bool) -> bool {
+    let mut rest = inner;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        if !each(&rest[..at]) {
+            return false;
+        }
+        let (part, len) = escape(&rest[at..]);
+        if !each(part.as_bytes(&mut [0; 4])) {
+            return false;
+        }
+        rest = &rest[at + len..];
+    }
+    each(rest)
+}
+
+enum Part<'a> {
+    Char(char),
+    Bytes(&'a [u8]),
+}
+
+impl Part<'_> {
+    fn as_bytes<'b>(&'b self, buffer: &'b mut [u8; 4]) -> &'b [u8] {
+        match self {
+            Self::Char(c) => c.encode_utf8(buffer).as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+/// The escape at the front of `text` (which begins with a backslash): what it stands for and its length.
+fn escape(text: &[u8]) -> (Part<'_>, usize) {
+    let simple = match text.get(1) {
+        Some(b'n') => '\n',
+        Some(b't') => '\t',
+        Some(b'r') => '\r',
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(&c @ (b'"' | b'\\' | b'/')) => c as char,
+        Some(b'u') => {
+            let unit = |at: usize| {
+                let hex = text.get(at..at + 6).filter(|t| t.starts_with(b"\\u"))?;
+                hex[2..].iter().try_fold(0u16, |unit, b| Some(unit << 4 | (*b as char).to_digit(16)? as u16))
+            };
+            let Some(first) = unit(0) else { return (Part::Bytes(&text[..2]), 2) };
+            let pair = unit(6).and_then(|second| char::decode_utf16([first, second]).next()?.ok());
+            return match (char::from_u32(u32::from(first)), pair) {
+                (Some(c), _) => (Part::Char(c), 6),
+                (None, Some(c)) => (Part::Char(c), 12),
+                (None, None) => (Part::Char(char::REPLACEMENT_CHARACTER), 6),
+            };
+        }
+        _ => return (Part::Bytes(&text[..text.len().min(2)]), text.len().min(2)),
+    };
+    (Part::Char(simple), 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_compare_without_rounding() {
+        let mut buffers = Buffers::default();
+        let mut order = |a: &'static str, b| order(ValueRef::Number(a.as_bytes()), b, &mut buffers);
+        assert_eq!(order("9007199254740993", ValueRef::Double(9007199254740992.0)), Some(Ordering::Greater));
+        assert_eq!(order("9223372036854775808", ValueRef::Int(i64::MAX)), Some(Ordering::Greater));
+        assert_eq!(order("-1.5", ValueRef::Int(-1)), Some(Ordering::Less));
+        assert_eq!(order("1e999", ValueRef::Int(5)), Some(Ordering::Greater));
+        assert_eq!(order("5.0", ValueRef::Int(5)), Some(Ordering::Equal));
+        for bad in ["NaN", "inf", "tru", "", "-", "1-2"] {
+            assert_eq!(order(bad, ValueRef::Int(1)), None, "{bad}");
+        }
+        assert_eq!(order("1", ValueRef::Text(b"1")), None, "a text is no number");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn texts_compare_after_unescaping(a in "[ab\"\\\\\u{e9}\u{1f600}\n]{0,6}", b in "[ab\"\\\\\u{e9}\u{1f600}\n]{0,6}", all in proptest::bool::ANY) {
+            let escaped: String = if all {
+                a.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
+            } else {
+                let quoted = serde_json::to_string(&a).expect("a text");
+                quoted[1..quoted.len() - 1].to_owned()
+            };
+            let mut buffers = Buffers::default();
+            for other in [&a, &b] {
+                let (left, right) = (ValueRef::Escaped(escaped.as_bytes()), ValueRef::Text(other.as_bytes()));
+                proptest::prop_assert_eq!(equal(left, right, &mut buffers), a == *other);
+                proptest::prop_assert_eq!(order(left, right, &mut buffers), Some(a.as_bytes().cmp(other.as_bytes())));
+            }
+        }
+
+        #[test]
+        fn unescaping_never_panics(inner in proptest::collection::vec(proptest::num::u8::ANY, 0..20), tail in "(\\\\u?[0-9a-fD]{0,5}){0,3}") {
+            let text = [inner.as_slice(), tail.as_bytes()].concat();
+            unescape(&text, &mut Vec::new());
+            equals_escaped(b"abc", &text);
+        }
+    }
+}
