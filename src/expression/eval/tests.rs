@@ -41,7 +41,8 @@ fn batch(names: &Names) -> LogBatch {
     ] {
         let name = Some(names.intern(path).expect("room"));
         let key = Slice::EMPTY;
-        fields.push(Field { name, kind, edit: FieldEdit::Original, key, value: slice(value), member: (0, 0) });
+        let (edit, nested) = (FieldEdit::Original, path.len() > 1);
+        fields.push(Field { name, kind, edit, nested, key, value: slice(value), member: (0, 0) });
     }
     builder.add_chunk(Chunk::from_vec(bytes));
     let source = builder.source();
