@@ -1,8 +1,9 @@
 //! Floor 7: every kind of component and every root section, one line each.
 
+use crate::admin;
 use crate::options::Section;
 use crate::pipeline::{Descriptor, SinkPlan, SourcePlan, TransformPlan};
-use crate::sinks;
+use crate::{sinks, telemetry};
 
 /// Every kind of source.
 pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[];
@@ -15,4 +16,4 @@ pub const SINKS: &[&Descriptor<dyn SinkPlan>] =
     &[&sinks::blackhole::DESCRIPTOR, &sinks::console::DESCRIPTOR, &sinks::file::DESCRIPTOR];
 
 /// Every root section that a part of the agent owns.
-pub const SECTIONS: &[&Section] = &[];
+pub const SECTIONS: &[&Section] = &[&admin::SECTION, &admin::health::SECTION, &telemetry::logging::SECTION];

@@ -1,1 +1,112 @@
-//! Floor 6: the agent's own listeners: health for probes, admin for people.
+//! Floor 6: the agent's own listeners: [`health`] for probes and scrapes, without credentials, and `admin`
+//! for people and their tools: what the graph does, what is wrong, which configuration is in force, and
+//! `POST /-/reload`.
+//!
+//! The agent's owner hands in what they show as [`Handles`]; nothing here knows how it is made.
+
+mod guard;
+pub mod health;
+mod page;
+mod server;
+pub mod status;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+
+use crate::data::MemoryBudget;
+use crate::options::section::{Section, Value};
+use crate::options::{Listen, Secret};
+use crate::telemetry::{AgentStatus, Rates, Telemetry};
+pub use server::Listeners;
+pub use status::Node;
+
+/// The registry's entry: the root section `admin`.
+pub const SECTION: Section = Section {
+    name: "admin",
+    summary: "The listener for people: status, configuration, reload.",
+    plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?) as Value),
+    default: || Box::new(Options::default()),
+    schema: |generator| Written::json_schema(generator),
+};
+
+/// The section `admin`, checked: it is reachable from elsewhere only with a token.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+#[serde(try_from = "Written")]
+pub struct Options {
+    pub(crate) listen: Listen,
+    pub(crate) token: Option<Secret>,
+}
+
+/// The section `admin`, as it is written.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename = "Admin")]
+struct Written {
+    /// Where to listen; `off` for not at all. Any address but loopback needs a `token`. Default:
+    /// `127.0.0.1:7780`.
+    listen: Listen,
+    /// What clients must send as `Authorization: Bearer …`. Default: none is asked for on loopback.
+    token: Option<Secret>,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self { listen: Listen::loopback(7780), token: None }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let Written { listen, token } = Written::default();
+        Self { listen, token }
+    }
+}
+
+/// The admin listener would be open to the network.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`admin.listen` is {0}, which other machines can reach, and there is no `token`: write \
+     `token: \"${{file:/path}}\"`, or listen on 127.0.0.1"
+)]
+pub struct Exposed(Listen);
+
+impl TryFrom<Written> for Options {
+    type Error = Exposed;
+
+    fn try_from(Written { listen, token }: Written) -> Result<Self, Exposed> {
+        let usable = token.as_ref().is_some_and(|token| !token.expose().is_empty());
+        if listen.is_exposed() && !usable { Err(Exposed(listen)) } else { Ok(Self { listen, token }) }
+    }
+}
+
+/// What the listeners show and what they may ask for.
+#[derive(Clone)]
+pub struct Handles {
+    /// What the components count and how they feel.
+    pub telemetry: Arc<Telemetry>,
+    /// How the agent as a whole is doing.
+    pub agent: Arc<AgentStatus>,
+    /// The memory that sources wait for.
+    pub memory: Arc<MemoryBudget>,
+    /// Rates of the components; the listeners keep them up to date.
+    pub rates: Arc<Rates>,
+    /// The graph, the configuration, a reload.
+    pub control: Arc<dyn Control>,
+}
+
+/// What the agent's owner answers.
+pub trait Control: Send + Sync {
+    /// The components of the running graph, each behind its inputs.
+    fn graph(&self) -> Arc<[Node]>;
+
+    /// The configuration in force as YAML, every secret masked.
+    fn config(&self) -> String;
+
+    /// Reads the configuration again and puts it in force. An error is why it was rejected, in the words
+    /// that `validate` would use; the one before is then still in force.
+    fn reload(&self) -> BoxFuture<'static, Result<(), String>>;
+}
+
+#[cfg(test)]
+mod tests;

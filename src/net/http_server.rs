@@ -56,7 +56,11 @@ impl Server {
     /// Takes no more connections and gives answers under way a moment.
     pub async fn stop(mut self) {
         self.shutdown.cancel();
-        let _ = timeout(GRACE, &mut self.task).await;
+        if timeout(GRACE, &mut self.task).await.is_err() {
+            self.task.abort();
+            // The port is free once the task is gone.
+            let _ = (&mut self.task).await;
+        }
     }
 }
 

@@ -1,0 +1,64 @@
+//! The listener for probes and scrapes: `/livez`, `/readyz`, `/metrics`. It asks for no credentials and
+//! shows no data. Neither probe looks at destinations: restarting or isolating an agent does not bring a
+//! server back, and what the agent holds would be read again for nothing.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use schemars::JsonSchema;
+
+use super::Handles;
+use crate::options::Listen;
+use crate::options::section::{Section, Value};
+use crate::telemetry::Phase;
+
+/// The registry's entry: the root section `health`.
+pub const SECTION: Section = Section {
+    name: "health",
+    summary: "The listener for probes and for scrapes of the agent's own metrics.",
+    plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?) as Value),
+    default: || Box::new(Options::default()),
+    schema: |generator| Options::json_schema(generator),
+};
+
+/// The section `health`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename = "Health")]
+pub struct Options {
+    /// Where to listen; `off` for not at all. The kubelet's probes reach `0.0.0.0:7781`. Default:
+    /// `127.0.0.1:7781`.
+    pub(crate) listen: Listen,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { listen: Listen::loopback(7781) }
+    }
+}
+
+pub(super) fn router(handles: Handles) -> Router {
+    Router::new()
+        // That there is an answer is the answer.
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(handles)
+}
+
+async fn ready(State(handles): State<Handles>) -> (StatusCode, &'static str) {
+    match handles.agent.phase() {
+        Phase::Running => (StatusCode::OK, "ready\n"),
+        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the graph is being started\n"),
+        Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the agent is stopping\n"),
+    }
+}
+
+async fn metrics(State(handles): State<Handles>) -> Response {
+    match handles.telemetry.expose() {
+        Ok(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
