@@ -12,8 +12,12 @@ pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[];
 pub const TRANSFORMS: &[&Descriptor<dyn TransformPlan>] = &[];
 
 /// Every kind of sink.
-pub const SINKS: &[&Descriptor<dyn SinkPlan>] =
-    &[&sinks::blackhole::DESCRIPTOR, &sinks::console::DESCRIPTOR, &sinks::file::DESCRIPTOR];
+pub const SINKS: &[&Descriptor<dyn SinkPlan>] = &[
+    &sinks::blackhole::DESCRIPTOR,
+    &sinks::console::DESCRIPTOR,
+    &sinks::elasticsearch::DESCRIPTOR,
+    &sinks::file::DESCRIPTOR,
+];
 
 /// Every root section that a part of the agent owns.
 pub const SECTIONS: &[&Section] = &[&admin::SECTION, &admin::health::SECTION, &telemetry::logging::SECTION];

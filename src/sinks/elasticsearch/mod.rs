@@ -1,0 +1,171 @@
+//! The sink `elasticsearch`: log records as documents of an index or a data stream, by the bulk API.
+//!
+//! Messages are gathered into parcels; each parcel is one task that encodes it, sends it and settles every
+//! record by the cluster's own answer for it ([`request`]). Nothing is settled before that answer. A
+//! document's `_id` is a function of the line's position, so what has to be sent twice is stored once
+//! ([`earlier`]).
+
+mod earlier;
+mod options;
+mod parcel;
+mod request;
+mod server;
+mod shared;
+mod template;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use schemars::JsonSchema;
+use tokio::task::JoinSet;
+
+use crate::data::names::Interest;
+use crate::data::{Names, Signal};
+use crate::delivery::Message;
+use crate::delivery::batcher::Batcher;
+use crate::delivery::complaints::Complaints;
+use crate::delivery::dead_letter::DeadLetter;
+use crate::delivery::sender::Sender;
+use crate::formats::document::DocumentEncoder;
+use crate::options::Problem;
+use crate::pipeline::component::{Plan, PrepareContext, Sink};
+use crate::pipeline::{Descriptor, PrepareError, SinkContext, SinkPlan, Task, TaskError};
+use crate::telemetry::Telemetry;
+use options::{Options, Template};
+use parcel::Parcel;
+use request::Delivery;
+use server::Server;
+use shared::{BodyPool, Renamed, Shared};
+
+/// The registry's entry.
+pub const DESCRIPTOR: Descriptor<dyn SinkPlan> = Descriptor {
+    name: "elasticsearch",
+    summary: "Sends log records to Elasticsearch as documents of an index or a data stream.",
+    plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?)),
+    schema: |generator| Options::json_schema(generator),
+};
+
+impl Plan for Options {
+    fn problems(&self) -> Vec<Problem> {
+        self.problems()
+    }
+}
+
+impl SinkPlan for Options {
+    fn accepts(&self, signal: Signal) -> bool {
+        signal == Signal::Logs
+    }
+
+    fn interest(&self, _names: &Names) -> Result<Interest, PrepareError> {
+        Ok(DocumentEncoder::interest(self.mapping))
+    }
+
+    fn prepare(&self, cx: &PrepareContext) -> Result<Box<dyn Sink>, PrepareError> {
+        let server = Server::new(self).map_err(|error| PrepareError(format!("{}: {error}", cx.id)))?;
+        Ok(Box::new(Elasticsearch {
+            options: self.clone(),
+            server,
+            name: cx.id.0.clone(),
+            data_dir: cx.data_dir.clone(),
+            telemetry: cx.telemetry.clone(),
+        }))
+    }
+}
+
+struct Elasticsearch {
+    options: Options,
+    server: Server,
+    name: Arc<str>,
+    data_dir: Arc<std::path::Path>,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Sink for Elasticsearch {
+    fn start(self: Box<Self>, cx: SinkContext) -> Task {
+        Box::pin(self.run(cx))
+    }
+}
+
+/// Bytes of a document beside those of its record: action line, time, resource, attributes. An estimate:
+/// it decides how many records share a request and how large its buffer is.
+const BESIDE_RECORD: u64 = 560;
+
+fn weigh(message: &Message) -> u64 {
+    message.batch.bytes() + message.batch.count() as u64 * BESIDE_RECORD
+}
+
+impl Elasticsearch {
+    async fn run(self: Box<Self>, cx: SinkContext) -> Result<(), TaskError> {
+        let linger = self.options.batch.linger.0;
+        let most = self.options.concurrency.value as usize;
+        let complaints = Arc::new(Complaints::new(cx.metrics.clone()));
+        let random = fastrand::Rng::new();
+        let sender = Arc::new(Sender::new(cx.metrics.clone(), complaints.clone(), most, random));
+        let shared = Arc::new(self.share(&cx, &complaints));
+        let mut batcher = Batcher::new(cx.input, linger);
+        let mut requests = JoinSet::new();
+        loop {
+            let max_bytes = shared.max_bytes.load(Ordering::Relaxed);
+            let room = requests.len() < sender.allowed();
+            let parcel = tokio::select! {
+                biased;
+                () = cx.shutdown.cancelled() => return Ok(()),
+                Some(ended) = requests.join_next() => {
+                    ended.map_err(|error| TaskError(format!("a request failed to run: {error}")))?;
+                    continue;
+                }
+                parcel = batcher.next(max_bytes, weigh), if room => parcel,
+            };
+            let Some(parcel) = parcel else { break };
+            let (parcel, items, maybe_stored_since) = Parcel::new(parcel);
+            let mut delivery = Delivery::new(shared.clone(), parcel, items, maybe_stored_since);
+            let sender = sender.clone();
+            requests.spawn(async move { sender.run(&mut delivery).await });
+        }
+        loop {
+            tokio::select! {
+                biased;
+                () = cx.shutdown.cancelled() => return Ok(()),
+                ended = requests.join_next() => match ended {
+                    None => return Ok(()),
+                    Some(ended) => ended.map_err(|error| TaskError(format!("a request failed to run: {error}")))?,
+                },
+            }
+        }
+    }
+
+    fn share(self, cx: &SinkContext, complaints: &Arc<Complaints>) -> Shared {
+        let options = &self.options;
+        let (target, stream) = (options.target(), options.stream());
+        let mut encoder = DocumentEncoder::new(options.mapping);
+        if let Some(stream) = &stream {
+            encoder = encoder.with_data_stream(&stream.dataset, &stream.namespace);
+        }
+        let install = options.template == Template::Install;
+        let template = install.then(|| template::template(options.mapping, &target, stream.is_some()));
+        let max_bytes = options.batch.max_bytes.0;
+        let compression = options.body_compression();
+        let capacity = match compression {
+            crate::formats::compression::Compression::None => max_bytes,
+            crate::formats::compression::Compression::Gzip(_) => max_bytes / 3,
+        };
+        let dead_letter =
+            DeadLetter::new(&self.data_dir, &self.name, options.dead_letter, cx.metrics.clone(), complaints.clone());
+        Shared {
+            server: self.server,
+            encoder,
+            document_id: options.document_id,
+            compression,
+            most_bytes: max_bytes,
+            max_bytes: AtomicU64::new(max_bytes),
+            bodies: BodyPool::new(capacity as usize, options.concurrency.value as usize),
+            dead_letter: Arc::new(dead_letter),
+            template: tokio::sync::Mutex::new(template),
+            may_not_look: AtomicBool::new(false),
+            metrics: cx.metrics.clone(),
+            renamed: Renamed::new(&self.telemetry, &self.name),
+            target: target.into(),
+            name: self.name,
+        }
+    }
+}
