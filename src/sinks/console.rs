@@ -8,9 +8,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use tokio::sync::oneshot;
 
-use crate::data::{Batch, Signal};
+use crate::data::names::Interest;
+use crate::data::{Batch, Names, Signal};
 use crate::delivery::{Message, Outcome};
-use crate::formats::ndjson::{self, Lines};
+use crate::formats::ndjson::LineWriter;
 use crate::pipeline::component::{Plan, PrepareContext, Sink};
 use crate::pipeline::{Descriptor, PrepareError, SinkContext, SinkPlan, Task, TaskError};
 use crate::telemetry::ComponentMetrics;
@@ -52,14 +53,18 @@ impl SinkPlan for Options {
         signal == Signal::Logs
     }
 
+    fn interest(&self, _names: &Names) -> Result<Interest, PrepareError> {
+        Ok(LineWriter::interest())
+    }
+
     fn prepare(&self, _cx: &PrepareContext) -> Result<Box<dyn Sink>, PrepareError> {
-        Ok(Box::new(Console { format: self.format, lines: Lines::new(), out: Box::new(io::stdout()) }))
+        Ok(Box::new(Console { format: self.format, lines: LineWriter::new(), out: Box::new(io::stdout()) }))
     }
 }
 
 struct Console {
     format: Format,
-    lines: Lines,
+    lines: LineWriter,
     out: Box<dyn Write + Send>,
 }
 
@@ -74,7 +79,7 @@ type Job = (Vec<u8>, oneshot::Sender<io::Result<()>>);
 
 impl Console {
     async fn print(self: Box<Self>, mut cx: SinkContext) -> Result<(), TaskError> {
-        let Self { format, lines, out } = *self;
+        let Self { format, mut lines, out } = *self;
         let mut printer = Printer::start(out, cx.metrics.clone())?;
         loop {
             let message = tokio::select! {
@@ -86,8 +91,8 @@ impl Console {
             cx.metrics.count_in(&message.batch);
             let mut text = Vec::new();
             match (&message.batch, format) {
-                (Batch::Logs(logs), Format::Json) => lines.write(logs, &mut text),
-                (Batch::Logs(logs), Format::Text) => ndjson::text(logs, &mut text),
+                (Batch::Logs(logs), Format::Json) => lines.json(logs, &mut text),
+                (Batch::Logs(logs), Format::Text) => lines.text(logs, &mut text),
                 (Batch::Metrics(_) | Batch::Traces(_), _) => {}
             }
             tokio::select! {

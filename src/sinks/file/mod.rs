@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 
-use crate::data::{Batch, Signal};
+use crate::data::names::Interest;
+use crate::data::{Batch, Names, Signal};
 use crate::delivery::{Message, Outcome};
-use crate::formats::ndjson::Lines;
+use crate::formats::ndjson::LineWriter;
 use crate::options::{ByteSize, Code, Problem, Spanned};
 use crate::pipeline::component::{Plan, PrepareContext, Sink};
 use crate::pipeline::{Descriptor, PrepareError, SinkContext, SinkPlan, Task, TaskError};
@@ -93,10 +94,14 @@ impl SinkPlan for Options {
         signal == Signal::Logs
     }
 
+    fn interest(&self, _names: &Names) -> Result<Interest, PrepareError> {
+        Ok(LineWriter::interest())
+    }
+
     fn prepare(&self, _cx: &PrepareContext) -> Result<Box<dyn Sink>, PrepareError> {
         let limits = Limits { max_size: self.max_size.0, max_files: self.max_files.value };
         let file = Rotated::new(self.path.value.clone(), limits, self.fsync != Fsync::Off);
-        Ok(Box::new(FileSink { file: Arc::new(Mutex::new(file)), fsync: self.fsync, lines: Lines::new() }))
+        Ok(Box::new(FileSink { file: Arc::new(Mutex::new(file)), fsync: self.fsync, lines: LineWriter::new() }))
     }
 }
 
@@ -115,7 +120,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 struct FileSink {
     file: Arc<Mutex<Rotated>>,
     fsync: Fsync,
-    lines: Lines,
+    lines: LineWriter,
 }
 
 impl Sink for FileSink {
@@ -132,7 +137,7 @@ struct Group {
 }
 
 impl FileSink {
-    async fn run(self: Box<Self>, mut cx: SinkContext) -> Result<(), TaskError> {
+    async fn run(mut self: Box<Self>, mut cx: SinkContext) -> Result<(), TaskError> {
         loop {
             let shutdown = cx.shutdown.clone();
             let group = tokio::select! {
@@ -155,7 +160,7 @@ impl FileSink {
     }
 
     /// The next group; nothing when the input has ended.
-    async fn gather(&self, cx: &mut SinkContext) -> Option<Group> {
+    async fn gather(&mut self, cx: &mut SinkContext) -> Option<Group> {
         let mut group = Group::default();
         let first = cx.input.recv().await?;
         let mut linger = self.fsync == Fsync::Group && !first.ack.waited_for();
@@ -177,13 +182,13 @@ impl FileSink {
     }
 
     /// Adds a message to the group; one that was withdrawn is forgotten.
-    fn add(&self, message: Message, group: &mut Group, metrics: &ComponentMetrics) {
+    fn add(&mut self, message: Message, group: &mut Group, metrics: &ComponentMetrics) {
         if message.ack.is_revoked() {
             return;
         }
         metrics.count_in(&message.batch);
         match &message.batch {
-            Batch::Logs(logs) => self.lines.write(logs, &mut group.text),
+            Batch::Logs(logs) => self.lines.json(logs, &mut group.text),
             Batch::Metrics(_) | Batch::Traces(_) => {}
         }
         group.messages.push(message);
