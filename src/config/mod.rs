@@ -1,1 +1,91 @@
 //! Floor 6: from YAML to a checked plan, with every error at its place.
+//!
+//! [`raw`] reads YAML into a tree of nodes that know where they were written; `document` merges the files;
+//! `fragments` inserts what `use:` names; [`de`] gives every node to the option type it belongs to;
+//! `topology` makes the graph. The components and sections there are come in as [`Tables`].
+
+mod codes;
+mod de;
+mod document;
+mod dump;
+mod error;
+mod fault;
+mod fragments;
+mod interpolate;
+mod plan;
+mod raw;
+mod scalar;
+mod test_case;
+mod topology;
+mod wiring;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use error::{Errors, Located, Place};
+pub use plan::{Plan, Sections};
+pub use test_case::TestCase;
+
+use crate::options::Section;
+use crate::pipeline::{Descriptor, SinkPlan, SourcePlan, TransformPlan};
+
+/// Where durable files go unless the configuration says otherwise.
+pub const DATA_DIR: &str = "/var/lib/tailwater";
+
+/// How long an old path may drain unless the configuration says otherwise.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What a configuration may name.
+#[derive(Clone, Copy)]
+pub struct Tables {
+    /// Kinds of sources.
+    pub sources: &'static [&'static Descriptor<dyn SourcePlan>],
+    /// Kinds of transforms.
+    pub transforms: &'static [&'static Descriptor<dyn TransformPlan>],
+    /// Kinds of sinks.
+    pub sinks: &'static [&'static Descriptor<dyn SinkPlan>],
+    /// Root sections.
+    pub sections: &'static [&'static Section],
+}
+
+/// Reads files and folders into a plan, or says everything that is wrong with them.
+pub fn load(paths: &[PathBuf], tables: Tables) -> Result<Plan, Errors> {
+    load_with(paths, tables, &|name| std::env::var(name).ok())
+}
+
+/// [`load`], with variables from elsewhere than the process's environment.
+pub fn load_with(
+    paths: &[PathBuf],
+    tables: Tables,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Plan, Errors> {
+    let mut findings = plan::Findings::default();
+    let files = document::read(paths, &mut findings.problems);
+    let sections: Vec<&'static str> = tables.sections.iter().map(|section| section.name).collect();
+    let document = document::merge(&files, &sections, &mut findings.problems);
+    let context = de::Context::new(environment);
+    // A file that cannot be read or parsed makes everything else look wrong: it is told alone.
+    let broken = |problem: &crate::options::Problem| {
+        matches!(
+            problem.code,
+            codes::UNREADABLE
+                | codes::SYNTAX
+                | codes::DUPLICATE_KEY
+                | codes::TOO_LARGE
+                | codes::UNSUPPORTED_YAML
+                | codes::NO_FILES
+        )
+    };
+    if findings.problems.iter().any(broken) {
+        return Err(Errors::locate(findings.problems, &files, &context.into_notes()));
+    }
+    let mut plan = plan::make(&document, tables, &context, &mut findings);
+    let mut notes = context.into_notes();
+    findings.problems.append(&mut notes.problems);
+    if !findings.problems.is_empty() {
+        return Err(Errors::locate(findings.problems, &files, &notes));
+    }
+    plan.warnings = Errors::locate(findings.warnings, &files, &notes);
+    plan.files = files.into_iter().map(|file| file.path).collect();
+    Ok(plan)
+}

@@ -1,0 +1,41 @@
+//! The codes of this floor's errors, as `docs/reference/errors.md` explains them.
+
+use crate::options::Code;
+
+pub const UNREADABLE: Code = Code("TW0001");
+pub const SYNTAX: Code = Code("TW0002");
+pub const DUPLICATE_KEY: Code = Code("TW0003");
+pub const TOO_LARGE: Code = Code("TW0004");
+pub const UNSUPPORTED_YAML: Code = Code("TW0005");
+pub const NO_FILES: Code = Code("TW0006");
+pub const TWO_FILES: Code = Code("TW0007");
+
+pub const ENV_UNSET: Code = Code("TW0101");
+pub const FILE_UNREADABLE: Code = Code("TW0102");
+pub const BAD_REFERENCE: Code = Code("TW0103");
+pub const SECRET_INLINE: Code = Code("TW0104");
+
+pub const UNKNOWN_KEY: Code = Code("TW0201");
+pub const WRONG_TYPE: Code = Code("TW0202");
+pub const MISSING_KEY: Code = Code("TW0203");
+pub const UNKNOWN_WORD: Code = Code("TW0204");
+pub const BAD_VALUE: Code = Code("TW0205");
+pub const NOT_AVAILABLE: Code = Code("TW0206");
+
+pub const BAD_NAME: Code = Code("TW0301");
+pub const UNKNOWN_TYPE: Code = Code("TW0302");
+pub const NAME_TAKEN: Code = Code("TW0303");
+pub const NO_INPUTS: Code = Code("TW0304");
+pub const UNKNOWN_INPUT: Code = Code("TW0305");
+pub const CYCLE: Code = Code("TW0306");
+pub const WRONG_SIGNAL: Code = Code("TW0307");
+pub const OUTPUT_UNNAMED: Code = Code("TW0308");
+pub const NOTHING_TO_RUN: Code = Code("TW0309");
+
+pub const UNKNOWN_FRAGMENT: Code = Code("TW0401");
+pub const FRAGMENT_CYCLE: Code = Code("TW0402");
+pub const BAD_USE: Code = Code("TW0403");
+pub const TEST_ELSEWHERE: Code = Code("TW0404");
+
+pub const UNREAD_OUTPUT: Code = Code("TW0801");
+pub const UNUSED_FRAGMENT: Code = Code("TW0802");

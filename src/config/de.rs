@@ -1,0 +1,447 @@
+//! The deserializer over a node: it interpolates, gives the option's type to whole scalars, answers the
+//! protocols of places and secrets, and tells every complaint at the place it belongs to.
+//!
+//! Complaints do not travel as errors, because on the way through an erased deserializer they would lose
+//! their places: they are noted in the [`Context`], and the error that goes up only says so. In one
+//! component all unknown keys are told, and the first wrong value.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::de::value::U32Deserializer;
+use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
+
+use super::codes;
+use super::fault::{self, Fault};
+use super::interpolate::{self, Environment, Interpolated};
+use super::raw::{Entry, Node, Scalar, Value};
+use super::scalar::{self, Resolved};
+use crate::options::secret::SECRET;
+use crate::options::spanned::SPANNED;
+use crate::options::{Problem, Span};
+
+/// What is noted while the nodes of one part of the configuration are read.
+pub struct Context<'a> {
+    environment: Environment<'a>,
+    notes: RefCell<Notes>,
+}
+
+/// The notes.
+#[derive(Default)]
+pub struct Notes {
+    /// Everything that is wrong.
+    pub problems: Vec<Problem>,
+    /// A wrong value was told: what fails behind it fails because of it.
+    told: bool,
+    /// Scalars that are secrets.
+    pub secrets: BTreeSet<Span>,
+    /// Scalars that named something, with what came of them.
+    pub interpolated: BTreeMap<Span, Interpolated>,
+    /// Files that secrets come from.
+    pub secret_files: BTreeSet<PathBuf>,
+    /// Files that other values come from.
+    pub value_files: BTreeSet<PathBuf>,
+}
+
+impl<'a> Context<'a> {
+    /// Nothing noted yet.
+    pub fn new(environment: Environment<'a>) -> Self {
+        Self { environment, notes: RefCell::default() }
+    }
+
+    /// Reads one part (a component, a section, a root key): `None` if anything in it is wrong, which is
+    /// then noted. `key` is what the part is called.
+    pub fn read<T, E: std::fmt::Display>(
+        &self,
+        node: &Node,
+        key: Option<Span>,
+        read: impl FnOnce(NodeDeserializer<'_>) -> Result<T, E>,
+    ) -> Option<T> {
+        self.notes.borrow_mut().told = false;
+        let before = self.notes.borrow().problems.len();
+        let de = NodeDeserializer { context: self, node, key, literal: false };
+        match read(de) {
+            Ok(value) => (self.notes.borrow().problems.len() == before).then_some(value),
+            Err(error) => {
+                self.tell(Fault::Words(error.to_string()), de);
+                None
+            }
+        }
+    }
+
+    /// Reads one part of type `T`.
+    pub fn typed<T: de::DeserializeOwned>(&self, node: &Node, key: Option<Span>) -> Option<T> {
+        self.read(node, key, |de| T::deserialize(de))
+    }
+
+    /// Notes a problem.
+    pub fn note(&self, problem: Problem) {
+        self.notes.borrow_mut().problems.push(problem);
+    }
+
+    /// A variable of the environment.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        (self.environment)(name)
+    }
+
+    /// Looks at the notes so far.
+    pub fn with_notes<T>(&self, look: impl FnOnce(&Notes) -> T) -> T {
+        look(&self.notes.borrow())
+    }
+
+    /// All notes.
+    pub fn into_notes(self) -> Notes {
+        self.notes.into_inner()
+    }
+
+    fn tell(&self, fault: Fault, at: NodeDeserializer<'_>) -> Fault {
+        if self.notes.borrow().told {
+            return Fault::Told;
+        }
+        let span = match &fault {
+            Fault::Told => return Fault::Told,
+            Fault::Missing(_) => at.key.unwrap_or(at.node.span),
+            _ => at.node.span,
+        };
+        let listless = matches!(&fault, Fault::Type { expected, .. } if expected == "a list");
+        let (code, mut message, mut help) = fault.explain();
+        let mut notes = self.notes.borrow_mut();
+        if let (Value::Scalar(scalar), Some(done)) = (&at.node.value, notes.interpolated.get(&span)) {
+            // What a variable or a file holds may be a secret.
+            if !done.text.is_empty() {
+                message = message.replace(&done.text, &format!("what {} stands for", scalar.text));
+            }
+        }
+        if let (true, Value::Scalar(scalar), false) = (listless, &at.node.value, at.node.is_null()) {
+            help = Some(format!("write `[{}]`", scalar.text));
+        }
+        notes.told = true;
+        notes.problems.push(Problem { code, span, within: None, message, help });
+        Fault::Told
+    }
+
+    fn scalar<'n>(&self, node: &'n Node, scalar: &'n Scalar) -> Result<Text<'n>, Fault> {
+        match interpolate::interpolate(&scalar.text, self.environment) {
+            Ok(None) => Ok(Text { text: std::borrow::Cow::Borrowed(&scalar.text), plain: scalar.plain }),
+            Ok(Some(done)) => {
+                let text = Text { text: done.text.clone().into(), plain: scalar.plain || done.whole };
+                let mut notes = self.notes.borrow_mut();
+                notes.value_files.extend(done.files.iter().cloned());
+                notes.interpolated.insert(node.span, done);
+                Ok(text)
+            }
+            Err(fault) => Err(self.refuse(node, fault)),
+        }
+    }
+
+    fn refuse(&self, node: &Node, fault: interpolate::Fault) -> Fault {
+        let mut notes = self.notes.borrow_mut();
+        if !notes.told {
+            notes.told = true;
+            let problem = Problem::new(fault.code, node.span, fault.message).help(fault.help);
+            notes.problems.push(problem.within(fault.within.0, fault.within.1));
+        }
+        Fault::Told
+    }
+
+    /// A secret: the file it comes from, or nothing, and its value.
+    fn secret(&self, node: &Node) -> Result<(String, String), Fault> {
+        let help = "write `\"${file:/path}\"` or `\"${env:NAME}\"` and keep the secret there";
+        let refuse = |message: &str| {
+            let mut notes = self.notes.borrow_mut();
+            notes.secrets.insert(node.span);
+            if !notes.told {
+                notes.told = true;
+                notes.problems.push(Problem::new(codes::SECRET_INLINE, node.span, message).help(help));
+            }
+            Err(Fault::Told)
+        };
+        let Value::Scalar(scalar) = &node.value else { return refuse("a secret is one reference, nothing else") };
+        match interpolate::interpolate(&scalar.text, self.environment) {
+            Ok(Some(done)) if done.whole && !done.defaulted => {
+                let mut notes = self.notes.borrow_mut();
+                notes.secrets.insert(node.span);
+                notes.secret_files.extend(done.files.iter().cloned());
+                let file = done.files.first().map(|path| path.display().to_string()).unwrap_or_default();
+                Ok((file, done.text))
+            }
+            Ok(None) if node.is_null() => refuse("the secret is missing"),
+            Ok(None) => refuse("a secret must not be written into the configuration"),
+            Ok(Some(_)) => refuse("a secret is one reference, with no text around it and no default"),
+            Err(fault) => Err(self.refuse(node, fault)),
+        }
+    }
+}
+
+struct Text<'n> {
+    text: std::borrow::Cow<'n, str>,
+    plain: bool,
+}
+
+/// A deserializer over one node.
+#[derive(Clone, Copy)]
+pub struct NodeDeserializer<'a> {
+    context: &'a Context<'a>,
+    node: &'a Node,
+    key: Option<Span>,
+    /// Keys are not interpolated.
+    literal: bool,
+}
+
+impl<'a> NodeDeserializer<'a> {
+    fn child(self, node: &'a Node, key: Option<Span>) -> Self {
+        Self { node, key, ..self }
+    }
+
+    fn told<T>(self, result: Result<T, Fault>) -> Result<T, Fault> {
+        result.map_err(|fault| self.context.tell(fault, self))
+    }
+
+    fn scalar(self, scalar: &'a Scalar) -> Result<Text<'a>, Fault> {
+        if self.literal {
+            return Ok(Text { text: std::borrow::Cow::Borrowed(&scalar.text), plain: scalar.plain });
+        }
+        self.context.scalar(self.node, scalar)
+    }
+
+    /// Gives the visitor what stands there, whatever it is.
+    fn any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let result = match &self.node.value {
+            Value::Scalar(scalar) => {
+                let text = self.scalar(scalar)?;
+                match if text.plain { scalar::resolve(&text.text) } else { Resolved::Text } {
+                    Resolved::Null => visitor.visit_unit(),
+                    Resolved::Bool(value) => visitor.visit_bool(value),
+                    Resolved::Unsigned(number) => visitor.visit_u64(number),
+                    Resolved::Signed(number) => visitor.visit_i64(number),
+                    Resolved::Float(number) => visitor.visit_f64(number),
+                    Resolved::Text => visitor.visit_str(&text.text),
+                }
+            }
+            Value::List(items) => visitor.visit_seq(Items { de: self, items: items.iter() }),
+            Value::Map(entries) => visitor.visit_map(self.entries(entries, None)),
+        };
+        self.told(result)
+    }
+
+    /// Gives the visitor text: what is written, even where it could be a number.
+    fn text<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let Value::Scalar(scalar) = &self.node.value else { return self.any(visitor) };
+        let text = self.scalar(scalar)?;
+        if self.node.is_null() {
+            return self.told(visitor.visit_unit());
+        }
+        self.told(visitor.visit_str(&text.text))
+    }
+
+    fn entries(self, entries: &'a [Entry], known: Option<&'static [&'static str]>) -> Entries<'a> {
+        Entries { de: self, entries: entries.iter(), value: None, known }
+    }
+}
+
+impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.any(visitor)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.text(visitor)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.text(visitor)
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.text(visitor)
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.text(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if self.node.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Fault> {
+        let result = match name {
+            SPANNED => visitor.visit_seq(SpannedParts { de: self, next: 0 }),
+            SECRET => {
+                let (file, value) = self.context.secret(self.node)?;
+                visitor.visit_seq(de::value::SeqDeserializer::new([file, value].into_iter()))
+            }
+            _ => visitor.visit_newtype_struct(self),
+        };
+        self.told(result)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if self.node.is_null() { self.told(visitor.visit_map(self.entries(&[], None))) } else { self.any(visitor) }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let Value::Map(entries) = &self.node.value else { return self.deserialize_map(visitor) };
+        for entry in entries.iter().filter(|entry| !fields.contains(&&*entry.key)) {
+            let help = fault::instead(&entry.key, fields, "keys");
+            let message = format!("unknown key `{}`", entry.key);
+            self.context.note(Problem::new(codes::UNKNOWN_KEY, entry.key_span, message).help(help));
+        }
+        self.told(visitor.visit_map(self.entries(entries, Some(fields))))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        words: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let result = match &self.node.value {
+            Value::Scalar(scalar) if !self.node.is_null() => {
+                let text = self.scalar(scalar)?;
+                visitor.visit_enum(IntoDeserializer::<Fault>::into_deserializer(&*text.text))
+            }
+            Value::Map(entries) if entries.len() == 1 => visitor.visit_enum(Variant { de: self, entry: &entries[0] }),
+            _ => {
+                Err(Fault::Type { found: self.node.kind().into(), expected: format!("one of {}", fault::list(words)) })
+            }
+        };
+        self.told(result)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_unit()
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 bytes byte_buf unit unit_struct seq tuple tuple_struct
+    }
+}
+
+/// The items of a list.
+struct Items<'a> {
+    de: NodeDeserializer<'a>,
+    items: std::slice::Iter<'a, std::sync::Arc<Node>>,
+}
+
+impl<'de> de::SeqAccess<'de> for Items<'_> {
+    type Error = Fault;
+
+    fn next_element_seed<T: de::DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        let Some(node) = self.items.next() else { return Ok(None) };
+        let de = self.de.child(node, None);
+        de.told(seed.deserialize(de).map(Some))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len())
+    }
+}
+
+/// The entries of a mapping; with `known`, only those that a struct has.
+struct Entries<'a> {
+    de: NodeDeserializer<'a>,
+    entries: std::slice::Iter<'a, Entry>,
+    value: Option<&'a Entry>,
+    known: Option<&'static [&'static str]>,
+}
+
+impl<'de> de::MapAccess<'de> for Entries<'_> {
+    type Error = Fault;
+
+    fn next_key_seed<K: de::DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+        let known = self.known;
+        let Some(entry) = self.entries.find(|entry| known.is_none_or(|known| known.contains(&&*entry.key))) else {
+            return Ok(None);
+        };
+        self.value = Some(entry);
+        key(self.de, entry, seed).map(Some)
+    }
+
+    fn next_value_seed<T: de::DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
+        let Some(entry) = self.value.take() else {
+            return Err(Fault::Words("a value was asked for before its key".into()));
+        };
+        let de = self.de.child(&entry.node, Some(entry.key_span));
+        de.told(seed.deserialize(de))
+    }
+}
+
+/// Reads a key, which is not interpolated.
+fn key<'de, K: de::DeserializeSeed<'de>>(de: NodeDeserializer<'_>, entry: &Entry, seed: K) -> Result<K::Value, Fault> {
+    let scalar = Scalar { text: (&*entry.key).into(), plain: false };
+    let node = Node { span: entry.key_span, value: Value::Scalar(scalar) };
+    let de = NodeDeserializer { context: de.context, node: &node, key: None, literal: true };
+    de.told(seed.deserialize(de))
+}
+
+/// `variant: value`.
+struct Variant<'a> {
+    de: NodeDeserializer<'a>,
+    entry: &'a Entry,
+}
+
+impl<'de, 'a> de::EnumAccess<'de> for Variant<'a> {
+    type Error = Fault;
+    type Variant = NodeDeserializer<'a>;
+
+    fn variant_seed<T: de::DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self::Variant), Fault> {
+        let variant = key(self.de, self.entry, seed)?;
+        Ok((variant, self.de.child(&self.entry.node, Some(self.entry.key_span))))
+    }
+}
+
+impl<'de> de::VariantAccess<'de> for NodeDeserializer<'_> {
+    type Error = Fault;
+
+    fn unit_variant(self) -> Result<(), Fault> {
+        if self.node.is_null() {
+            return Ok(());
+        }
+        let found = self.node.kind().into();
+        self.told(Err(Fault::Type { found, expected: "nothing behind this word".into() }))
+    }
+
+    fn newtype_variant_seed<T: de::DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
+        self.told(seed.deserialize(self))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {
+        self.any(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_struct("", fields, visitor)
+    }
+}
+
+/// File, start, end and value: what a `Spanned` is made of.
+struct SpannedParts<'a> {
+    de: NodeDeserializer<'a>,
+    next: u8,
+}
+
+impl<'de> de::SeqAccess<'de> for SpannedParts<'_> {
+    type Error = Fault;
+
+    fn next_element_seed<T: de::DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        let span = self.de.node.span;
+        let part = |number: u32| -> U32Deserializer<Fault> { number.into_deserializer() };
+        self.next += 1;
+        match self.next {
+            1 => seed.deserialize(part(span.file)).map(Some),
+            2 => seed.deserialize(part(span.start)).map(Some),
+            3 => seed.deserialize(part(span.end)).map(Some),
+            4 => self.de.told(seed.deserialize(self.de)).map(Some),
+            _ => Ok(None),
+        }
+    }
+}

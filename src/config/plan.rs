@@ -1,0 +1,271 @@
+//! The plan of the whole agent, made from a merged document. A plan that exists has been checked.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::de::Context;
+use super::document::Document;
+use super::error::Errors;
+use super::fragments::Fragments;
+use super::raw::Entry;
+use super::test_case::TestCase;
+use super::topology::{self, Draft};
+use super::wiring::{self, Disk};
+use super::{Tables, codes, dump, fault};
+use crate::options::{Duration, Identity, Problem, Span, Spanned, section};
+use crate::pipeline::graph::{Buffer, ComponentId, Graph, Role};
+use crate::pipeline::{Descriptor, component};
+
+/// Everything that the configuration says, checked.
+pub struct Plan {
+    /// The pipeline.
+    pub graph: Graph,
+    /// Where durable files go.
+    pub data_dir: PathBuf,
+    /// Who this agent is. The node is always known.
+    pub identity: Identity,
+    /// How long an old path may drain at a reload and at the end.
+    pub drain_timeout: std::time::Duration,
+    /// The root sections that parts of the agent own.
+    pub sections: Sections,
+    /// The configuration's own tests.
+    pub tests: Vec<TestCase>,
+    /// Hash of everything but the tests.
+    pub hash: u64,
+    /// What is unusual, but no error.
+    pub warnings: Errors,
+    /// The files that were read, in order.
+    pub files: Vec<PathBuf>,
+    /// Files that secrets come from: to be read again when they change.
+    pub secret_files: Vec<PathBuf>,
+    /// Files that other values come from: the configuration is another when they change.
+    pub value_files: Vec<PathBuf>,
+    /// The configuration as written, merged, fragments inserted, with `***` for every secret.
+    pub masked: serde_json::Value,
+}
+
+/// Root sections by name.
+#[derive(Default)]
+pub struct Sections(BTreeMap<&'static str, section::Value>);
+
+impl Sections {
+    /// A section, of the type that its owner gave it.
+    pub fn get<T: 'static>(&self, name: &str) -> Option<&T> {
+        self.0.get(name)?.downcast_ref()
+    }
+}
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan").field("files", &self.files).field("hash", &self.hash).finish_non_exhaustive()
+    }
+}
+
+/// What is found wrong or unusual on the way, without places looked up.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub problems: Vec<Problem>,
+    pub warnings: Vec<Problem>,
+}
+
+/// Makes a plan; the findings say whether it may be used.
+pub(super) fn make(document: &Document, tables: Tables, context: &Context<'_>, findings: &mut Findings) -> Plan {
+    let single = |key: &str| document.get(key).map(|entry| (&*entry.node, Some(entry.key_span)));
+    let data_dir = single("data_dir").and_then(|(node, key)| context.typed::<PathBuf>(node, key));
+    let identity = single("identity").and_then(|(node, key)| context.typed::<Identity>(node, key));
+    let drain = single("drain_timeout").and_then(|(node, key)| context.typed::<Duration>(node, key));
+    let sections = tables.sections.iter().filter_map(|section| {
+        let value = match document.get(section.name) {
+            None => (section.default)(),
+            Some(entry) => context.read(&entry.node, Some(entry.key_span), |de| {
+                (section.plan)(&mut <dyn erased_serde::Deserializer<'_>>::erase(de))
+            })?,
+        };
+        Some((section.name, value))
+    });
+    let sections = Sections(sections.collect());
+
+    let mut expanded: [Vec<Entry>; 3] = Default::default();
+    let mut fragments = Fragments::new(&document.fragments, &mut findings.problems);
+    for (group, entries) in document.groups.iter().enumerate() {
+        let expand = |entry: &Entry| Entry { node: fragments.expand(&entry.node), ..entry.clone() };
+        expanded[group] = entries.iter().map(expand).collect();
+    }
+    let unused = fragments.unused();
+    findings.warnings.extend(unused);
+
+    let drafts = drafts(&expanded, tables, context, &mut findings.problems);
+    if drafts.is_empty() && expanded.iter().all(Vec::is_empty) {
+        let problem =
+            Problem::new(codes::NOTHING_TO_RUN, Span::UNKNOWN, "the configuration has no sources and no sinks");
+        findings.problems.push(problem.help("write at least one of each, under `sources` and `sinks`"));
+    }
+    let mut tests = Vec::new();
+    for node in &document.tests {
+        if let Some(test) = context.typed::<TestCase>(node, None) {
+            let known: Vec<&str> = drafts.iter().map(|draft| &*draft.id.0).collect();
+            findings.problems.extend(test.misplaced(&known));
+            tests.push(test);
+        }
+    }
+    let graph = topology::build(drafts, &mut findings.problems, &mut findings.warnings);
+    let tree = dump::Tree { document, expanded: &expanded };
+    Plan {
+        graph,
+        data_dir: data_dir.unwrap_or_else(|| PathBuf::from(super::DATA_DIR)),
+        identity: identified(identity.unwrap_or_default(), context),
+        drain_timeout: drain.map_or(super::DRAIN_TIMEOUT, |drain| drain.0),
+        sections,
+        tests,
+        hash: context.with_notes(|notes| tree.hash(notes)),
+        warnings: Errors(Vec::new()),
+        files: Vec::new(),
+        secret_files: context.with_notes(|notes| notes.secret_files.iter().cloned().collect()),
+        value_files: context.with_notes(|notes| notes.value_files.iter().cloned().collect()),
+        masked: context.with_notes(|notes| tree.masked(notes)),
+    }
+}
+
+fn identified(mut identity: Identity, context: &Context<'_>) -> Identity {
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
+    let node = identity.node.filter(|node| !node.is_empty());
+    identity.node = node.or_else(|| context.variable("NODE_NAME").filter(|name| !name.is_empty())).or_else(host);
+    identity
+}
+
+/// Reads every component's own entry.
+fn drafts(groups: &[Vec<Entry>; 3], tables: Tables, context: &Context<'_>, problems: &mut Vec<Problem>) -> Vec<Draft> {
+    let mut drafts: Vec<Draft> = Vec::new();
+    for (group, entries) in groups.iter().enumerate() {
+        for entry in entries {
+            if let Some(first) = drafts.iter().find(|draft| *draft.id.0 == *entry.key) {
+                let message = format!("`{}` is a {} already; a name is used once", entry.key, first.kind);
+                let problem = Problem::new(codes::NAME_TAKEN, entry.key_span, message);
+                problems.push(problem.help("change the part behind the slash"));
+                continue;
+            }
+            let draft = match group {
+                0 => draft("source", entry, tables.sources, Role::Source, context, problems),
+                1 => draft("transform", entry, tables.transforms, Role::Transform, context, problems),
+                _ => draft("sink", entry, tables.sinks, Role::Sink, context, problems),
+            };
+            drafts.push(draft);
+        }
+    }
+    drafts
+}
+
+/// Reads one component's entry. What is wrong in it does not keep others from being checked: the name
+/// stays known.
+fn draft<P: ?Sized + component::Plan>(
+    kind: &'static str,
+    entry: &Entry,
+    table: &[&Descriptor<P>],
+    role: impl FnOnce(Arc<P>) -> Role,
+    context: &Context<'_>,
+    problems: &mut Vec<Problem>,
+) -> Draft {
+    let parts = wiring::take(&entry.node);
+    let descriptor = match name(kind, entry, table) {
+        Ok(descriptor) => Some(descriptor),
+        Err(problem) => {
+            problems.push(problem);
+            None
+        }
+    };
+    let inputs = inputs(kind, entry, parts.inputs.as_ref(), context, problems);
+    let buffer = buffer(kind, parts.buffer.as_ref(), context, problems);
+    let plan = descriptor.and_then(|descriptor| {
+        context.read(&parts.options, Some(entry.key_span), |de| {
+            (descriptor.plan)(&mut <dyn erased_serde::Deserializer<'_>>::erase(de))
+        })
+    });
+    if let Some(plan) = &plan {
+        problems.extend(plan.problems().into_iter().map(|mut problem| {
+            if problem.span == Span::UNKNOWN {
+                problem.span = entry.key_span;
+            }
+            problem
+        }));
+    }
+    Draft {
+        id: ComponentId(entry.key.clone()),
+        span: entry.key_span,
+        kind,
+        role: plan.map(|plan| role(Arc::from(plan))),
+        inputs,
+        buffer,
+        hash: context.with_notes(|notes| dump::hash(&entry.key, &entry.node, notes)),
+    }
+}
+
+/// Checks the shape of a component's name and finds its type.
+fn name<'t, P: ?Sized>(kind: &str, entry: &Entry, table: &[&'t Descriptor<P>]) -> Result<&'t Descriptor<P>, Problem> {
+    let written = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    let word = |part: &str| !part.is_empty() && part.chars().all(written);
+    let types: Vec<&str> = table.iter().map(|descriptor| descriptor.name).collect();
+    let (type_name, name) = entry.key.split_once('/').unwrap_or((&entry.key, ""));
+    if !word(type_name) || !word(name) {
+        let message = format!("`{}` is not a component's name: `type/name`, of a-z, 0-9, _ and -", entry.key);
+        let known = if types.contains(&type_name) { type_name } else { types.first().copied().unwrap_or("type") };
+        return Err(Problem::new(codes::BAD_NAME, entry.key_span, message).help(format!("for example `{known}/main`")));
+    }
+    table.iter().find(|descriptor| descriptor.name == type_name).copied().ok_or_else(|| {
+        let message = format!("no {kind} is of type `{type_name}`");
+        let help = fault::instead(type_name, &types, "types");
+        Problem::new(codes::UNKNOWN_TYPE, entry.key_span, message).help(help)
+    })
+}
+
+fn inputs(
+    kind: &str,
+    entry: &Entry,
+    inputs: Option<&Entry>,
+    context: &Context<'_>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Spanned<String>> {
+    let Some(inputs) = inputs else {
+        if kind != "source" {
+            let message = format!("`{}` has no `inputs`: nothing would reach it", entry.key);
+            let help = "write `inputs: [type/name]` with the name of a source or a transform";
+            problems.push(Problem::new(codes::NO_INPUTS, entry.key_span, message).help(help));
+        }
+        return Vec::new();
+    };
+    if kind == "source" {
+        let message = "unknown key `inputs`: a source has none";
+        problems.push(Problem::new(codes::UNKNOWN_KEY, inputs.key_span, message).help("leave it out"));
+        return Vec::new();
+    }
+    let read = context.typed::<Vec<Spanned<String>>>(&inputs.node, Some(inputs.key_span));
+    if read.as_ref().is_some_and(Vec::is_empty) {
+        let message = format!("the `inputs` of `{}` are empty: nothing would reach it", entry.key);
+        let help = "name a source or a transform";
+        problems.push(Problem::new(codes::NO_INPUTS, inputs.key_span, message).help(help));
+    }
+    read.unwrap_or_default()
+}
+
+fn buffer(kind: &str, buffer: Option<&Entry>, context: &Context<'_>, problems: &mut Vec<Problem>) -> Buffer {
+    let Some(entry) = buffer else { return Buffer::default() };
+    if kind == "source" {
+        let message = "unknown key `buffer`: a source has none";
+        let help = "a buffer stands before a sink, or before a transform that absorbs or holds";
+        problems.push(Problem::new(codes::UNKNOWN_KEY, entry.key_span, message).help(help));
+        return Buffer::default();
+    }
+    let Some(read) = context.typed::<wiring::Buffer>(&entry.node, Some(entry.key_span)) else {
+        return Buffer::default();
+    };
+    if read.disk.value != Disk::Off {
+        let message = "`disk` is not available in this version";
+        let help = "write `disk: off`, or leave it out: what does not fit into memory waits in the log files";
+        problems.push(Problem::new(codes::NOT_AVAILABLE, read.disk.span, message).help(help));
+    }
+    if read.memory.value.0 == 0 {
+        let message = "a buffer of no bytes holds nothing";
+        problems.push(Problem::new(codes::BAD_VALUE, read.memory.span, message).help("write `memory: 16MiB`"));
+    }
+    Buffer { memory: read.memory.value.0, when_full: read.when_full.into() }
+}
