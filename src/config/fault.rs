@@ -61,7 +61,7 @@ impl Fault {
 }
 
 /// A suggestion: the nearest known word, or all of them.
-pub fn instead<'a>(word: &str, known: &[&'a str], what: &str) -> String {
+pub fn instead(word: &str, known: &[&str], what: &str) -> String {
     match suggest::nearest(word, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if known.is_empty() => format!("no {what} are known here: leave it out"),

@@ -50,10 +50,11 @@ pub fn resolve(text: &str) -> Resolved {
     }
     // Rust reads more than YAML does (`inf`, `nan`, `infinity`): a digit and only these bytes make a number.
     let numeric = |b: u8| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-');
-    if text.bytes().any(|b| b.is_ascii_digit()) && text.bytes().all(numeric) {
-        if let Ok(number) = text.parse() {
-            return Resolved::Float(number);
-        }
+    if text.bytes().any(|b| b.is_ascii_digit())
+        && text.bytes().all(numeric)
+        && let Ok(number) = text.parse()
+    {
+        return Resolved::Float(number);
     }
     Resolved::Text
 }
