@@ -1,6 +1,7 @@
 //! Floor 7: every kind of component and every root section, one line each.
 
 use crate::admin;
+use crate::config::Tables;
 use crate::options::Section;
 use crate::pipeline::{Descriptor, SinkPlan, SourcePlan, TransformPlan};
 use crate::{sinks, telemetry};
@@ -21,3 +22,6 @@ pub const SINKS: &[&Descriptor<dyn SinkPlan>] = &[
 
 /// Every root section that a part of the agent owns.
 pub const SECTIONS: &[&Section] = &[&admin::SECTION, &admin::health::SECTION, &telemetry::logging::SECTION];
+
+/// Everything that a configuration may name.
+pub const TABLES: Tables = Tables { sources: SOURCES, transforms: TRANSFORMS, sinks: SINKS, sections: SECTIONS };

@@ -100,8 +100,8 @@ pub trait Control: Send + Sync {
     /// The components of the running graph, each behind its inputs.
     fn graph(&self) -> Arc<[Node]>;
 
-    /// The configuration in force, every secret masked.
-    fn config(&self) -> serde_json::Value;
+    /// The configuration in force as YAML, every secret masked.
+    fn config(&self) -> String;
 
     /// Reads the configuration again and puts it in force. An error is why it was rejected, in the words
     /// that `validate` would use; the one before is then still in force.

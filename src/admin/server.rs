@@ -146,8 +146,8 @@ async fn status(State(handles): State<Handles>) -> Json<Status> {
     Json(Status::of(&handles))
 }
 
-async fn config(State(handles): State<Handles>) -> Json<serde_json::Value> {
-    Json(handles.control.config())
+async fn config(State(handles): State<Handles>) -> Response {
+    ([(CONTENT_TYPE, "application/yaml; charset=utf-8")], handles.control.config()).into_response()
 }
 
 async fn reload(State(handles): State<Handles>) -> Response {

@@ -17,8 +17,8 @@ impl Control for Owner {
         [node("file/in", "source", &[], &["file/in"]), node("elasticsearch/logs", "sink", &["file/in"], &[])].into()
     }
 
-    fn config(&self) -> serde_json::Value {
-        serde_json::json!({ "sinks": { "elasticsearch/logs": { "api_key": "***" } } })
+    fn config(&self) -> String {
+        "sinks: { elasticsearch/logs: { api_key: '***' } }\n".into()
     }
 
     fn reload(&self) -> BoxFuture<'static, Result<(), String>> {

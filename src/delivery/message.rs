@@ -1,5 +1,7 @@
 //! What moves through the graph.
 
+use std::sync::{Arc, LazyLock};
+
 use super::Ack;
 use crate::data::{Batch, UnixNanos};
 
@@ -14,13 +16,14 @@ pub struct Message {
     /// that can have been. A sink that deduplicates looks no further back.
     pub first_attempt: Option<UnixNanos>,
     /// Component output through which the message reached its sink; part of a document's identity.
-    pub input: std::sync::Arc<str>,
+    pub input: Arc<str>,
 }
 
 impl Message {
     /// A message seen for the first time.
     pub fn new(batch: Batch, ack: Ack) -> Self {
-        Self { batch, ack, first_attempt: None, input: std::sync::Arc::from("") }
+        static NOT_YET: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(""));
+        Self { batch, ack, first_attempt: None, input: NOT_YET.clone() }
     }
 
     /// The same records for one more destination.

@@ -1,0 +1,179 @@
+//! Floor 8: builds every part once, in order; reloads; drains.
+//!
+//! The [`Agent`] is the running whole. A [control task](control) owns what runs and does one thing at a
+//! time: a reload, the restart of a component that failed, the shutdown.
+
+mod control;
+pub mod limits;
+pub mod serve;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::admin::{self, Handles, Listeners, Node};
+use crate::config::{Errors, Plan};
+use crate::data::{MemoryBudget, Names};
+use crate::pipeline::{BuildError, Common, Runner, prepare};
+use crate::telemetry::{AgentStatus, Phase, Rates, Telemetry};
+use control::{Command, Control};
+use limits::Limits;
+
+/// Reads the configuration: at the start, and again at each reload.
+pub type Loader = Box<dyn Fn() -> Result<Plan, Errors> + Send + Sync>;
+
+/// Why the agent did not start, or did not take a new configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Rejected {
+    /// The configuration is wrong; the errors name places.
+    #[error("{0}")]
+    Config(Errors),
+    /// Parts could not be prepared; each line names one, why, and what to do.
+    #[error("{0}")]
+    Prepare(String),
+    /// It changes what only a restart can change.
+    #[error("{0}")]
+    NeedsRestart(String),
+    /// The agent is stopping.
+    #[error("the agent is stopping and takes no new configuration")]
+    Stopping,
+}
+
+/// The running agent.
+pub struct Agent {
+    shared: Arc<Shared>,
+    control: JoinHandle<()>,
+    finished: watch::Receiver<bool>,
+}
+
+/// What the agent shows, and the way to ask it for things.
+pub struct Shared {
+    /// Metrics and health of every component.
+    pub telemetry: Arc<Telemetry>,
+    /// How the agent as a whole is doing.
+    pub status: Arc<AgentStatus>,
+    /// The memory that sources wait for.
+    pub memory: Arc<MemoryBudget>,
+    /// Rates of the components.
+    pub rates: Arc<Rates>,
+    plan: Mutex<Arc<Plan>>,
+    commands: mpsc::Sender<Command>,
+}
+
+impl Agent {
+    /// Loads, prepares and starts everything.
+    pub async fn start(loader: Loader) -> Result<Self, Rejected> {
+        let plan = loader().map_err(Rejected::Config)?;
+        let limits = Limits::detect();
+        let telemetry = Arc::new(Telemetry::new());
+        let memory = Arc::new(MemoryBudget::new(limits.memory));
+        let status = AgentStatus::register(&telemetry, memory.clone()).expect("a fresh registry takes every metric");
+        let common = Common {
+            telemetry: telemetry.clone(),
+            names: Arc::new(Names::default()),
+            memory: memory.clone(),
+            data_dir: plan.data_dir.as_path().into(),
+            identity: Arc::new(plan.identity.clone()),
+            workers: limits.workers,
+        };
+        let prepared = prepare(plan.graph.clone(), &common).map_err(|errors| Rejected::Prepare(lines(&errors)))?;
+        let (admin, health) = listener_options(&plan);
+        status.accepted(&hash_text(&plan));
+        let (commands, inbox) = mpsc::channel(8);
+        let rates = Arc::new(Rates::new(telemetry.clone()));
+        let shared = Arc::new(Shared { telemetry, status, memory, rates, plan: Mutex::new(Arc::new(plan)), commands });
+        let listeners = Listeners::start(admin, health, shared.handles()).await;
+        let listeners = listeners.map_err(|error| Rejected::Prepare(error.to_string()))?;
+        let (runner, ended) = Runner::start(prepared, common.clone());
+        shared.status.enter(Phase::Running);
+        let (finish, finished) = watch::channel(false);
+        let control =
+            Control { loader, runner, listeners, common, shared: shared.clone(), finish, failures: Default::default() };
+        Ok(Self { shared, control: tokio::spawn(control.run(inbox, ended)), finished })
+    }
+
+    /// What the agent shows, and the way to ask it for things.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Waits until every source has ended by itself.
+    pub async fn finished(&mut self) {
+        if self.finished.wait_for(|finished| *finished).await.is_err() {
+            // The control task is gone without it; only a shutdown ends that way.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Stops reading, drains for at most the configured time, ends everything.
+    pub async fn shutdown(self) {
+        // A control task that is gone has nothing left to stop.
+        let _ = self.shared.commands.send(Command::Shutdown).await;
+        if let Err(error) = self.control.await {
+            tracing::error!(%error, "the control task failed");
+        }
+    }
+}
+
+impl Shared {
+    /// The configuration in force.
+    pub fn plan(&self) -> Arc<Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the configuration again and puts it in force, or says why not; the old one then runs on.
+    pub async fn reload(&self) -> Result<(), Rejected> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Reload(reply)).await.map_err(|_| Rejected::Stopping)?;
+        answer.await.map_err(|_| Rejected::Stopping)?
+    }
+
+    fn set_plan(&self, plan: Plan) {
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
+    }
+
+    fn handles(self: &Arc<Self>) -> Handles {
+        Handles {
+            telemetry: self.telemetry.clone(),
+            agent: self.status.clone(),
+            memory: self.memory.clone(),
+            rates: self.rates.clone(),
+            control: Arc::new(Answers(self.clone())),
+        }
+    }
+}
+
+/// What the admin listener may ask.
+struct Answers(Arc<Shared>);
+
+impl admin::Control for Answers {
+    fn graph(&self) -> Arc<[Node]> {
+        Node::of(&self.0.plan().graph)
+    }
+
+    fn config(&self) -> String {
+        format!("{:#}\n", self.0.plan().masked)
+    }
+
+    fn reload(&self) -> BoxFuture<'static, Result<(), String>> {
+        let shared = self.0.clone();
+        Box::pin(async move { shared.reload().await.map_err(|error| error.to_string()) })
+    }
+}
+
+fn listener_options(plan: &Plan) -> (admin::Options, admin::health::Options) {
+    let admin = plan.sections.get::<admin::Options>(admin::SECTION.name).cloned();
+    let health = plan.sections.get::<admin::health::Options>(admin::health::SECTION.name).copied();
+    (admin.unwrap_or_default(), health.unwrap_or_default())
+}
+
+/// The configuration's hash as people see it.
+fn hash_text(plan: &Plan) -> String {
+    format!("{:016x}", plan.hash)
+}
+
+fn lines(errors: &[BuildError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
