@@ -4,13 +4,13 @@ use crate::admin;
 use crate::config::Tables;
 use crate::options::Section;
 use crate::pipeline::{Descriptor, SinkPlan, SourcePlan, TransformPlan};
-use crate::{sinks, telemetry};
+use crate::{sinks, telemetry, transforms};
 
 /// Every kind of source.
 pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[];
 
 /// Every kind of transform.
-pub const TRANSFORMS: &[&Descriptor<dyn TransformPlan>] = &[];
+pub const TRANSFORMS: &[&Descriptor<dyn TransformPlan>] = &[&transforms::steps::DESCRIPTOR];
 
 /// Every kind of sink.
 pub const SINKS: &[&Descriptor<dyn SinkPlan>] = &[

@@ -128,7 +128,7 @@ impl Operand {
     }
 
     /// Whether all records of a batch have the same value.
-    fn is_settled(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         matches!(self, Self::Literal(_) | Self::Resource(_))
     }
 }

@@ -3,7 +3,7 @@
 use serde::de::{Deserialize, Deserializer};
 
 use super::check::{self, Checked, CheckedTerm};
-use super::compile::{AttributePath, Operand, Program};
+use super::compile::{Operand, Program};
 use super::parse::{self, Term, Tree};
 use super::{ExpressionError, Subject};
 use crate::data::Names;
@@ -78,6 +78,11 @@ impl<T: Grammar> Parsed<T> {
         Self { span: Span::UNKNOWN, tree: T::parse(text) }
     }
 
+    /// Parses a text that stands at a place.
+    pub fn at(text: &str, span: Span) -> Self {
+        Self { span, tree: T::parse(text) }
+    }
+
     /// Where it was written.
     pub fn span(&self) -> Span {
         self.span
@@ -130,20 +135,16 @@ impl PathOption {
         Ok(Operand::new(&self.checked(subject)?, names)?)
     }
 
-    /// Compiles it where it must name an attribute; the error points at one that does not.
-    pub fn attribute(&self, subject: &Subject) -> Result<Box<[Box<str>]>, ExpressionError> {
+    /// The attribute or the body that it names: what steps move, delete and redact. Other fields are an
+    /// error that points at them.
+    pub fn editable(&self, subject: &Subject) -> Result<CheckedTerm, ExpressionError> {
         match self.checked(subject)? {
-            CheckedTerm::Attribute(keys) => Ok(keys),
-            _ => {
-                let error = ExpressionError::new(self.tree()?.place, "only an attribute can be named here");
-                Err(error.help(format!("write `{}[\"key\"]`", subject.attributes)))
-            }
+            CheckedTerm::Field(field, _) if field != super::logs::BODY => {}
+            CheckedTerm::Resource(_) | CheckedTerm::Literal(_) => {}
+            editable => return Ok(editable),
         }
-    }
-
-    /// The attribute it names, interned.
-    pub fn compile_attribute(&self, subject: &Subject, names: &Names) -> Result<AttributePath, CompileError> {
-        Ok(AttributePath::new(&self.attribute(subject)?, names)?)
+        let error = ExpressionError::new(self.tree()?.place, "only an attribute or the body can be named here");
+        Err(error.help(format!("write `{}[\"key\"]` or `body`", subject.attributes)))
     }
 }
 
@@ -169,7 +170,7 @@ impl Assignment {
 impl<'de, T: Grammar> Deserialize<'de> for Parsed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Spanned::<String>::deserialize(deserializer)?;
-        Ok(Self { span: text.span, tree: T::parse(&text.value) })
+        Ok(Self::at(&text.value, text.span))
     }
 }
 

@@ -1,1 +1,3 @@
-//! Floor 6: what changes, routes, absorbs or holds data. One file or folder a kind; none imports another.
+//! Floor 6: what changes, filters, routes, absorbs or holds data between a source and a sink.
+
+pub mod steps;

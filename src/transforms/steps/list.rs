@@ -1,0 +1,108 @@
+//! An entry of the list as it is written: one step by its name, and an optional `if:`.
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+
+use super::STEPS;
+use super::step::{StepKind, StepPlan};
+use crate::expression::Condition;
+
+/// A step's options and its condition.
+#[derive(Debug)]
+pub struct StepEntry {
+    /// The step.
+    pub plan: Box<dyn StepPlan>,
+    /// For which records it runs.
+    pub guard: Option<Condition>,
+}
+
+/// The keys that an entry may have: the steps, and `if`.
+const KEYS: [&str; STEPS.len() + 1] = {
+    let mut keys = ["if"; STEPS.len() + 1];
+    let mut at = 0;
+    while at < STEPS.len() {
+        keys[at + 1] = STEPS[at].name;
+        at += 1;
+    }
+    keys
+};
+
+impl<'de> serde::Deserialize<'de> for StepEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Visit)
+    }
+}
+
+struct Visit;
+
+impl<'de> Visitor<'de> for Visit {
+    type Value = StepEntry;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("one step by its name, such as `drop: 'severity_number < INFO'`, and an optional `if:`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StepEntry, A::Error> {
+        let mut found: Option<(&'static str, Box<dyn StepPlan>)> = None;
+        let mut guard = None;
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "if" {
+                guard = Some(map.next_value()?);
+                continue;
+            }
+            let Some(kind) = STEPS.iter().find(|kind| kind.name == key) else {
+                return Err(A::Error::unknown_field(&key, &KEYS));
+            };
+            let plan = map.next_value_seed(Options(kind))?;
+            if let Some((first, _)) = found.replace((kind.name, plan)) {
+                let words = format!("`{first}` and `{key}` stand in one entry; begin each step with a dash of its own");
+                return Err(A::Error::custom(words));
+            }
+        }
+        let (_, plan) =
+            found.ok_or_else(|| A::Error::custom("an entry needs a step, such as `drop: 'severity_number < INFO'`"))?;
+        Ok(StepEntry { plan, guard })
+    }
+}
+
+struct Options(&'static StepKind);
+
+impl<'de> DeserializeSeed<'de> for Options {
+    type Value = Box<dyn StepPlan>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        (self.0.plan)(&mut <dyn erased_serde::Deserializer<'_>>::erase(deserializer)).map_err(D::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for StepEntry {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Step".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let guard = Condition::json_schema(generator);
+        let entry = |kind: &&StepKind| {
+            let mut options = (kind.schema)(generator);
+            options.insert("title".to_owned(), kind.name.into());
+            let summary = options.get("description").map_or(kind.summary.to_owned(), |more| {
+                format!("{} {}", kind.summary, more.as_str().unwrap_or_default())
+            });
+            options.insert("description".to_owned(), summary.into());
+            schemars::json_schema!({
+                "type": "object",
+                "properties": { kind.name: options, "if": guard.clone() },
+                "required": [kind.name],
+                "additionalProperties": false
+            })
+        };
+        let mut steps: Vec<_> = STEPS.iter().map(entry).collect();
+        let fragment = schemars::json_schema!({
+            "type": "object",
+            "properties": { "use": { "type": "string", "description": "Inserts the steps of this fragment." } },
+            "required": ["use"],
+            "additionalProperties": false
+        });
+        steps.push(fragment);
+        schemars::json_schema!({ "oneOf": steps })
+    }
+}

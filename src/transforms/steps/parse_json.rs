@@ -1,0 +1,91 @@
+//! The step `parse_json`: makes the JSON object in a record's body its attributes.
+//!
+//! Nothing is built: the object's own bytes become the attributes, the body empties, and only what the
+//! graph reads is located.
+
+use schemars::JsonSchema;
+
+use super::edit::Workbench;
+use super::step::{OnError, Step, StepKind, StepPlan};
+use crate::data::names::Interest;
+use crate::data::{LogBatch, Names, Slice};
+use crate::expression::Subject;
+use crate::expression::option::CompileError;
+use crate::formats::json::NotAnObject;
+use crate::formats::json::strict::compact;
+use crate::options::Problem;
+
+/// The list's entry.
+pub const KIND: StepKind = StepKind {
+    name: "parse_json",
+    summary: "Makes the JSON object in the body the record's attributes.",
+    plan: |options| Ok(Box::new(erased_serde::deserialize::<Option<Options>>(options)?.unwrap_or_default())),
+    schema: |generator| Options::json_schema(generator),
+};
+
+/// The object's keys become attributes and the body empties. Severity is taken from `level`, `severity`
+/// or `lvl` (names, and the numbers of pino and bunyan).
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    /// What happens to a record whose body is not one JSON object: `keep` leaves it as it was, `drop`
+    /// drops it. Both are counted as errors. Default: `keep`.
+    on_error: OnError,
+}
+
+impl StepPlan for Options {
+    fn problems(&self, _: &Subject) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    fn prepare(&self, _: &Subject, _: &Names) -> Result<Box<dyn Step>, CompileError> {
+        Ok(Box::new(*self))
+    }
+}
+
+impl Step for Options {
+    fn interest(&self, _: &mut Interest) {}
+
+    fn run(&mut self, batch: &mut LogBatch, records: &[u32], bench: &mut Workbench) {
+        bench.begin(batch);
+        let mut failed = 0;
+        let (overlay, payload) = batch.edit();
+        for &record in records {
+            let index = record as usize;
+            let body = overlay.states[index].body;
+            let text = payload.bytes(body);
+            if overlay.states[index].has_object() {
+                // It has attributes from an earlier object: both sets are kept, the body's in front.
+                if bench.scanner.scan(text).is_ok() {
+                    bench.merge(record, body);
+                } else if !body.is_empty() {
+                    failed += 1;
+                }
+                continue;
+            }
+            let parsed = match bench.scanner.parse_into(body, text, overlay, index) {
+                Err(NotAnObject::Blank) => {
+                    let start = bench.fresh.len();
+                    compact(text, &mut bench.fresh);
+                    let object = bench.slice(start);
+                    bench.scanner.parse_into(object, &bench.fresh[start..], overlay, index)
+                }
+                parsed => parsed,
+            };
+            match parsed {
+                Ok(()) => overlay.states[index].body = Slice::EMPTY,
+                Err(_) => {
+                    failed += 1;
+                    bench.unread.push(record);
+                }
+            }
+        }
+        bench.finish(batch);
+        bench.failed("parse_json: the body is not one JSON object", failed);
+        bench.drop_unread(batch, self.on_error == OnError::Drop);
+    }
+
+    fn copy(&self) -> Box<dyn Step> {
+        Box::new(*self)
+    }
+}

@@ -1,0 +1,104 @@
+//! The step `rename`: moves a value to another name. Within one object only the key's bytes are replaced;
+//! elsewhere the value is written anew.
+
+use schemars::JsonSchema;
+
+use super::edit::Workbench;
+use super::fields;
+use super::step::{Step, StepKind, StepPlan, wants_value};
+use super::target::{Incoming, Place};
+use crate::data::names::Interest;
+use crate::data::{LogBatch, Names};
+use crate::expression::option::CompileError;
+use crate::expression::{Operand, PathOption, Subject};
+use crate::options::Problem;
+
+/// The list's entry.
+pub const KIND: StepKind = StepKind {
+    name: "rename",
+    summary: "Moves a value from one attribute, or the body, to another.",
+    plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?)),
+    schema: |generator| Options::json_schema(generator),
+};
+
+/// What was under the new name before is replaced. Where there is no value, nothing changes.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    /// The old name: `attributes["msg"]` or `body`.
+    from: PathOption,
+    /// The new name: `attributes["message"]` or `body`.
+    to: PathOption,
+}
+
+impl StepPlan for Options {
+    fn problems(&self, subject: &Subject) -> Vec<Problem> {
+        [&self.from, &self.to].into_iter().filter_map(|path| fields::problem(path, subject)).collect()
+    }
+
+    fn prepare(&self, subject: &Subject, names: &Names) -> Result<Box<dyn Step>, CompileError> {
+        let (from, to) = (fields::place(&self.from, subject, names)?, fields::place(&self.to, subject, names)?);
+        let value = Operand::new(&self.from.editable(subject)?, names)?;
+        Ok(Box::new(Prepared { from, to, value, incoming: Vec::new() }))
+    }
+}
+
+#[derive(Clone)]
+struct Prepared {
+    from: Place,
+    to: Place,
+    value: Operand,
+    incoming: Vec<(u32, Incoming)>,
+}
+
+impl Prepared {
+    /// Replaces keys in place where both names are of one object; `None` where they are not.
+    fn in_place(&self, batch: &mut LogBatch, records: &[u32], bench: &mut Workbench) -> Option<()> {
+        let (Place::Attribute(from), Place::Attribute(to)) = (&self.from, &self.to) else { return None };
+        let (old, new) = (&from.path.keys, &to.path.keys);
+        if from.path.id == to.path.id {
+            return Some(());
+        }
+        if old.len() != new.len() || old[..old.len() - 1] != new[..new.len() - 1] {
+            return None;
+        }
+        // A nested value may be outside the object, where it has no key of its own to replace.
+        if old.len() > 1 && records.iter().any(|&record| !batch.view(record as usize).attributes().is_empty()) {
+            return None;
+        }
+        let (from, to) = (from.bind(bench), to.bind(bench));
+        let (overlay, payload) = batch.edit();
+        for &record in records {
+            from.rename(&to, overlay, payload, bench, record);
+        }
+        Some(())
+    }
+}
+
+impl Step for Prepared {
+    fn interest(&self, interest: &mut Interest) {
+        wants_value(interest, &self.value);
+        self.to.interest(interest);
+    }
+
+    fn run(&mut self, batch: &mut LogBatch, records: &[u32], bench: &mut Workbench) {
+        bench.begin(batch);
+        if self.in_place(batch, records, bench).is_none() {
+            self.incoming.clear();
+            for &record in records {
+                let value = self.value.read(&batch.view(record as usize));
+                self.incoming.extend(self.to.ready(value, bench).map(|value| (record, value)));
+            }
+            self.from.clear(batch, bench, self.incoming.iter().map(|&(record, _)| record));
+            // A deletion inside a located member is settled before the value goes elsewhere.
+            bench.finish(batch);
+            bench.begin(batch);
+            self.to.write(batch, bench, self.incoming.iter().copied());
+        }
+        bench.finish(batch);
+    }
+
+    fn copy(&self) -> Box<dyn Step> {
+        Box::new(self.clone())
+    }
+}
