@@ -13,6 +13,9 @@ pub mod run;
 mod supervise;
 
 pub use build::{BuildError, Common, prepare};
+#[cfg(test)]
+pub(crate) mod testing;
+
 pub use component::{
     Descriptor, Outputs, PrepareError, PreparedTransform, SinkContext, SinkPlan, SourceContext, SourcePlan, Task,
     TaskContext, TaskError, TransformPlan,

@@ -169,3 +169,6 @@ impl Printer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -225,3 +225,6 @@ impl FileSink {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;
