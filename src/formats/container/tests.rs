@@ -1,3 +1,5 @@
+//! Headers as runtimes write them, and as they must not.
+
 use proptest::prelude::*;
 
 use super::*;

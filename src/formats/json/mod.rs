@@ -5,11 +5,14 @@
 //! that edits did to them. [`text`] is the content of strings. [`walk`] goes over proven bytes, [`strict`]
 //! is the slow and exact judge of what the scan refused.
 
+mod block;
 pub mod members;
 pub mod scan;
 pub mod strict;
+mod structure;
 pub mod text;
 pub mod walk;
+mod wanted;
 
 pub use members::{Emit, MemberWriter};
 pub use scan::{NotAnObject, Scanner};

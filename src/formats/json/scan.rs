@@ -1,17 +1,17 @@
-//! The structural scan: one pass that proves that an object's bytes may be spliced into another document,
-//! and locates the members that something reads.
+//! The scan of an object: the proof that its bytes may be spliced into another document, and where its
+//! members stand that something reads.
 //!
-//! Spliceable is an object whose text can never alter the document around it, whoever reads that: its
-//! brackets match, kinds included, and close only at the last byte; its strings end; no byte is below
-//! 0x20; it is UTF-8; keys, colons, commas and values stand where JSON wants them, and outside strings
-//! nothing else stands. What is left unseen (a number's own grammar, a duplicate key) costs
-//! that one document at the server, never another.
+//! Spliceable is an object whose text can never alter the document around it, whoever reads that:
+//! [`structure`](super::structure) says what is proven. What is left unseen (a number's own grammar, a
+//! bad escape, a duplicate key) costs that one document at the server, never another.
 
 use std::ops::Range;
 
 use super::strict;
-use super::text::{unescape, unescaped_eq, unescaped_prefix};
+use super::structure::{Structure, Verdict};
+use super::text::{unescape, unescaped_eq};
 use super::walk::{kind, members, skip_blank};
+use super::wanted::{WantedKeys, WantedPath};
 use crate::data::names::Interest;
 use crate::data::{Field, FieldEdit, JsonKind, NameId, Names, Overlay, Severity, Slice};
 
@@ -49,38 +49,24 @@ pub struct Located {
 /// a worker.
 #[derive(Clone, Debug)]
 pub struct Scanner {
-    wanted: Vec<Wanted>,
-    reserved: Vec<&'static str>,
-    severity_keys: bool,
+    wanted: WantedKeys,
+    structure: Structure,
     located: Vec<Located>,
     severity: Severity,
+    /// The place of the severity's key among those that it is taken from.
+    trust: usize,
     scratch: Vec<u8>,
 }
-
-/// A key that begins or continues a wanted path.
-#[derive(Clone, Debug)]
-struct Wanted {
-    key: Box<str>,
-    name: Option<NameId>,
-    children: Vec<Wanted>,
-}
-
-/// The keys that severity is taken from, the most trusted first.
-const SEVERITY_KEYS: [&str; 3] = ["severity", "level", "lvl"];
 
 impl Scanner {
     /// A scanner that locates what `interest` names.
     pub fn new(names: &Names, interest: &Interest) -> Self {
-        let mut wanted = Vec::new();
-        for &id in &interest.paths {
-            plant(&mut wanted, &names.path(id), id);
-        }
         Self {
-            wanted,
-            reserved: interest.reserved.clone(),
-            severity_keys: interest.severity,
+            wanted: WantedKeys::new(names, interest),
+            structure: Structure::default(),
             located: Vec::new(),
             severity: Severity::UNSPECIFIED,
+            trust: usize::MAX,
             scratch: Vec::new(),
         }
     }
@@ -90,21 +76,27 @@ impl Scanner {
     /// writes it learns from [`super::MemberWriter`] that nothing was written.
     pub fn scan(&mut self, text: &[u8]) -> Result<Range<usize>, NotAnObject> {
         self.located.clear();
-        self.severity = Severity::UNSPECIFIED;
+        (self.severity, self.trust) = (Severity::UNSPECIFIED, usize::MAX);
         let object = trim(text);
         let text = &text[object.clone()];
         if text.first() != Some(&b'{') || u32::try_from(text.len()).is_err() {
             return Err(NotAnObject::Other);
         }
+        match self.structure.prove(text) {
+            Verdict::Proven => {
+                self.locate(text);
+                Ok(object)
+            }
+            Verdict::Broken => Err(NotAnObject::Broken),
+            Verdict::Control => Err(self.judge(text)),
+        }
+    }
+
+    /// What is wrong with an object that has bytes below 0x20.
+    #[cold]
+    fn judge(&mut self, text: &[u8]) -> NotAnObject {
         self.scratch.clear();
-        if !strict::compact(text, &mut self.scratch) {
-            return Err(NotAnObject::Broken);
-        }
-        if text.iter().any(|&b| b < 0x20) {
-            return Err(NotAnObject::Blank);
-        }
-        self.locate(text);
-        Ok(object)
+        if strict::compact(text, &mut self.scratch) { NotAnObject::Blank } else { NotAnObject::Broken }
     }
 
     /// The members that the last successful scan located, in the order of the text; a member before what
@@ -151,40 +143,48 @@ impl Scanner {
     }
 
     fn locate(&mut self, text: &[u8]) {
-        let mut rank = usize::MAX;
-        for member in members(text, 0) {
-            let key = &text[member.key.start + 1..member.key.end - 1];
-            let found = self.wanted.iter().find(|wanted| unescaped_eq(key, wanted.key.as_bytes()));
-            let name = found.and_then(|wanted| wanted.name);
-            if name.is_some() || self.reserved.iter().any(|reserved| is_reserved(key, reserved)) {
-                self.located.push(located(text, name, false, &member));
+        let Self { wanted, structure, located, .. } = self;
+        let keys = structure.keys();
+        for (number, &key) in keys.iter().enumerate() {
+            let Some(hit) = wanted.find(text, key as usize) else { continue };
+            let value = value(text, hit.end, keys.get(number + 1));
+            let name = hit.wanted.and_then(|wanted| wanted.name);
+            if name.is_some() || hit.reserved {
+                located.push(Located::new(text, name, false, (key, hit.end as u32), &value));
             }
-            if let Some(found) = found
-                && text[member.value.start] == b'{'
-            {
-                locate_nested(text, &found.children, member.value.start, &mut self.located);
+            let Some(wanted) = hit.wanted else { continue };
+            if !wanted.inside.is_empty() && text[value.start] == b'{' {
+                locate_inside(text, &wanted.inside, value.start, located);
             }
-            if self.severity_keys
-                && let Some(at) = SEVERITY_KEYS.iter().position(|name| unescaped_eq(key, name.as_bytes()))
-                && at <= rank
-                && let Some(severity) = read_severity(&text[member.value.clone()])
+            if let Some(trust) = wanted.severity.filter(|&trust| trust <= self.trust)
+                && let Some(severity) = read_severity(&text[value])
             {
-                (self.severity, rank) = (severity, at);
+                (self.severity, self.trust) = (severity, trust);
             }
         }
     }
 }
 
-fn plant(wanted: &mut Vec<Wanted>, path: &[Box<str>], id: NameId) {
-    let Some((key, rest)) = path.split_first() else { return };
-    let at = wanted.iter().position(|known| known.key == *key).unwrap_or_else(|| {
-        wanted.push(Wanted { key: key.clone(), name: None, children: Vec::new() });
-        wanted.len() - 1
-    });
-    match rest {
-        [] => wanted[at].name = Some(id),
-        _ => plant(&mut wanted[at].children, rest, id),
+impl Located {
+    fn new(text: &[u8], name: Option<NameId>, nested: bool, key: (u32, u32), value: &Range<usize>) -> Self {
+        Self { name, nested, kind: kind(text[value.start]), key, value: (value.start as u32, value.end as u32) }
     }
+}
+
+/// Where the value of the key that ends at `key_end` stands, given where the next key begins.
+#[inline]
+fn value(text: &[u8], key_end: usize, next: Option<&u32>) -> Range<usize> {
+    let start = skip_blank(text, skip_blank(text, key_end) + 1);
+    let mut end = next.map_or(text.len(), |&next| next as usize);
+    // Back over the comma or the brace, and over blanks on both sides of the comma.
+    while text[end - 1] == b' ' {
+        end -= 1;
+    }
+    end -= 1;
+    while text[end - 1] == b' ' {
+        end -= 1;
+    }
+    start..end
 }
 
 fn trim(text: &[u8]) -> Range<usize> {
@@ -196,32 +196,19 @@ fn trim(text: &[u8]) -> Range<usize> {
     start..end
 }
 
-fn located(text: &[u8], name: Option<NameId>, nested: bool, member: &super::walk::Member) -> Located {
-    let span = |range: &Range<usize>| (range.start as u32, range.end as u32);
-    Located { name, nested, kind: kind(text[member.value.start]), key: span(&member.key), value: span(&member.value) }
-}
-
 /// Locates wanted paths inside the object that begins at `at`. Recurses as deep as a path is long.
-fn locate_nested(text: &[u8], wanted: &[Wanted], at: usize, out: &mut Vec<Located>) {
-    if wanted.is_empty() {
-        return;
-    }
+fn locate_inside(text: &[u8], wanted: &[WantedPath], at: usize, out: &mut Vec<Located>) {
     for member in members(text, at) {
         let key = &text[member.key.start + 1..member.key.end - 1];
         let Some(found) = wanted.iter().find(|wanted| unescaped_eq(key, wanted.key.as_bytes())) else { continue };
         if found.name.is_some() {
-            out.push(located(text, found.name, true, &member));
+            let key = (member.key.start as u32, member.key.end as u32);
+            out.push(Located::new(text, found.name, true, key, &member.value));
         }
-        if text[member.value.start] == b'{' {
-            locate_nested(text, &found.children, member.value.start, out);
+        if !found.inside.is_empty() && text[member.value.start] == b'{' {
+            locate_inside(text, &found.inside, member.value.start, out);
         }
     }
-}
-
-/// Whether the escaped key is `reserved` or begins with it and a dot.
-fn is_reserved(key: &[u8], reserved: &str) -> bool {
-    let rest = unescaped_prefix(key, reserved.as_bytes());
-    rest.is_some_and(|rest| rest.is_empty() || unescaped_prefix(rest, b".").is_some())
 }
 
 fn read_severity(value: &[u8]) -> Option<Severity> {

@@ -1,3 +1,5 @@
+//! Objects with edits, as they are written.
+
 use std::sync::Arc;
 
 use super::*;
