@@ -4,10 +4,10 @@ use crate::admin;
 use crate::config::Tables;
 use crate::options::Section;
 use crate::pipeline::{Descriptor, SinkPlan, SourcePlan, TransformPlan};
-use crate::{sinks, telemetry, transforms};
+use crate::{sinks, sources, telemetry, transforms};
 
 /// Every kind of source.
-pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[];
+pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[&sources::stdin::DESCRIPTOR];
 
 /// Every kind of transform.
 pub const TRANSFORMS: &[&Descriptor<dyn TransformPlan>] = &[&transforms::steps::DESCRIPTOR];

@@ -1,1 +1,3 @@
 //! Floor 6: where data comes in. One file or folder a kind; none imports another.
+
+pub mod stdin;
