@@ -1,3 +1,5 @@
+//! Both listeners on free ports, asked over HTTP.
+
 use std::net::SocketAddr;
 use std::sync::Mutex;
 

@@ -1,3 +1,5 @@
+//! The sink, driven with batches of the test's own.
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 

@@ -1,3 +1,5 @@
+//! The sink, driven with batches of the test's own into a temporary folder.
+
 use std::path::Path;
 
 use super::*;

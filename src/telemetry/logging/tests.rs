@@ -1,3 +1,5 @@
+//! The log's lines as text and JSON, and how repetition is limited.
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -1,3 +1,5 @@
+//! Rotation and torn lines, on a disk that can be told to fail.
+
 use std::cell::Cell;
 
 use super::*;
