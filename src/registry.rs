@@ -7,7 +7,8 @@ use crate::pipeline::{Descriptor, SinkPlan, SourcePlan, TransformPlan};
 use crate::{sinks, sources, telemetry, transforms};
 
 /// Every kind of source.
-pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[&sources::stdin::DESCRIPTOR];
+pub const SOURCES: &[&Descriptor<dyn SourcePlan>] =
+    &[&sources::file::DESCRIPTOR, &sources::kubernetes_logs::DESCRIPTOR, &sources::stdin::DESCRIPTOR];
 
 /// Every kind of transform.
 pub const TRANSFORMS: &[&Descriptor<dyn TransformPlan>] = &[&transforms::steps::DESCRIPTOR];

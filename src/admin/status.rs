@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Handles;
 use crate::data::UnixNanos;
 use crate::pipeline::Graph;
-use crate::telemetry::{ComponentMetrics, Flow, Telemetry};
+use crate::telemetry::{ComponentMetrics, FileLag, Flow, Telemetry};
 
 /// A component of the running graph.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -82,6 +82,9 @@ pub(super) struct Component {
     pub(super) totals: Totals,
     pub(super) queue: Option<Queue>,
     pub(super) lag: Lag,
+    /// The files that a source reads, the one with most to read first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) files: Vec<FileLag>,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,6 +102,7 @@ pub(super) struct Totals {
     pub(super) records_dead_lettered: u64,
     pub(super) records_dropped: u64,
     pub(super) records_lost: u64,
+    pub(super) bytes_lost: u64,
     pub(super) retries: u64,
     pub(super) errors: u64,
 }
@@ -155,6 +159,7 @@ impl Component {
             rates: handles.rates.of(&metrics),
             totals: Totals::of(&metrics),
             queue,
+            files: metrics.files.list(),
             lag: Lag { bytes: metrics.lag_bytes.get(), milliseconds: metrics.lag_milliseconds.get() },
         }
     }
@@ -169,6 +174,7 @@ impl Totals {
             records_dead_lettered: metrics.records_dead_lettered.get(),
             records_dropped: metrics.records_dropped.get(),
             records_lost: metrics.records_lost.get(),
+            bytes_lost: metrics.bytes_lost.get(),
             retries: metrics.retries.get(),
             errors: metrics.errors.get(),
         }

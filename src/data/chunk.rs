@@ -125,6 +125,11 @@ impl SlabPool {
         Some(self.slab(permit))
     }
 
+    /// What pays for the slabs.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.0.budget
+    }
+
     fn slab(&self, permit: Permit) -> Slab {
         let recycled = self.0.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let bytes = recycled.unwrap_or_else(|| vec![0; SLAB_BYTES]);

@@ -31,6 +31,11 @@ impl Complaints {
         self.metrics.health.unhealthy(open[0].1.clone());
     }
 
+    /// Whether there is no complaint about the topic.
+    pub fn is_over(&self, topic: &'static str) -> bool {
+        !self.open.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|(known, _)| *known == topic)
+    }
+
     /// It is over.
     pub fn over(&self, topic: &'static str) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

@@ -33,6 +33,13 @@ impl<P: Clone> Cursor<P> {
         self.pending.len()
     }
 
+    /// Whether the batch with this token is unsettled; false for one from before the last
+    /// [`Cursor::rewind`].
+    pub fn is_pending(&self, token: u64) -> bool {
+        let index = token.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
+        index.and_then(|index| self.pending.get(index)).is_some_and(|pending| !pending.settled)
+    }
+
     /// Notes a batch; `safe_after` is safe once it and everything before it are settled. Returns the
     /// token to settle it by.
     pub fn push(&mut self, safe_after: P) -> u64 {

@@ -6,6 +6,7 @@
 
 pub mod ack;
 pub mod batcher;
+pub mod checkpoint;
 pub mod complaints;
 pub mod cursor;
 pub mod dead_letter;

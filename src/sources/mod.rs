@@ -1,3 +1,5 @@
 //! Floor 6: where data comes in. One file or folder a kind; none imports another.
 
+pub mod file;
+pub mod kubernetes_logs;
 pub mod stdin;

@@ -30,8 +30,10 @@ pub struct ComponentMetrics {
     pub records_dead_lettered: IntCounter,
     /// Records shed by a full buffer.
     pub records_dropped: IntCounter,
-    /// Records lost outside any policy; bytes where records cannot be told.
+    /// Records lost outside any policy.
     pub records_lost: IntCounter,
+    /// Bytes lost where records cannot be told: of files that vanished before they were read.
+    pub bytes_lost: IntCounter,
     /// Requests sent again.
     pub retries: IntCounter,
     /// Errors.
@@ -46,6 +48,8 @@ pub struct ComponentMetrics {
     pub lag_milliseconds: IntGauge,
     /// How the component feels.
     pub health: Health,
+    /// The files that it reads.
+    pub files: Files,
 }
 
 impl ComponentMetrics {
@@ -67,6 +71,7 @@ impl ComponentMetrics {
             records_dead_lettered: counter(),
             records_dropped: counter(),
             records_lost: counter(),
+            bytes_lost: counter(),
             retries: counter(),
             errors: counter(),
             queue_bytes: gauge(),
@@ -74,6 +79,7 @@ impl ComponentMetrics {
             lag_bytes: gauge(),
             lag_milliseconds: gauge(),
             health: Health::default(),
+            files: Files::default(),
         }
     }
 
@@ -92,6 +98,39 @@ impl ComponentMetrics {
     pub fn error(&self, words: impl Into<String>) {
         self.errors.inc();
         self.health.note(words.into());
+    }
+}
+
+/// A log that a source reads, and how far behind it is.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct FileLag {
+    /// The log's path.
+    pub path: Box<str>,
+    /// Files that are open for it: more than one where rotated ones wait to be read.
+    pub generations: usize,
+    /// How far the newest of them was read.
+    pub read_bytes: u64,
+    /// Its length.
+    pub size_bytes: u64,
+    /// Bytes of all of them that were not read yet.
+    pub lag_bytes: u64,
+}
+
+/// The files of a source as it saw them last.
+#[derive(Debug, Default)]
+pub struct Files(Mutex<Vec<FileLag>>);
+
+impl Files {
+    /// Replaces them.
+    pub fn set(&self, files: Vec<FileLag>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = files;
+    }
+
+    /// A copy, the one with most to read first.
+    pub fn list(&self) -> Vec<FileLag> {
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        files.sort_by_key(|file| std::cmp::Reverse(file.lag_bytes));
+        files
     }
 }
 

@@ -9,6 +9,6 @@ pub mod registry;
 mod repeats;
 
 pub use agent::{AgentStatus, Phase, Reload};
-pub use component::{ComponentMetrics, Health, Status};
+pub use component::{ComponentMetrics, FileLag, Files, Health, Status};
 pub use rates::{Flow, Rates};
 pub use registry::Telemetry;

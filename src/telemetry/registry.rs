@@ -12,6 +12,7 @@ use super::component::ComponentMetrics;
 pub struct Telemetry {
     registry: Registry,
     vectors: Vectors,
+    lost_log_bytes: IntCounterVec,
     components: Mutex<BTreeMap<Box<str>, Arc<ComponentMetrics>>>,
 }
 
@@ -25,7 +26,7 @@ pub(super) struct Vectors {
 /// Labels of every component metric: the component's name in the configuration and its kind.
 const LABELS: [&str; 2] = ["component", "kind"];
 
-pub(super) const COUNTERS: [(&str, &str); 11] = [
+pub(super) const COUNTERS: [(&str, &str); 12] = [
     ("tailwater_records_in_total", "Records, samples or spans that entered the component."),
     ("tailwater_bytes_in_total", "Bytes that entered the component."),
     ("tailwater_records_out_total", "Records, samples or spans that left the component; for a sink, those delivered."),
@@ -34,7 +35,8 @@ pub(super) const COUNTERS: [(&str, &str); 11] = [
     ("tailwater_records_refused_total", "Records that were refused for good."),
     ("tailwater_records_dead_lettered_total", "Refused records that were written to the dead letter."),
     ("tailwater_records_dropped_total", "Records that a full buffer shed by its policy."),
-    ("tailwater_records_lost_total", "Records, or bytes where records cannot be told, lost outside any policy."),
+    ("tailwater_records_lost_total", "Records lost outside any policy."),
+    ("tailwater_bytes_lost_total", "Bytes lost where records cannot be told: of files that vanished unread."),
     ("tailwater_retries_total", "Requests that were sent again."),
     ("tailwater_errors_total", "Errors of the component."),
 ];
@@ -62,7 +64,10 @@ impl Telemetry {
         for family in &gauges {
             registry.register(Box::new(family.clone())).expect(VALID);
         }
-        Self { registry, vectors: Vectors { counters, gauges }, components: Mutex::default() }
+        let lost = Opts::new("tailwater_log_bytes_lost_total", "Bytes of a log that were lost, by log and reason.");
+        let lost_log_bytes = IntCounterVec::new(lost, &["component", "log", "reason"]).expect(VALID);
+        registry.register(Box::new(lost_log_bytes.clone())).expect(VALID);
+        Self { registry, vectors: Vectors { counters, gauges }, lost_log_bytes, components: Mutex::default() }
     }
 
     /// The registry, for metrics that belong to one part alone.
@@ -75,6 +80,11 @@ impl Telemetry {
         let mut components = self.components.lock().unwrap_or_else(PoisonError::into_inner);
         let known = components.entry(name.into());
         known.or_insert_with(|| Arc::new(ComponentMetrics::new(kind, name, &self.vectors))).clone()
+    }
+
+    /// Counts bytes of a log that its source lost.
+    pub fn count_lost_log_bytes(&self, component: &str, log: &str, reason: &str, bytes: u64) {
+        self.lost_log_bytes.with_label_values(&[component, log, reason]).inc_by(bytes);
     }
 
     /// All components that were ever asked for, by name.

@@ -1,0 +1,397 @@
+//! What logs there are: looks at the file system, opens every generation as it appears, and keeps the rows
+//! by which they are found again after a restart.
+//!
+//! A look does I/O and runs where blocking is allowed. Everything it finds is written down first and handed
+//! to the workers then, so that no record is handed on before the row of its generation is durable.
+
+mod compressed;
+mod first;
+mod held;
+mod log;
+mod save;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::discover::{Discover, Found};
+use super::generation::{FileId, open_regular};
+use super::inbox::{Command, Inbox};
+use super::row::Row;
+use super::run::Settings;
+use super::siblings::{self, Sibling};
+use super::worker::Lost;
+use crate::data::{Resource, UnixNanos};
+use crate::delivery::checkpoint::{Checkpoint, Rows};
+use crate::delivery::complaints::Complaints;
+use crate::telemetry::ComponentMetrics;
+use log::{Log, Member};
+
+/// How long a log must be gone before it counts as ended: between a rename and the new file there is none.
+const GONE_AFTER: Duration = Duration::from_secs(5);
+
+/// What the catalog complains about, by topic.
+const LISTING: &str = "listing";
+const OPENING: &str = "opening";
+const SAVING: &str = "saving positions";
+
+/// Makes the resource of a log with the agent's identity on it.
+pub type Identify = Box<dyn Fn(&Resource) -> Resource + Send>;
+
+/// Every log of one source.
+pub struct Catalog {
+    discover: Box<dyn Discover>,
+    identify: Identify,
+    settings: Settings,
+    checkpoint: Checkpoint,
+    metrics: Arc<ComponentMetrics>,
+    complaints: Complaints,
+    lost: Lost,
+    workers: Vec<Arc<Inbox>>,
+    logs: BTreeMap<PathBuf, Log>,
+    next_number: u32,
+    /// Rows of an earlier run that no log has claimed yet.
+    restored: Vec<Row>,
+    /// When the rows were saved by an earlier run.
+    saved_before: Option<UnixNanos>,
+    first_look: bool,
+    /// Rows as they are on disk.
+    rows: Rows,
+    /// To be told to workers once the rows are durable.
+    commands: Vec<(usize, Command)>,
+    found: Vec<Found>,
+    /// What went wrong while opening files in this look.
+    trouble: Option<String>,
+    started: Instant,
+}
+
+/// What a catalog is made of.
+pub struct Parts {
+    /// Lists the logs.
+    pub discover: Box<dyn Discover>,
+    /// Adds the agent's identity to a resource.
+    pub identify: Identify,
+    /// The source's settings.
+    pub settings: Settings,
+    /// Where rows are kept.
+    pub checkpoint: Checkpoint,
+    /// The source's metrics.
+    pub metrics: Arc<ComponentMetrics>,
+    /// Counts what is lost.
+    pub lost: Lost,
+    /// The workers' inboxes.
+    pub workers: Vec<Arc<Inbox>>,
+}
+
+impl Catalog {
+    /// A catalog that continues where an earlier run was.
+    ///
+    /// # Errors
+    /// Where the rows are there but cannot be read.
+    pub fn restore(parts: Parts) -> io::Result<Self> {
+        let Parts { discover, identify, settings, checkpoint, metrics, lost, workers } = parts;
+        let restored = checkpoint.restore()?;
+        if let Some(complaint) = restored.complaint {
+            tracing::error!(component = %metrics.name, "{complaint}");
+            metrics.error(complaint);
+        }
+        let rows = restored.rows.iter().filter_map(|(key, value)| Row::decode(key, value)).collect();
+        Ok(Self {
+            discover,
+            identify,
+            settings,
+            checkpoint,
+            complaints: Complaints::new(metrics.clone()),
+            metrics,
+            lost,
+            workers,
+            logs: BTreeMap::new(),
+            next_number: 0,
+            restored: rows,
+            saved_before: restored.saved,
+            first_look: true,
+            rows: restored.rows,
+            commands: Vec::new(),
+            found: Vec::new(),
+            trouble: None,
+            started: Instant::now(),
+        })
+    }
+
+    /// Looks at everything once, saves what changed and tells the workers.
+    pub fn look(&mut self) {
+        let mut found = std::mem::take(&mut self.found);
+        found.clear();
+        match self.discover.list(&mut found) {
+            Ok(()) => self.complaints.over(LISTING),
+            Err(words) => self.complaints.raise(LISTING, words),
+        }
+        self.trouble = None;
+        // A log comes before its rotations, which may be matched by the same pattern.
+        found.sort_by(|a, b| a.target.cmp(&b.target).then_with(|| a.path.cmp(&b.path)));
+        found.dedup_by(|later, first| later.target == first.target);
+        let claimed = self.claimed();
+        let mut fresh = Vec::new();
+        for one in &found {
+            self.see(one, &claimed, &mut fresh);
+        }
+        self.found = found;
+        self.miss();
+        self.shed();
+        self.finish_members();
+        if self.complaints.is_over(LISTING) {
+            self.lose_unclaimed();
+            self.first_look = false;
+        }
+        match self.trouble.take() {
+            Some(words) => self.complaints.raise(OPENING, words),
+            None => self.complaints.over(OPENING),
+        }
+        self.save();
+        self.tell();
+        self.measure();
+    }
+
+    /// Which file belongs to which log.
+    fn claimed(&self) -> HashMap<(u64, u64), (FileId, PathBuf)> {
+        let mut claimed = HashMap::new();
+        for (path, log) in &self.logs {
+            for member in &log.members {
+                claimed.insert((member.id.device, member.id.inode), (member.id, path.clone()));
+            }
+        }
+        claimed
+    }
+
+    /// One log that exists.
+    fn see(
+        &mut self,
+        found: &Found,
+        claimed: &HashMap<(u64, u64), (FileId, PathBuf)>,
+        fresh: &mut Vec<(FileId, PathBuf)>,
+    ) {
+        let metadata = match fs::metadata(&found.target) {
+            Ok(metadata) if metadata.is_file() => metadata,
+            Ok(_) => return,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => return self.cannot(&found.target, &error),
+        };
+        let id = FileId::of(&metadata);
+        let elsewhere = |(owner_id, owner): &(FileId, PathBuf)| owner_id.is(&id) && *owner != found.path;
+        let owned = claimed.get(&(id.device, id.inode)).is_some_and(elsewhere) || fresh.iter().any(elsewhere);
+        if owned && !self.logs.contains_key(&found.path) {
+            return;
+        }
+        let result = match self.logs.remove(&found.path) {
+            Some(log) => self.look_again(log, found, id, &metadata, owned),
+            None => self.first_sight(found, id),
+        };
+        if let Some(log) = result {
+            fresh.extend(log.members.iter().map(|member| (member.id, found.path.clone())));
+            self.logs.insert(found.path.clone(), log);
+        }
+    }
+
+    /// A log that is known: has it grown, rotated, been truncated, ended?
+    fn look_again(
+        &mut self,
+        mut log: Log,
+        found: &Found,
+        id: FileId,
+        metadata: &fs::Metadata,
+        owned: bool,
+    ) -> Option<Log> {
+        log.missing_since = None;
+        let moved = log.found.target != found.target;
+        let listed = moved || log.folder_changed();
+        let mut siblings = if listed { self.siblings(&log.found) } else { Vec::new() };
+        if moved {
+            siblings.extend(self.siblings(found));
+        }
+        log.found = found.clone();
+        log.mark_seen(listed, &siblings, id);
+        self.look_for_growth(&mut log, &siblings);
+        let known = log.members.iter().position(|member| member.id.is(&id));
+        match known {
+            Some(index) if log.was_truncated(index, metadata) => {
+                self.truncated(&mut log, index, &siblings);
+                self.add(&mut log, &found.target, 0);
+            }
+            Some(index) => log.members[index].grew_to(metadata.len()),
+            None if owned => {}
+            None => {
+                for sibling in siblings.iter().filter(|sibling| !sibling.compressed && sibling.size > 0) {
+                    if !log.knows(sibling) {
+                        self.add(&mut log, &sibling.path, 0);
+                    }
+                }
+                self.add(&mut log, &found.target, 0);
+            }
+        }
+        if listed {
+            self.account_compressed(&mut log, &siblings);
+        }
+        if found.ended && !log.ended {
+            log.ended = true;
+            self.commands.push((log.worker, Command::End { origin: log.number }));
+        }
+        Some(log)
+    }
+
+    /// The file at the path is shorter than what was read of it, or begins differently: its writer started
+    /// it anew. A copy that was made before has what was not read yet.
+    fn truncated(&mut self, log: &mut Log, index: usize, siblings: &[Sibling]) {
+        let path = log.progress.path.clone();
+        let member = &mut log.members[index];
+        let copies = siblings.iter().filter(|sibling| !sibling.compressed);
+        let copy = copies.filter_map(|sibling| Some((sibling, member.copy_at(&sibling.path)?))).next();
+        let Some(file) = &member.file else { return };
+        match copy {
+            Some((sibling, copy)) => {
+                member.id = sibling.id;
+                file.set_size(sibling.size);
+                file.move_to(Arc::new(copy));
+            }
+            None => {
+                let lost = file.give_up();
+                if lost > 0 {
+                    (self.lost)(&path, "truncated", lost);
+                }
+                member.id = FileId { inode: 0, ..member.id };
+            }
+        }
+    }
+
+    /// A finished generation that grew after all: what came later is read as well.
+    fn look_for_growth(&mut self, log: &mut Log, siblings: &[Sibling]) {
+        for sibling in siblings.iter().filter(|sibling| !sibling.compressed) {
+            let grown = log.members.iter().position(|member| {
+                member.id.is(&sibling.id) && member.file.is_none() && member.length < sibling.size && !member.skipped
+            });
+            let Some(index) = grown else { continue };
+            let (generation, start) = (log.members[index].generation, log.members[index].length);
+            let Ok((file, _)) = open_regular(&sibling.path) else { continue };
+            log.members.remove(index);
+            let member = Member::new(log.next_seq, generation, sibling.id, file, start, None);
+            self.push(log, member);
+        }
+    }
+
+    /// Opens a file as the log's next generation.
+    fn add(&mut self, log: &mut Log, path: &std::path::Path, start: u64) {
+        match open_regular(path) {
+            Ok((file, metadata)) => {
+                let id = FileId::of(&metadata);
+                let member = Member::new(log.next_seq, super::generation::fresh_generation(), id, file, start, None);
+                self.push(log, member);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => self.cannot(path, &error),
+        }
+    }
+
+    fn push(&mut self, log: &mut Log, member: Member) {
+        log.next_seq += 1;
+        log.ended = false;
+        if let Some(file) = &member.file {
+            self.commands.push((log.worker, Command::Extend { origin: log.number, file: file.clone() }));
+        }
+        log.members.push(member);
+    }
+
+    /// Logs that were not listed.
+    fn miss(&mut self) {
+        let now = Instant::now();
+        let found: std::collections::BTreeSet<_> = self.found.iter().map(|found| &found.path).collect();
+        let mut gone = Vec::new();
+        for (path, log) in &mut self.logs {
+            let there = found.contains(path) && fs::metadata(&log.found.target).is_ok_and(|m| m.is_file());
+            if there {
+                continue;
+            }
+            let since = *log.missing_since.get_or_insert(now);
+            if !log.ended && now.duration_since(since) >= GONE_AFTER {
+                log.ended = true;
+                self.commands.push((log.worker, Command::End { origin: log.number }));
+            }
+            // The same file may be listed again: its row stays as long as it does.
+            let file_is_there = || {
+                let id = fs::metadata(&log.found.target).map(|metadata| FileId::of(&metadata));
+                id.is_ok_and(|id| log.members.iter().any(|member| member.id.is(&id)))
+            };
+            if log.ended && log.progress.done() && !file_is_there() {
+                gone.push(path.clone());
+            }
+        }
+        for path in gone {
+            if let Some(log) = self.logs.remove(&path) {
+                self.commands.push((log.worker, Command::Remove { origin: log.number }));
+            }
+        }
+    }
+
+    fn finish_members(&mut self) {
+        for log in self.logs.values_mut() {
+            log.finish_members();
+        }
+    }
+
+    fn tell(&mut self) {
+        for (worker, command) in self.commands.drain(..) {
+            self.workers[worker].command(command);
+        }
+    }
+
+    /// How far behind reading is.
+    fn measure(&self) {
+        let members = self.logs.values().flat_map(|log| &log.members);
+        let unread: u64 = members.filter_map(|member| member.file.as_ref()).map(|file| file.unread()).sum();
+        self.metrics.lag_bytes.set(i64::try_from(unread).unwrap_or(i64::MAX));
+        self.metrics.files.set(self.logs.values().filter_map(Log::lag).collect());
+    }
+
+    /// Saves the last positions.
+    pub fn close(mut self) {
+        self.finish_members();
+        self.save();
+    }
+
+    /// Folders to watch for new logs.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        self.discover.folders()
+    }
+
+    /// Says that the kernel does not watch folders for us.
+    pub fn not_watched(&self, words: &str) {
+        tracing::info!(component = %self.metrics.name, reason = words, "new files are found by looking alone");
+    }
+
+    fn siblings(&mut self, found: &Found) -> Vec<Sibling> {
+        match siblings::rotated(&found.target) {
+            Ok(siblings) => siblings,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => {
+                self.cannot(&found.target, &error);
+                Vec::new()
+            }
+        }
+    }
+
+    fn cannot(&mut self, path: &std::path::Path, error: &io::Error) {
+        let advice = match error.kind() {
+            io::ErrorKind::PermissionDenied => "; let the agent's user read it",
+            _ if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
+                "; raise the limit of open files (ulimit -n)"
+            }
+            _ => "",
+        };
+        let words = format!("{} cannot be read: {error}{advice}", path.display());
+        self.metrics.error(words.clone());
+        self.trouble.get_or_insert(words);
+    }
+}

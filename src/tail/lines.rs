@@ -1,0 +1,397 @@
+//! From bytes of a log to records: lines are cut at line feeds, headers of container runtimes are read, what
+//! a runtime split is joined.
+//!
+//! A record is slices into the bytes as they were read. Only what must be joined or unescaped is copied,
+//! once. An open record, whose parts still come, holds places in files and no bytes: a container that never
+//! ends its line costs nothing but a few numbers. Where a record is cut never depends on time or on how much
+//! one read brought: at a line feed, at [`LineCutter::most`] bytes, or at the log's end.
+
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use memchr::memchr_iter;
+use schemars::JsonSchema;
+
+use super::generation::GenerationFile;
+use super::origin::Position;
+use crate::data::logs::LogRecords;
+use crate::data::{Attribute, Chunk, LogBuilder, LogRecord, Severity, Slice, UnixNanos, Value};
+use crate::formats::container::{HeaderReader, Line, Stream};
+use crate::formats::json::text::unescape;
+
+/// What the lines of a log look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// As a container runtime writes them: CRI or Docker's `json-file`, found out for each file.
+    Container,
+    /// A record a line.
+    Text,
+}
+
+/// Parts that one record may be joined from: at the 16 KiB at which runtimes split, far more than
+/// `most` has room for.
+const MOST_PARTS: usize = 1024;
+
+/// Bytes of one generation, read at once: whole lines, or the unterminated end of a file.
+#[derive(Clone, Debug)]
+pub struct Segment<'a> {
+    /// The chunk that holds them.
+    pub chunk: &'a Chunk,
+    /// Where they begin in it.
+    pub from: usize,
+    /// Number of bytes.
+    pub len: usize,
+    /// The generation they are of, and its number in the log's chain.
+    pub file: &'a Arc<GenerationFile>,
+    /// See `file`.
+    pub seq: u32,
+    /// Offset of the first byte in the file.
+    pub offset: u64,
+    /// When reading came here, at the earliest.
+    pub reached: UnixNanos,
+}
+
+/// What is counted while lines are cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Lines whose header could not be read, and the first one's offset.
+    pub broken: u64,
+    /// Records that were cut because they were too long.
+    pub cut: u64,
+    /// Bytes of joined records whose file was given up meanwhile.
+    pub lost: u64,
+}
+
+/// Cuts the lines of one log.
+#[derive(Debug)]
+pub struct LineCutter {
+    format: Format,
+    most: usize,
+    header: HeaderReader,
+    generation: u64,
+    open: [Option<Open>; 2],
+    constants: Constants,
+}
+
+/// A record of which some parts were seen.
+#[derive(Debug)]
+struct Open {
+    start: Position,
+    time: UnixNanos,
+    parts: Vec<Part>,
+    len: usize,
+    /// Generation of the end of the last part, and its offset.
+    end: (Arc<GenerationFile>, u64),
+}
+
+/// Where a part of a record stands.
+#[derive(Debug)]
+struct Part {
+    file: Arc<GenerationFile>,
+    offset: u64,
+    len: usize,
+    escaped: bool,
+}
+
+/// Attributes that are the same for every record of a log: keys and values in one chunk, and ranges of them.
+#[derive(Debug)]
+struct Constants {
+    chunk: Chunk,
+    attributes: Vec<Attribute>,
+    /// Of a record without stream, of stdout, of stderr: start and number.
+    ranges: [(u32, u16); 3],
+}
+
+/// Indices of a batch's chunks.
+const PAYLOAD: u32 = 0;
+const CONSTANTS: u32 = 1;
+const JOINED: u32 = 2;
+
+impl LineCutter {
+    /// A cutter of records of at most `most` bytes; `path` is the value of `log.file.path`.
+    pub fn new(format: Format, most: usize, path: Option<&str>) -> Self {
+        Self {
+            format,
+            most: most.max(1),
+            header: HeaderReader::default(),
+            generation: 0,
+            open: [None, None],
+            constants: Constants::new(path),
+        }
+    }
+
+    /// Most bytes of a record; a longer one is cut into several.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Where the oldest open record starts.
+    pub fn oldest_open(&self) -> Option<Position> {
+        self.open.iter().flatten().map(|open| open.start).min()
+    }
+
+    /// Forgets open records: what follows is read again from an earlier place.
+    pub fn reset(&mut self) {
+        self.open = [None, None];
+        self.header = HeaderReader::default();
+    }
+
+    /// Adds a record for each line of `segment` to `builder`, which is empty.
+    pub fn cut(&mut self, segment: &Segment<'_>, builder: &mut LogBuilder) -> Counts {
+        builder.add_chunk(segment.chunk.clone());
+        builder.add_chunk(self.constants.chunk.clone());
+        builder.add_payload_bytes(segment.len as u64);
+        let mut batch = Batch::begin(segment, builder, &self.constants);
+        if self.generation != segment.file.generation.id {
+            self.generation = segment.file.generation.id;
+            self.header = HeaderReader::default();
+        }
+        let text = &segment.chunk.as_slice()[segment.from..segment.from + segment.len];
+        let mut from = 0;
+        for feed in memchr_iter(b'\n', text) {
+            self.line(text, from, feed, feed + 1, &mut batch);
+            from = feed + 1;
+        }
+        if from < text.len() {
+            self.line(text, from, text.len(), text.len(), &mut batch);
+        }
+        let (joined, counts) = batch.finish();
+        add_joined(joined, builder);
+        counts
+    }
+
+    /// Adds what is still open, at the log's end.
+    pub fn flush(&mut self, segment: &Segment<'_>, builder: &mut LogBuilder) -> Counts {
+        builder.add_chunk(segment.chunk.clone());
+        builder.add_chunk(self.constants.chunk.clone());
+        let mut batch = Batch::begin(segment, builder, &self.constants);
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if let Some(open) = self.open[stream as usize].take() {
+                batch.close(open, stream);
+            }
+        }
+        let (joined, counts) = batch.finish();
+        add_joined(joined, builder);
+        counts
+    }
+
+    /// One line: `from..feed` without its terminator, which ends at `end`.
+    #[inline]
+    fn line(&mut self, text: &[u8], from: usize, feed: usize, end: usize, batch: &mut Batch<'_>) {
+        if self.format == Format::Text {
+            let content = feed - usize::from(text[from..feed].ends_with(b"\r"));
+            return batch.push_long(None, UnixNanos::NONE, from..content, from, end, self.most);
+        }
+        match self.header.read(&text[from..feed]) {
+            Ok(line) => {
+                let content = from + line.content.start..from + line.content.end;
+                let whole = !line.partial && self.open[line.stream as usize].is_none();
+                match (whole, line.escaped) {
+                    (true, false) if content.len() <= self.most => {
+                        batch.push(line.stream as usize + 1, line.time, content, from, end);
+                    }
+                    (true, false) => batch.push_long(Some(line.stream), line.time, content, from, end, self.most),
+                    (true, true) => batch.push_unescaped(&line, &text[content], from, end),
+                    (false, _) => self.part(&line, content, from, end, batch),
+                }
+            }
+            Err(_) => {
+                batch.counts.broken += 1;
+                batch.push_long(None, UnixNanos::NONE, from..feed, from, end, self.most);
+            }
+        }
+    }
+
+    /// A line that is a part of a record.
+    #[cold]
+    fn part(&mut self, line: &Line, content: std::ops::Range<usize>, from: usize, end: usize, batch: &mut Batch<'_>) {
+        let slot = &mut self.open[line.stream as usize];
+        let full = |open: &Open| open.len + content.len() > self.most || open.parts.len() == MOST_PARTS;
+        if slot.as_ref().is_some_and(full)
+            && let Some(open) = slot.take()
+        {
+            batch.counts.cut += 1;
+            batch.close(open, line.stream);
+        }
+        let segment = batch.segment;
+        let at = |place: usize| segment.offset + place as u64;
+        let file = segment.file;
+        let open = slot.get_or_insert_with(|| Open {
+            start: Position { seq: segment.seq, offset: at(from), reached: segment.reached },
+            time: line.time,
+            parts: Vec::new(),
+            len: 0,
+            end: (file.clone(), 0),
+        });
+        open.len += content.len();
+        open.parts.push(Part {
+            file: file.clone(),
+            offset: at(content.start),
+            len: content.len(),
+            escaped: line.escaped,
+        });
+        open.end = (file.clone(), at(end));
+        if !line.partial
+            && let Some(open) = slot.take()
+        {
+            batch.close(open, line.stream);
+        }
+    }
+}
+
+/// The batch being written.
+struct Batch<'a> {
+    segment: &'a Segment<'a>,
+    records: &'a mut LogRecords,
+    ranges: [(u32, u16); 3],
+    joined: Vec<u8>,
+    counts: Counts,
+}
+
+impl<'a> Batch<'a> {
+    fn begin(segment: &'a Segment<'a>, builder: &'a mut LogBuilder, constants: &Constants) -> Self {
+        let records = builder.source();
+        records.attributes.extend_from_slice(&constants.attributes);
+        records.generations.push(segment.file.generation);
+        Self { segment, records, ranges: constants.ranges, joined: Vec::new(), counts: Counts::default() }
+    }
+
+    /// A record whose body stands in the segment. `kind` is 0 without a stream, else the stream's number + 1.
+    #[inline]
+    fn push(&mut self, kind: usize, time: UnixNanos, body: std::ops::Range<usize>, from: usize, end: usize) {
+        let (attributes_start, attributes_len) = self.ranges[kind];
+        let segment = self.segment;
+        self.records.records.push(LogRecord {
+            time,
+            body: Slice::new(PAYLOAD, (segment.from + body.start) as u32, body.len() as u32),
+            attributes_start,
+            attributes_len,
+            start_generation: 0,
+            end_generation: 0,
+            severity: Severity::UNSPECIFIED,
+            start: segment.offset + from as u64,
+            end: segment.offset + end as u64,
+            rare: u32::MAX,
+        });
+    }
+
+    /// A record, or several where the body is longer than `most`.
+    fn push_long(
+        &mut self,
+        stream: Option<Stream>,
+        time: UnixNanos,
+        mut body: std::ops::Range<usize>,
+        mut from: usize,
+        end: usize,
+        most: usize,
+    ) {
+        let kind = stream.map_or(0, |stream| stream as usize + 1);
+        while body.len() > most {
+            let cut = body.start + most;
+            self.push(kind, time, body.start..cut, from, cut);
+            self.counts.cut += 1;
+            (body.start, from) = (cut, cut);
+        }
+        self.push(kind, time, body, from, end);
+    }
+
+    /// A whole record whose text is escaped.
+    fn push_unescaped(&mut self, line: &Line, content: &[u8], from: usize, end: usize) {
+        let start = self.joined.len();
+        unescape(content, &mut self.joined);
+        self.push(line.stream as usize + 1, line.time, 0..0, from, end);
+        self.body_is_joined(start);
+    }
+
+    /// Joins an open record.
+    fn close(&mut self, open: Open, stream: Stream) {
+        let start = self.joined.len();
+        for part in &open.parts {
+            self.copy(part);
+        }
+        let first = &open.parts[0].file;
+        let generations = (self.generation(first), self.generation(&open.end.0));
+        self.push(stream as usize + 1, open.time, 0..0, 0, 0);
+        if let Some(record) = self.records.records.last_mut() {
+            (record.start_generation, record.end_generation) = generations;
+            (record.start, record.end) = (open.start.offset, open.end.1);
+        }
+        self.body_is_joined(start);
+    }
+
+    /// The last record's body is what was joined from `start` on.
+    fn body_is_joined(&mut self, start: usize) {
+        if let Some(record) = self.records.records.last_mut() {
+            record.body = Slice::new(JOINED, start as u32, (self.joined.len() - start) as u32);
+        }
+    }
+
+    /// Index of a generation in the batch.
+    fn generation(&mut self, file: &Arc<GenerationFile>) -> u16 {
+        let generations = &mut self.records.generations;
+        let known = generations.iter().position(|known| *known == file.generation);
+        let index = known.unwrap_or_else(|| {
+            generations.push(file.generation);
+            generations.len() - 1
+        });
+        u16::try_from(index).expect("a batch has a record open for each of two streams, so few generations")
+    }
+
+    /// Appends a part's bytes: from the segment, or from the file where an earlier read brought them.
+    fn copy(&mut self, part: &Part) {
+        let segment = self.segment;
+        let here = Arc::ptr_eq(&part.file, segment.file) && part.offset >= segment.offset;
+        if here {
+            let from = segment.from + (part.offset - segment.offset) as usize;
+            return append(&segment.chunk.as_slice()[from..from + part.len], part.escaped, &mut self.joined);
+        }
+        let mut bytes = vec![0; part.len];
+        let read = part.file.file().map(|file| file.read_exact_at(&mut bytes, part.offset));
+        match read {
+            Some(Ok(())) => append(&bytes, part.escaped, &mut self.joined),
+            _ => self.counts.lost += part.len as u64,
+        }
+    }
+
+    /// What was joined, and what was counted.
+    fn finish(self) -> (Vec<u8>, Counts) {
+        (self.joined, self.counts)
+    }
+}
+
+fn add_joined(joined: Vec<u8>, builder: &mut LogBuilder) {
+    if !joined.is_empty() {
+        builder.add_payload_bytes(joined.len() as u64);
+        builder.add_chunk(Chunk::from_vec(joined));
+    }
+}
+
+fn append(bytes: &[u8], escaped: bool, out: &mut Vec<u8>) {
+    if escaped {
+        unescape(bytes, out);
+    } else {
+        out.extend_from_slice(bytes);
+    }
+}
+
+impl Constants {
+    fn new(path: Option<&str>) -> Self {
+        let mut bytes = Vec::new();
+        let mut put = |text: &str| {
+            let slice = Slice::new(CONSTANTS, bytes.len() as u32, text.len() as u32);
+            bytes.extend_from_slice(text.as_bytes());
+            slice
+        };
+        let path = path.map(|path| Attribute { key: put("log.file.path"), value: Value::Text(put(path)) });
+        let key = put("log.iostream");
+        let mut attributes = Vec::new();
+        let ranges = [None, Some(Stream::Stdout), Some(Stream::Stderr)].map(|stream| {
+            let start = attributes.len();
+            attributes.extend(path);
+            attributes.extend(stream.map(|stream| Attribute { key, value: Value::Text(put(stream.name())) }));
+            (start as u32, (attributes.len() - start) as u16)
+        });
+        Self { chunk: Chunk::from_vec(bytes), attributes, ranges }
+    }
+}
