@@ -1,3 +1,5 @@
+//! Conditions and values over views of records.
+
 use std::sync::Arc;
 
 use super::super::{Condition, logs};

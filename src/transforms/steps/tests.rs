@@ -1,3 +1,5 @@
+//! What steps do to records, against examples and against a model.
+
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
