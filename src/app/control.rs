@@ -124,9 +124,10 @@ impl Control {
             )));
         }
         let common = Common { identity: Arc::new(plan.identity.clone()), ..self.common.clone() };
-        let prepared = prepare(plan.graph.clone(), &common).map_err(|errors| Rejected::Prepare(lines(&errors)))?;
+        let prepared =
+            prepare(plan.graph.clone(), &common).map_err(|errors| Rejected::Config(plan.refused(&errors)))?;
         let (admin, health) = listener_options(&plan);
-        self.listeners.apply(admin, health).await.map_err(|error| Rejected::Prepare(error.to_string()))?;
+        self.listeners.apply(admin, health).await.map_err(|error| Rejected::Unavailable(error.to_string()))?;
         // Sources write the agent's identity into every resource.
         let identity_changed = plan.identity != old.identity;
         let sources = plan.graph.components.iter().filter(|c| identity_changed && matches!(c.role, Role::Source(_)));

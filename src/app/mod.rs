@@ -3,9 +3,11 @@
 //! The [`Agent`] is the running whole. A [control task](control) owns what runs and does one thing at a
 //! time: a reload, the restart of a component that failed, the shutdown.
 
+pub mod check;
 mod control;
 pub mod limits;
 pub mod serve;
+pub mod trial;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,9 +32,9 @@ pub enum Rejected {
     /// The configuration is wrong; the errors name places.
     #[error("{0}")]
     Config(Errors),
-    /// Parts could not be prepared; each line names one, why, and what to do.
+    /// Something that it needs cannot be had now, such as a port; it says what and what to do.
     #[error("{0}")]
-    Prepare(String),
+    Unavailable(String),
     /// It changes what only a restart can change.
     #[error("{0}")]
     NeedsRestart(String),
@@ -78,14 +80,15 @@ impl Agent {
             identity: Arc::new(plan.identity.clone()),
             workers: limits.workers,
         };
-        let prepared = prepare(plan.graph.clone(), &common).map_err(|errors| Rejected::Prepare(lines(&errors)))?;
+        let prepared =
+            prepare(plan.graph.clone(), &common).map_err(|errors| Rejected::Config(plan.refused(&errors)))?;
         let (admin, health) = listener_options(&plan);
         status.accepted(&hash_text(&plan));
         let (commands, inbox) = mpsc::channel(8);
         let rates = Arc::new(Rates::new(telemetry.clone()));
         let shared = Arc::new(Shared { telemetry, status, memory, rates, plan: Mutex::new(Arc::new(plan)), commands });
         let listeners = Listeners::start(admin, health, shared.handles()).await;
-        let listeners = listeners.map_err(|error| Rejected::Prepare(error.to_string()))?;
+        let listeners = listeners.map_err(|error| Rejected::Unavailable(error.to_string()))?;
         let (runner, ended) = Runner::start(prepared, common.clone());
         shared.status.enter(Phase::Running);
         let (finish, finished) = watch::channel(false);

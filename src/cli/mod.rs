@@ -1,12 +1,21 @@
 //! Floor 9: the command line, one file a verb. Prints are for people; logs are for operators.
 
+pub mod explain;
+pub mod graph;
 pub mod run;
+pub mod test;
+pub mod validate;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::app::Rejected;
+use crate::config::{self, Plan};
+use crate::registry::TABLES;
+use graph::GraphFormat;
 use run::Failed;
 
 /// Exit codes, by meaning. Part of the interface: a code never gets another meaning.
@@ -26,7 +35,7 @@ pub mod exit {
 /// One agent for every signal on a Kubernetes node.
 #[derive(Debug, Parser)]
 #[command(name = "tailwater", version, about, arg_required_else_help = true, after_help = EXAMPLES)]
-struct Cli {
+pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -36,14 +45,78 @@ const EXAMPLES: &str = "Examples:
   tailwater run --config /etc/tailwater
   tailwater validate --config config/tailwater.yaml
 
-Exit codes: 0 done, 1 failed while running, 2 wrong command line, 3 wrong configuration,
-4 tests of the configuration failed.";
+Exit codes:
+  0  everything was done
+  1  something failed while running: a port is taken, a file cannot be written
+  2  the command line is wrong
+  3  the configuration is wrong
+  4  tests of the configuration failed";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run the agent until SIGTERM or SIGINT; SIGHUP reloads the configuration
-    #[command(after_help = "Example: tailwater run --config /etc/tailwater/tailwater.yaml")]
+    /// Run the agent until SIGTERM or SIGINT
+    ///
+    /// SIGHUP, a change of the configuration's files and `POST /-/reload` load the configuration anew; one that
+    /// is wrong leaves the old one running. What is read but not yet delivered at the end is delivered first,
+    /// for at most `drain_timeout`.
+    #[command(after_help = "Examples:
+  tailwater run --config /etc/tailwater/tailwater.yaml
+  tailwater run --config /etc/tailwater            all *.yaml of the folder, as one configuration
+
+Exit codes: 0 stopped by a signal or at the end of all sources, 1 failed, 3 wrong configuration")]
     Run(ConfigArgs),
+    /// Say everything that is wrong with a configuration, without running it
+    #[command(after_help = "Examples:
+  tailwater validate --config config/tailwater.yaml
+  tailwater validate --config /etc/tailwater --format json
+
+Exit codes: 0 valid (there may be warnings), 3 wrong configuration")]
+    Validate {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// What is printed: for people, or one JSON object
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Run the tests that a configuration holds under `tests`
+    #[command(after_help = "Examples:
+  tailwater test --config config/tailwater.yaml
+  tailwater test --config /etc/tailwater --only 'debug is dropped'
+
+Exit codes: 0 all passed, 3 wrong configuration, 4 a test failed")]
+    Test {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Run only the tests whose name contains this
+        #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+        only: String,
+    },
+    /// Draw the graph of a configuration
+    #[command(after_help = "Examples:
+  tailwater graph --config /etc/tailwater | dot -Tsvg > graph.svg
+  tailwater graph --config /etc/tailwater --format mermaid
+
+Exit codes: 0 drawn, 3 wrong configuration")]
+    Graph {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// For Graphviz, or for Mermaid
+        #[arg(long, value_enum, default_value_t)]
+        format: GraphFormat,
+    },
+    /// Explain the code of an error or a warning
+    #[command(after_help = "Examples:
+  tailwater explain TW0305
+  tailwater explain            all of them
+
+Exit codes: 0 explained, 2 there is no such code")]
+    Explain {
+        /// The code, such as TW0305
+        code: Option<String>,
+    },
+    /// Print the JSON Schema of configurations, for editors
+    #[command(after_help = "Example: tailwater schema > tailwater.schema.json")]
+    Schema,
 }
 
 /// Where the configuration is.
@@ -54,21 +127,69 @@ struct ConfigArgs {
     config: Vec<PathBuf>,
 }
 
-/// Reads the command line and does what it says.
-pub fn main() -> ExitCode {
-    match Cli::parse().verb {
-        Verb::Run(args) => match run::run(args.config) {
-            Ok(()) => ExitCode::from(exit::DONE),
-            Err(error) => fail(&error),
-        },
+impl ConfigArgs {
+    fn load(&self) -> Result<Plan, Failed> {
+        config::load(&self.config, TABLES).map_err(|errors| Rejected::Config(errors).into())
     }
 }
 
+/// What a verb prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Reads the command line and does what it says.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().verb {
+        Verb::Run(args) => run::run(args.config).map(|()| exit::DONE),
+        Verb::Validate { config, format } => {
+            let findings = validate::validate(&config.config);
+            print(&findings.render(format));
+            Ok(if findings.errors.0.is_empty() { exit::DONE } else { exit::CONFIG })
+        }
+        Verb::Test { config, only } => config.load().and_then(|plan| test::test(&plan, &only)).map(|report| {
+            print(&report.text);
+            if report.failed == 0 { exit::DONE } else { exit::TESTS }
+        }),
+        Verb::Graph { config, format } => config.load().map(|plan| {
+            print(&graph::draw(&plan.graph, format));
+            exit::DONE
+        }),
+        Verb::Explain { code } => match explain::explain(code.as_deref()) {
+            Ok(text) => {
+                print(&text);
+                Ok(exit::DONE)
+            }
+            Err(unknown) => {
+                complain(&unknown);
+                Ok(exit::USAGE)
+            }
+        },
+        Verb::Schema => {
+            print(&format!("{:#}\n", config::schema(TABLES)));
+            Ok(exit::DONE)
+        }
+    };
+    ExitCode::from(done.unwrap_or_else(|error| {
+        complain(&error);
+        match error {
+            Failed::Rejected(Rejected::Config(_) | Rejected::NeedsRestart(_)) => exit::CONFIG,
+            Failed::Rejected(_) | Failed::Process(_) => exit::FAILED,
+        }
+    }))
+}
+
+/// Prints a result. A reader that has seen enough (`head`) closes the pipe, which is no failure.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
 #[expect(clippy::print_stderr, reason = "the command line's own message")]
-fn fail(error: &Failed) -> ExitCode {
+fn complain(error: &dyn std::fmt::Display) {
     eprintln!("{error}");
-    ExitCode::from(match error {
-        Failed::Rejected(_) => exit::CONFIG,
-        Failed::Process(_) => exit::FAILED,
-    })
 }

@@ -19,13 +19,19 @@ pub fn run(paths: Vec<PathBuf>) -> Result<(), Failed> {
         .build()
         .map_err(|error| Failed::Process(format!("cannot start the runtime: {error}")))?;
     runtime.block_on(async move {
+        // Watched from before the first load, so that no change falls between the two.
+        let (watch, changed) = config::watch::watch(paths.clone());
         let loader = Box::new(move || {
             let plan = config::load(&paths, TABLES)?;
             log.apply(log_options(&plan));
+            watch.values(&plan.value_files);
             Ok(plan)
         });
+        for warning in &first.warnings.0 {
+            let (code, place) = (warning.problem.code.0, warning.place.as_ref().map(ToString::to_string));
+            tracing::warn!(code, place, "configuration: {}", warning.problem.message);
+        }
         let agent = Agent::start(loader).await?;
-        let (_changes, changed) = tokio::sync::mpsc::channel(1);
         serve(agent, changed, std::future::pending()).await.map_err(|error| Failed::Process(error.to_string()))?;
         Ok(())
     })

@@ -1,4 +1,4 @@
-//! The codes of this floor's errors, as `docs/reference/errors.md` explains them.
+//! The codes of this floor's errors, as `tailwater explain` and `docs/reference/error-codes.md` explain them.
 
 use crate::options::Code;
 
@@ -32,10 +32,15 @@ pub const WRONG_SIGNAL: Code = Code("TW0307");
 pub const OUTPUT_UNNAMED: Code = Code("TW0308");
 pub const NOTHING_TO_RUN: Code = Code("TW0309");
 
-pub const UNKNOWN_FRAGMENT: Code = Code("TW0401");
-pub const FRAGMENT_CYCLE: Code = Code("TW0402");
-pub const BAD_USE: Code = Code("TW0403");
-pub const TEST_ELSEWHERE: Code = Code("TW0404");
+pub const UNKNOWN_FRAGMENT: Code = Code("TW0501");
+pub const FRAGMENT_CYCLE: Code = Code("TW0502");
+pub const BAD_USE: Code = Code("TW0503");
+
+pub const TEST_ELSEWHERE: Code = Code("TW0701");
+pub const TEST_INPUT: Code = Code("TW0702");
+pub const TEST_OUTPUT: Code = Code("TW0703");
 
 pub const UNREAD_OUTPUT: Code = Code("TW0801");
 pub const UNUSED_FRAGMENT: Code = Code("TW0802");
+
+pub const REFUSED: Code = Code("TW0901");

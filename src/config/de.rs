@@ -5,12 +5,14 @@
 //! their places: they are noted in the [`Context`], and the error that goes up only says so. In one
 //! component all unknown keys are told, and the first wrong value.
 
+mod access;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use serde::de::value::U32Deserializer;
-use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
+use access::{Entries, Items, SpannedParts, Variant, Word};
+use serde::de::{self, Deserializer, Visitor};
 
 use super::codes;
 use super::fault::{self, Fault};
@@ -60,7 +62,7 @@ impl<'a> Context<'a> {
     ) -> Option<T> {
         self.notes.borrow_mut().told = false;
         let before = self.notes.borrow().problems.len();
-        let de = NodeDeserializer { context: self, node, key, literal: false };
+        let de = NodeDeserializer { context: self, node, key, literal: false, beside: &[] };
         match read(de) {
             Ok(value) => (self.notes.borrow().problems.len() == before).then_some(value),
             Err(error) => {
@@ -187,11 +189,19 @@ pub struct NodeDeserializer<'a> {
     key: Option<Span>,
     /// Keys are not interpolated.
     literal: bool,
+    /// Keys that were taken out of the mapping before, for suggestions.
+    beside: &'static [&'static str],
 }
 
 impl<'a> NodeDeserializer<'a> {
+    /// The same, with keys that were taken out of the mapping before it was handed over.
+    #[must_use]
+    pub fn beside(self, beside: &'static [&'static str]) -> Self {
+        Self { beside, ..self }
+    }
+
     fn child(self, node: &'a Node, key: Option<Span>) -> Self {
-        Self { node, key, ..self }
+        Self { node, key, beside: &[], ..self }
     }
 
     fn told<T>(self, result: Result<T, Fault>) -> Result<T, Fault> {
@@ -280,7 +290,12 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        if self.node.is_null() { self.told(visitor.visit_map(self.entries(&[], None))) } else { self.any(visitor) }
+        match &self.node.value {
+            _ if self.node.is_null() => self.told(visitor.visit_map(self.entries(&[], None))),
+            // A derived visitor would take it for the fields in their order.
+            Value::List(_) => self.told(Err(Fault::Type { found: "a list".into(), expected: "a mapping".into() })),
+            _ => self.any(visitor),
+        }
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -291,7 +306,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     ) -> Result<V::Value, Fault> {
         let Value::Map(entries) = &self.node.value else { return self.deserialize_map(visitor) };
         for entry in entries.iter().filter(|entry| !fields.contains(&&*entry.key)) {
-            let help = fault::instead(&entry.key, fields, "keys");
+            let help = fault::instead(&entry.key, &[fields, self.beside].concat(), "keys");
             let message = format!("unknown key `{}`", entry.key);
             self.context.note(Problem::new(codes::UNKNOWN_KEY, entry.key_span, message).help(help));
         }
@@ -307,7 +322,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         let result = match &self.node.value {
             Value::Scalar(scalar) if !self.node.is_null() => {
                 let text = self.scalar(scalar)?;
-                visitor.visit_enum(IntoDeserializer::<Fault>::into_deserializer(&*text.text))
+                visitor.visit_enum(Word { de: self, text: &text.text })
             }
             Value::Map(entries) if entries.len() == 1 => visitor.visit_enum(Variant { de: self, entry: &entries[0] }),
             _ => {
@@ -323,125 +338,5 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 bytes byte_buf unit unit_struct seq tuple tuple_struct
-    }
-}
-
-/// The items of a list.
-struct Items<'a> {
-    de: NodeDeserializer<'a>,
-    items: std::slice::Iter<'a, std::sync::Arc<Node>>,
-}
-
-impl<'de> de::SeqAccess<'de> for Items<'_> {
-    type Error = Fault;
-
-    fn next_element_seed<T: de::DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
-        let Some(node) = self.items.next() else { return Ok(None) };
-        let de = self.de.child(node, None);
-        de.told(seed.deserialize(de).map(Some))
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.items.len())
-    }
-}
-
-/// The entries of a mapping; with `known`, only those that a struct has.
-struct Entries<'a> {
-    de: NodeDeserializer<'a>,
-    entries: std::slice::Iter<'a, Entry>,
-    value: Option<&'a Entry>,
-    known: Option<&'static [&'static str]>,
-}
-
-impl<'de> de::MapAccess<'de> for Entries<'_> {
-    type Error = Fault;
-
-    fn next_key_seed<K: de::DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
-        let known = self.known;
-        let Some(entry) = self.entries.find(|entry| known.is_none_or(|known| known.contains(&&*entry.key))) else {
-            return Ok(None);
-        };
-        self.value = Some(entry);
-        key(self.de, entry, seed).map(Some)
-    }
-
-    fn next_value_seed<T: de::DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
-        let Some(entry) = self.value.take() else {
-            return Err(Fault::Words("a value was asked for before its key".into()));
-        };
-        let de = self.de.child(&entry.node, Some(entry.key_span));
-        de.told(seed.deserialize(de))
-    }
-}
-
-/// Reads a key, which is not interpolated.
-fn key<'de, K: de::DeserializeSeed<'de>>(de: NodeDeserializer<'_>, entry: &Entry, seed: K) -> Result<K::Value, Fault> {
-    let scalar = Scalar { text: (&*entry.key).into(), plain: false };
-    let node = Node { span: entry.key_span, value: Value::Scalar(scalar) };
-    let de = NodeDeserializer { context: de.context, node: &node, key: None, literal: true };
-    de.told(seed.deserialize(de))
-}
-
-/// `variant: value`.
-struct Variant<'a> {
-    de: NodeDeserializer<'a>,
-    entry: &'a Entry,
-}
-
-impl<'de, 'a> de::EnumAccess<'de> for Variant<'a> {
-    type Error = Fault;
-    type Variant = NodeDeserializer<'a>;
-
-    fn variant_seed<T: de::DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self::Variant), Fault> {
-        let variant = key(self.de, self.entry, seed)?;
-        Ok((variant, self.de.child(&self.entry.node, Some(self.entry.key_span))))
-    }
-}
-
-impl<'de> de::VariantAccess<'de> for NodeDeserializer<'_> {
-    type Error = Fault;
-
-    fn unit_variant(self) -> Result<(), Fault> {
-        if self.node.is_null() {
-            return Ok(());
-        }
-        let found = self.node.kind().into();
-        self.told(Err(Fault::Type { found, expected: "nothing behind this word".into() }))
-    }
-
-    fn newtype_variant_seed<T: de::DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
-        self.told(seed.deserialize(self))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {
-        self.any(visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
-        self.deserialize_struct("", fields, visitor)
-    }
-}
-
-/// File, start, end and value: what a `Spanned` is made of.
-struct SpannedParts<'a> {
-    de: NodeDeserializer<'a>,
-    next: u8,
-}
-
-impl<'de> de::SeqAccess<'de> for SpannedParts<'_> {
-    type Error = Fault;
-
-    fn next_element_seed<T: de::DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
-        let span = self.de.node.span;
-        let part = |number: u32| -> U32Deserializer<Fault> { number.into_deserializer() };
-        self.next += 1;
-        match self.next {
-            1 => seed.deserialize(part(span.file)).map(Some),
-            2 => seed.deserialize(part(span.start)).map(Some),
-            3 => seed.deserialize(part(span.end)).map(Some),
-            4 => self.de.told(seed.deserialize(self.de)).map(Some),
-            _ => Ok(None),
-        }
     }
 }

@@ -42,6 +42,12 @@ pub struct Place {
     pub width: usize,
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.path.display(), self.line, self.column)
+    }
+}
+
 /// All that is wrong, in the order of the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Errors(pub Vec<Located>);
@@ -99,7 +105,7 @@ fn write_one(out: &mut String, word: &str, Located { problem, place }: &Located)
     writeln!(out, "{word}[{}]: {}", problem.code.0, problem.message)?;
     if let Some(place) = place {
         let gutter = place.line.to_string().len();
-        writeln!(out, "{:gutter$}--> {}:{}:{}", "", place.path.display(), place.line, place.column)?;
+        writeln!(out, "{:gutter$}--> {place}", "")?;
         writeln!(out, "{:gutter$} |", "")?;
         writeln!(out, "{} | {}", place.line, place.text.trim_end())?;
         // Tabs before the caret stay tabs, so that it stands where the reader sees the text.
@@ -130,6 +136,11 @@ fn hide(text: &mut String, done: &Interpolated) {
     if done.text.chars().count() > 2 && text.contains(&done.text) {
         *text = text.replace(&done.text, "***");
     }
+}
+
+/// Looks up one place.
+pub fn look_up(span: Span, files: &[SourceFile], notes: &Notes) -> Option<Place> {
+    locate(Problem::new(super::codes::REFUSED, span, ""), files, notes).place
 }
 
 fn place(problem: &Problem, file: &SourceFile, interpolated: Option<&Interpolated>, notes: &Notes) -> Place {

@@ -155,6 +155,7 @@ fn humane(expected: &str) -> String {
         "f32" | "f64" => "a number".into(),
         "a boolean" => "`true` or `false`".into(),
         "a string" | "string" => "text".into(),
+        "path string" => "a path".into(),
         "a sequence" => "a list".into(),
         "a map" | "map" => "a mapping".into(),
         "a nonzero u64" | "a nonzero usize" | "a nonzero u32" => "a whole number, 1 or more".into(),

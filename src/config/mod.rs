@@ -15,8 +15,10 @@ mod interpolate;
 mod plan;
 mod raw;
 mod scalar;
+mod schema;
 mod test_case;
 mod topology;
+pub mod watch;
 mod wiring;
 
 use std::path::PathBuf;
@@ -24,7 +26,8 @@ use std::time::Duration;
 
 pub use error::{Errors, Located, Place};
 pub use plan::{Plan, Sections};
-pub use test_case::TestCase;
+pub use schema::schema;
+pub use test_case::{Expected, Record, TestCase};
 
 use crate::options::Section;
 use crate::pipeline::{Descriptor, SinkPlan, SourcePlan, TransformPlan};
@@ -85,6 +88,9 @@ pub fn load_with(
     if !findings.problems.is_empty() {
         return Err(Errors::locate(findings.problems, &files, &notes));
     }
+    let look_up = |span| error::look_up(span, &files, &notes);
+    plan.places = plan.spans.iter().filter_map(|(id, span)| Some((id.clone(), look_up(*span)?))).collect();
+    plan.tests.iter_mut().for_each(|test| test.place = look_up(test.name.span));
     plan.warnings = Errors::locate(findings.warnings, &files, &notes);
     plan.files = files.into_iter().map(|file| file.path).collect();
     Ok(plan)

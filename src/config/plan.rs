@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use super::de::Context;
 use super::document::Document;
-use super::error::Errors;
+use super::error::{Errors, Located, Place};
 use super::fragments::Fragments;
-use super::raw::Entry;
+use super::raw::{Entry, Value};
 use super::test_case::TestCase;
 use super::topology::{self, Draft};
 use super::wiring::{self, Disk};
 use super::{Tables, codes, dump, fault};
 use crate::options::{Duration, Identity, Problem, Span, Spanned, section};
 use crate::pipeline::graph::{Buffer, ComponentId, Graph, Role};
-use crate::pipeline::{Descriptor, component};
+use crate::pipeline::{BuildError, Descriptor, component};
 
 /// Everything that the configuration says, checked.
 pub struct Plan {
@@ -43,6 +43,24 @@ pub struct Plan {
     pub value_files: Vec<PathBuf>,
     /// The configuration as written, merged, fragments inserted, with `***` for every secret.
     pub masked: serde_json::Value,
+    /// Where each component was written.
+    pub(super) places: BTreeMap<ComponentId, Place>,
+    /// The same, before the places were looked up.
+    pub(super) spans: BTreeMap<ComponentId, Span>,
+}
+
+impl Plan {
+    /// Components that could not be prepared, told as what is wrong with the configuration is.
+    pub fn refused(&self, errors: &[BuildError]) -> Errors {
+        let locate = |error: &BuildError| {
+            let message = format!("`{}` cannot be prepared: {}", error.component, error.reason);
+            Located {
+                problem: Problem::new(codes::REFUSED, Span::UNKNOWN, message),
+                place: self.places.get(&error.component).cloned(),
+            }
+        };
+        Errors(errors.iter().map(locate).collect())
+    }
 }
 
 /// Root sections by name.
@@ -96,20 +114,18 @@ pub(super) fn make(document: &Document, tables: Tables, context: &Context<'_>, f
     findings.warnings.extend(unused);
 
     let drafts = drafts(&expanded, tables, context, &mut findings.problems);
-    if drafts.is_empty() && expanded.iter().all(Vec::is_empty) {
+    // Where something else is wrong there may be what was meant as a source.
+    if drafts.is_empty() && findings.problems.is_empty() {
         let problem =
             Problem::new(codes::NOTHING_TO_RUN, Span::UNKNOWN, "the configuration has no sources and no sinks");
         findings.problems.push(problem.help("write at least one of each, under `sources` and `sinks`"));
     }
-    let mut tests = Vec::new();
-    for node in &document.tests {
-        if let Some(test) = context.typed::<TestCase>(node, None) {
-            let known: Vec<&str> = drafts.iter().map(|draft| &*draft.id.0).collect();
-            findings.problems.extend(test.misplaced(&known));
-            tests.push(test);
-        }
-    }
+    let spans = drafts.iter().map(|draft| (draft.id.clone(), draft.span)).collect();
+    let tests = tests(document, &drafts, context, &mut findings.problems);
     let graph = topology::build(drafts, &mut findings.problems, &mut findings.warnings);
+    if findings.problems.is_empty() {
+        findings.problems.extend(tests.iter().filter_map(|test| test.without_output(&graph)));
+    }
     let tree = dump::Tree { document, expanded: &expanded };
     Plan {
         graph,
@@ -124,7 +140,20 @@ pub(super) fn make(document: &Document, tables: Tables, context: &Context<'_>, f
         secret_files: context.with_notes(|notes| notes.secret_files.iter().cloned().collect()),
         value_files: context.with_notes(|notes| notes.value_files.iter().cloned().collect()),
         masked: context.with_notes(|notes| tree.masked(notes)),
+        places: BTreeMap::new(),
+        spans,
     }
+}
+
+/// Reads the configuration's own tests.
+fn tests(document: &Document, drafts: &[Draft], context: &Context<'_>, problems: &mut Vec<Problem>) -> Vec<TestCase> {
+    let (transforms, others): (Vec<_>, Vec<_>) = drafts.iter().partition(|draft| draft.kind == "transform");
+    let names = |drafts: Vec<&Draft>| drafts.iter().map(|draft| draft.id.0.clone()).collect::<Vec<_>>();
+    let (transforms, others) = (names(transforms), names(others));
+    let transforms: Vec<&str> = transforms.iter().map(|name| &**name).collect();
+    let others: Vec<&str> = others.iter().map(|name| &**name).collect();
+    let read = document.tests.iter().filter_map(|node| context.typed::<TestCase>(node, None));
+    read.inspect(|test| problems.extend(test.problems(&transforms, &others))).collect()
 }
 
 fn identified(mut identity: Identity, context: &Context<'_>) -> Identity {
@@ -176,9 +205,10 @@ fn draft<P: ?Sized + component::Plan>(
     };
     let inputs = inputs(kind, entry, parts.inputs.as_ref(), context, problems);
     let buffer = buffer(kind, parts.buffer.as_ref(), context, problems);
+    let beside: &[&str] = if kind == "source" { &[] } else { &["inputs", "buffer"] };
     let plan = descriptor.and_then(|descriptor| {
         context.read(&parts.options, Some(entry.key_span), |de| {
-            (descriptor.plan)(&mut <dyn erased_serde::Deserializer<'_>>::erase(de))
+            (descriptor.plan)(&mut <dyn erased_serde::Deserializer<'_>>::erase(de.beside(beside)))
         })
     });
     if let Some(plan) = &plan {
@@ -226,7 +256,9 @@ fn inputs(
     problems: &mut Vec<Problem>,
 ) -> Vec<Spanned<String>> {
     let Some(inputs) = inputs else {
-        if kind != "source" {
+        // What is no mapping is told when its options are read.
+        let mapping = entry.node.is_null() || matches!(entry.node.value, Value::Map(_));
+        if kind != "source" && mapping {
             let message = format!("`{}` has no `inputs`: nothing would reach it", entry.key);
             let help = "write `inputs: [type/name]` with the name of a source or a transform";
             problems.push(Problem::new(codes::NO_INPUTS, entry.key_span, message).help(help));

@@ -137,7 +137,16 @@ impl Build<'_> {
         let at = error.marker().byte_offset().unwrap_or(usize::MAX).min(self.text.len());
         let at = u32::try_from(at).unwrap_or(u32::MAX);
         let span = Span { file: self.file, start: at, end: at };
-        Problem::new(codes::SYNTAX, span, format!("this is not YAML: {}", error.info()))
+        let problem = Problem::new(codes::SYNTAX, span, format!("this is not YAML: {}", error.info()));
+        let said = |words: &str| error.info().contains(words);
+        match () {
+            () if said("tabs") => problem.help("indent with blanks: YAML allows no tabs there"),
+            () if said("mapping values are not allowed") => {
+                problem.help("look for a colon without a blank behind it before here, or a wrong indentation")
+            }
+            () if said("quote") => problem.help("close the quote; within quotes of its kind write it twice"),
+            () => problem,
+        }
     }
 
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {

@@ -1,37 +1,259 @@
-//! The configuration's own tests, as `tailwater test` runs them.
+//! The configuration's own tests, as `tailwater test` runs them: what they may say, read into types, so
+//! that a test that exists can be run.
 
-use crate::options::{Problem, Spanned, suggest};
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value as Json};
 
 use super::codes;
+use super::error::Place;
+use crate::data::{Severity, UnixNanos};
+use crate::options::{Problem, Spanned, suggest};
+use crate::pipeline::{ComponentId, Graph};
 
 /// One test: what enters at a component, and what must leave it.
-#[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestCase {
     /// What the test is called in the report.
-    pub name: String,
-    /// The component that the input enters and whose output is compared.
+    pub name: Spanned<String>,
+    /// The transform that the input enters and whose output is compared, such as `steps/main`. Where it has
+    /// several outputs, one of them: `route/teams.shop`.
     pub at: Spanned<String>,
-    /// The input: a record, or a list of records. A record has either `raw`, a line as the runtime wrote
-    /// it, or fields (`body`, `attributes`, `severity_text`, …), and a `resource`.
-    pub input: Spanned<serde_json::Value>,
-    /// The records that must come out, in order. Each is compared only in the fields that it names; an
-    /// attribute given as null must be absent.
-    pub expect: Vec<Spanned<serde_json::Value>>,
+    /// The input: a record, or a list of records. It goes through this transform alone.
+    pub input: Input,
+    /// The records that must come out, in order. Each is compared only in the fields that it names.
+    pub expect: Vec<Expected>,
+    /// Where the test was written.
+    #[serde(skip)]
+    pub place: Option<Place>,
+}
+
+/// The records that enter.
+#[derive(Clone, Debug)]
+pub struct Input(pub Vec<Record>);
+
+/// A record that enters: either `raw`, or its fields.
+#[derive(Clone, Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Record {
+    /// A line as the container's runtime wrote it (CRI or Docker), read as the sources read it; several
+    /// lines are several records, but for partial lines, which are joined.
+    pub raw: Option<Spanned<String>>,
+    /// What the record is about: attributes of its origin, such as `k8s.namespace.name`.
+    pub resource: Map<String, Json>,
+    /// The text.
+    pub body: Option<Spanned<String>>,
+    /// Attributes beside the text.
+    pub attributes: Option<Spanned<Map<String, Json>>>,
+    /// Severity by name, such as `WARN`.
+    pub severity_text: Option<Spanned<SeverityName>>,
+    /// Severity by OpenTelemetry's number, 1 to 24.
+    pub severity_number: Option<Spanned<SeverityNumber>>,
+    /// When it happened, in RFC 3339.
+    pub time: Option<Spanned<Time>>,
+    /// Trace id, 32 hexadecimal digits.
+    pub trace_id: Option<Spanned<Hex<16>>>,
+    /// Span id, 16 hexadecimal digits.
+    pub span_id: Option<Spanned<Hex<8>>>,
+}
+
+/// A record that must come out. A field that is not named is not compared; one given as null must be
+/// absent.
+#[derive(Clone, Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Expected {
+    /// The text; empty counts as absent.
+    #[serde(deserialize_with = "given")]
+    pub body: Option<Option<String>>,
+    /// Attributes by their keys. One given as null must be absent; others than these may be there.
+    pub attributes: Map<String, Json>,
+    /// Attributes of the origin, compared as `attributes` are.
+    pub resource: Map<String, Json>,
+    /// Severity by name.
+    #[serde(deserialize_with = "given")]
+    pub severity_text: Option<Option<SeverityName>>,
+    /// Severity by number.
+    #[serde(deserialize_with = "given")]
+    pub severity_number: Option<Option<SeverityNumber>>,
+    /// When it happened, in RFC 3339.
+    #[serde(deserialize_with = "given")]
+    pub time: Option<Option<Time>>,
+    /// Trace id.
+    #[serde(deserialize_with = "given")]
+    pub trace_id: Option<Option<Hex<16>>>,
+    /// Span id.
+    #[serde(deserialize_with = "given")]
+    pub span_id: Option<Option<Hex<8>>>,
+}
+
+/// Tells a field that is null from one that is not named.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 impl TestCase {
-    /// A problem, if the test is at no component.
-    pub(super) fn misplaced(&self, known: &[&str]) -> Option<Problem> {
-        let component = self.at.split('.').next().unwrap_or_default();
-        if known.contains(&component) {
+    /// What is wrong with it beyond its shape. `transforms` may be tested, `others` are the other
+    /// components' names.
+    pub(super) fn problems(&self, transforms: &[&str], others: &[&str]) -> Vec<Problem> {
+        let misplaced = self.misplaced(transforms, others).into_iter();
+        misplaced.chain(self.input.0.iter().filter_map(Record::two_kinds)).collect()
+    }
+
+    /// A problem, if it is at no output of the graph: the one that is compared must be named.
+    pub(super) fn without_output(&self, graph: &Graph) -> Option<Problem> {
+        if graph.output(&self.at).is_some() {
             return None;
+        }
+        let component = self.at.split('.').next().unwrap_or_default();
+        let index = graph.position(&ComponentId(component.into()))?;
+        let outputs = (0..graph.components[index].outputs.len()).map(|output| {
+            let name = graph.components[index].output_name(output);
+            format!("`{name}`")
+        });
+        let outputs: Vec<String> = outputs.collect();
+        let message = format!("the test is at `{}`, which is no output", self.at.value);
+        let help = format!("write {}", outputs.join(" or "));
+        Some(Problem::new(codes::TEST_OUTPUT, self.at.span, message).help(help))
+    }
+
+    fn misplaced(&self, transforms: &[&str], others: &[&str]) -> Option<Problem> {
+        let component = self.at.split('.').next().unwrap_or_default();
+        if transforms.contains(&component) {
+            return None;
+        }
+        if others.contains(&component) {
+            let message = format!("the test is at `{component}`, which is no transform: only transforms are tested");
+            let problem = Problem::new(codes::TEST_ELSEWHERE, self.at.span, message);
+            return Some(problem.help("name the transform whose output is to be compared"));
         }
         let message = format!("the test is at `{}`, which is no component", self.at.value);
         let problem = Problem::new(codes::TEST_ELSEWHERE, self.at.span, message);
-        Some(match suggest::nearest(component, known.iter().copied()) {
+        Some(match suggest::nearest(component, transforms.iter().copied()) {
             Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => problem.help("name a component of this configuration"),
+            None => problem.help("name a transform of this configuration"),
         })
+    }
+}
+
+impl Record {
+    /// A line has its fields in it.
+    fn two_kinds(&self) -> Option<Problem> {
+        self.raw.as_ref()?;
+        let fields = [
+            ("body", self.body.as_ref().map(|field| field.span)),
+            ("attributes", self.attributes.as_ref().map(|field| field.span)),
+            ("severity_text", self.severity_text.as_ref().map(|field| field.span)),
+            ("severity_number", self.severity_number.as_ref().map(|field| field.span)),
+            ("time", self.time.as_ref().map(|field| field.span)),
+            ("trace_id", self.trace_id.as_ref().map(|field| field.span)),
+            ("span_id", self.span_id.as_ref().map(|field| field.span)),
+        ];
+        let (name, span) = fields.into_iter().find_map(|(name, span)| Some((name, span?)))?;
+        let message = format!("`{name}` stands beside `raw`, which says what the record is");
+        Some(Problem::new(codes::TEST_INPUT, span, message).help("give either the line or the fields, and `resource`"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Input {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Input;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a record, such as `{ raw: '…' }` or `{ body: '…' }`, or a list of records")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Input, A::Error> {
+                Record::deserialize(MapAccessDeserializer::new(map)).map(|record| Input(vec![record]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Input, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Input)
+            }
+        }
+
+        deserializer.deserialize_any(Visit)
+    }
+}
+
+impl JsonSchema for Input {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TestInput".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let record = generator.subschema_for::<Record>();
+        schemars::json_schema!({ "oneOf": [record, { "type": "array", "items": record }] })
+    }
+}
+
+/// A severity by name: `INFO`, `WARN2`, or as loggers write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(inline)]
+pub struct SeverityName(#[schemars(with = "String")] pub Severity);
+
+/// A severity by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(inline)]
+pub struct SeverityNumber(#[schemars(with = "u8", range(min = 1, max = 24))] pub Severity);
+
+/// A point in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(inline)]
+pub struct Time(#[schemars(with = "String")] pub UnixNanos);
+
+/// Bytes in hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(inline)]
+pub struct Hex<const N: usize>(#[schemars(with = "String")] pub [u8; N]);
+
+impl<'de> Deserialize<'de> for SeverityName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let exact = (1..=24).map(Severity).find(|severity| severity.text() == text);
+        exact.or_else(|| Severity::from_name(text.as_bytes())).map(Self).ok_or_else(|| {
+            let names = "TRACE, DEBUG, INFO, WARN, ERROR or FATAL, perhaps with 2, 3 or 4 behind it";
+            D::Error::custom(format!("`{text}` is no severity: write {names}"))
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for SeverityNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u8::deserialize(deserializer)? {
+            number @ 1..=24 => Ok(Self(Severity(number))),
+            number => Err(D::Error::custom(format!("{number} is no severity: write 1 (TRACE) to 24 (FATAL4)"))),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        UnixNanos::parse_rfc3339(text.as_bytes()).map(Self).ok_or_else(|| {
+            D::Error::custom(format!("`{text}` is no time in RFC 3339: write it as 2026-11-23T00:00:00.123Z"))
+        })
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = text.as_bytes();
+        let mut id = [0; N];
+        let digits = bytes.len() == 2 * N && bytes.iter().all(u8::is_ascii_hexdigit);
+        for (at, byte) in id.iter_mut().enumerate().filter(|_| digits) {
+            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(D::Error::custom)?;
+        }
+        if digits && id != [0; N] {
+            return Ok(Self(id));
+        }
+        Err(D::Error::custom(format!("`{text}` is no id: write {} hexadecimal digits, not all 0", 2 * N)))
     }
 }

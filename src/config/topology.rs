@@ -131,7 +131,11 @@ fn unknown(pattern: &Pattern<'_>, drafts: &[Draft]) -> Problem {
     let names: Vec<&str> = drafts.iter().filter(|draft| !draft.is_sink()).map(|draft| &*draft.id.0).collect();
     if pattern.glob {
         let message = format!("the pattern `{value}` fits no component");
-        return Problem::new(codes::UNKNOWN_INPUT, *span, message).help(format!("components: {}", fault::list(&names)));
+        let help = match names[..] {
+            [] => "the configuration has no sources".into(),
+            _ => format!("components: {}", fault::list(&names)),
+        };
+        return Problem::new(codes::UNKNOWN_INPUT, *span, message).help(help);
     }
     let component = value.split('.').next().unwrap_or_default();
     let message = format!("no source or transform is called `{component}`");

@@ -124,8 +124,8 @@ impl<T> Visitor<'_> for Visit<T> {
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
-        let number = u64::try_from(number).ok().and_then(self.1);
-        number.ok_or_else(|| E::invalid_value(serde::de::Unexpected::Other("this number"), &self))
+        let value = u64::try_from(number).ok().and_then(self.1);
+        value.ok_or_else(|| E::invalid_value(serde::de::Unexpected::Signed(number), &self))
     }
 }
 

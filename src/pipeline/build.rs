@@ -109,6 +109,22 @@ pub fn prepare(graph: Graph, common: &Common) -> Result<Prepared, Vec<BuildError
     if errors.is_empty() { Ok(Prepared { graph, fused, units }) } else { Err(errors) }
 }
 
+/// Prepares one transform of the graph alone, as it would be in the whole, but that a record's severity is
+/// located whether anything reads it or not.
+pub(super) fn prepare_transform(
+    graph: &Graph,
+    index: usize,
+    common: &Common,
+) -> Result<Option<PreparedTransform>, BuildError> {
+    let component = &graph.components[index];
+    let (Role::Transform(plan), Some(signal)) = (&component.role, component.input_signal) else { return Ok(None) };
+    let mut downstream = wanted_from(graph, index, &interests(graph, &common.names)?);
+    downstream.severity = true;
+    let cx = common.context(component);
+    let prepared = plan.prepare(&PrepareTransform { common: &cx, signal, downstream: &downstream });
+    prepared.map(Some).map_err(|error| BuildError { component: component.id.clone(), reason: error.to_string() })
+}
+
 /// What each component wants located in the records that reach it. Readers stand behind what they read,
 /// so one walk from the end is enough.
 fn interests(graph: &Graph, names: &Names) -> Result<Vec<Interest>, BuildError> {

@@ -185,15 +185,20 @@ pub struct PrepareContext {
 }
 
 impl PrepareContext {
-    /// A copy of the resource with the agent's identity on it: cluster and node by OpenTelemetry's names,
-    /// and the external labels, where they replace nothing.
+    /// A copy of the resource with the agent's identity on it, as [`identify`] makes it.
     pub fn identify(&self, resource: &Resource) -> Resource {
-        let named = [("k8s.cluster.name", &self.identity.cluster), ("k8s.node.name", &self.identity.node)];
-        let named = named.into_iter().filter_map(|(key, value)| value.as_ref().map(|value| (key, value)));
-        let labels = self.identity.external_labels.iter().map(|(key, value)| (key.as_str(), value));
-        let fresh = named.chain(labels).filter(|(key, _)| resource.get(key).is_none());
-        resource.with(fresh.map(|(key, value)| (key.into(), ResourceValue::Text(value.as_str().into()))))
+        identify(&self.identity, resource)
     }
+}
+
+/// A copy of the resource with the agent's identity on it: cluster and node by OpenTelemetry's names, and
+/// the external labels, where they replace nothing.
+pub fn identify(identity: &Identity, resource: &Resource) -> Resource {
+    let named = [("k8s.cluster.name", &identity.cluster), ("k8s.node.name", &identity.node)];
+    let named = named.into_iter().filter_map(|(key, value)| value.as_ref().map(|value| (key, value)));
+    let labels = identity.external_labels.iter().map(|(key, value)| (key.as_str(), value));
+    let fresh = named.chain(labels).filter(|(key, _)| resource.get(key).is_none());
+    resource.with(fresh.map(|(key, value)| (key.into(), ResourceValue::Text(value.as_str().into()))))
 }
 
 /// What a transform may use to prepare.

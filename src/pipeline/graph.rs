@@ -113,6 +113,14 @@ impl Graph {
         self.components.iter().enumerate().filter(|(_, c)| c.inputs.contains(output)).map(|(i, _)| i).collect()
     }
 
+    /// An output by the name that `inputs` use: `steps/main`, `route/r.errors`.
+    pub fn output(&self, name: &str) -> Option<OutputId> {
+        let outputs = self.components.iter().enumerate().flat_map(|(component, c)| {
+            (0..c.outputs.len()).map(move |output| (OutputId { component, output }, c.output_name(output)))
+        });
+        outputs.into_iter().find(|(_, full)| full == name).map(|(id, _)| id)
+    }
+
     /// Index of a component by name.
     pub fn position(&self, id: &ComponentId) -> Option<usize> {
         self.components.iter().position(|c| c.id == *id)

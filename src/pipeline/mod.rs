@@ -11,6 +11,7 @@ pub mod graph;
 pub mod outlet;
 pub mod run;
 mod supervise;
+pub mod trial;
 
 pub use build::{BuildError, Common, prepare};
 #[cfg(test)]

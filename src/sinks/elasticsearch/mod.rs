@@ -61,7 +61,7 @@ impl SinkPlan for Options {
     }
 
     fn prepare(&self, cx: &PrepareContext) -> Result<Box<dyn Sink>, PrepareError> {
-        let server = Server::new(self).map_err(|error| PrepareError(format!("{}: {error}", cx.id)))?;
+        let server = Server::new(self).map_err(|error| PrepareError(error.to_string()))?;
         Ok(Box::new(Elasticsearch {
             options: self.clone(),
             server,

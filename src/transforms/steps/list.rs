@@ -44,23 +44,42 @@ impl<'de> Visitor<'de> for Visit {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StepEntry, A::Error> {
         let mut found: Option<(&'static str, Box<dyn StepPlan>)> = None;
         let mut guard = None;
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "if" {
-                guard = Some(map.next_value()?);
-                continue;
-            }
-            let Some(kind) = STEPS.iter().find(|kind| kind.name == key) else {
-                return Err(A::Error::unknown_field(&key, &KEYS));
+        while let Some(key) = map.next_key::<Key>()? {
+            let kind = match key {
+                Key::Step(kind) => kind,
+                Key::If => {
+                    guard = Some(map.next_value()?);
+                    continue;
+                }
             };
             let plan = map.next_value_seed(Options(kind))?;
             if let Some((first, _)) = found.replace((kind.name, plan)) {
-                let words = format!("`{first}` and `{key}` stand in one entry; begin each step with a dash of its own");
+                let second = kind.name;
+                let words =
+                    format!("`{first}` and `{second}` stand in one entry; begin each step with a dash of its own");
                 return Err(A::Error::custom(words));
             }
         }
         let (_, plan) =
             found.ok_or_else(|| A::Error::custom("an entry needs a step, such as `drop: 'severity_number < INFO'`"))?;
         Ok(StepEntry { plan, guard })
+    }
+}
+
+/// A key of an entry. It is judged where it is read, so that an error points at it.
+enum Key {
+    If,
+    Step(&'static StepKind),
+}
+
+impl<'de> serde::Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let key = String::deserialize(deserializer)?;
+        if key == "if" {
+            return Ok(Self::If);
+        }
+        let kind = STEPS.iter().find(|kind| kind.name == key);
+        kind.map(|kind| Self::Step(kind)).ok_or_else(|| D::Error::unknown_field(&key, &KEYS))
     }
 }
 

@@ -1,0 +1,300 @@
+//! `tailwater explain`: what the codes of errors and warnings mean. `docs/reference/error-codes.md` is made
+//! from the same table, and a test holds that every code of the source is in it.
+
+use std::fmt;
+
+/// What a code means.
+pub struct Explanation {
+    /// The code, never given to anything else.
+    pub code: &'static str,
+    /// What is wrong, in a few words.
+    pub title: &'static str,
+    /// When it comes up, and what to do.
+    pub text: &'static str,
+}
+
+/// A code that is not in the table.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no code `{0}`; they have the form TW0305, and `tailwater explain` lists them")]
+pub struct UnknownCode(String);
+
+/// The explanation of one code, or of all.
+pub fn explain(code: Option<&str>) -> Result<String, UnknownCode> {
+    let Some(code) = code else {
+        return Ok(CODES.iter().map(|known| format!("{}  {}\n", known.code, known.title)).collect());
+    };
+    let known = CODES.iter().find(|known| known.code.eq_ignore_ascii_case(code));
+    known.map(ToString::to_string).ok_or_else(|| UnknownCode(code.to_owned()))
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {}\n\n{}", self.code, self.title, self.text)
+    }
+}
+
+const fn code(code: &'static str, title: &'static str, text: &'static str) -> Explanation {
+    Explanation { code, title, text }
+}
+
+/// All codes in the order of their numbers. TW00 is about files and YAML, TW01 about `${…}` and secrets,
+/// TW02 about keys and values, TW03 about names and inputs, TW04 about expressions, TW05 about fragments
+/// and steps, TW06 about options of one component, TW07 about `tests`; TW08 are warnings, TW09 comes from
+/// parts that cannot be prepared.
+pub const CODES: &[Explanation] = &[
+    code(
+        "TW0001",
+        "a file or folder cannot be read",
+        "The path given with `--config`, or a file of that folder, is missing, is larger than 4 MiB, is not UTF-8, or \
+         this user may not read it. Correct the path or the permissions.",
+    ),
+    code(
+        "TW0002",
+        "this is not YAML",
+        "The file does not follow YAML 1.2. A tab used as indentation, a missing space behind a colon and an open \
+         quote are the usual reasons. Nothing else in the file can be checked before this is right, so it is told \
+         alone.",
+    ),
+    code(
+        "TW0003",
+        "a key is written twice",
+        "One mapping has the same key twice. YAML forbids it, and one of the values would be lost. Keep one.",
+    ),
+    code(
+        "TW0004",
+        "the configuration is too large",
+        "A file nests lists and mappings deeper than 64, stands for more than 200,000 values (aliases counted each \
+         time they are used), or a list of steps becomes longer than 10,000 by its fragments. Split it, or use \
+         fewer aliases.",
+    ),
+    code(
+        "TW0005",
+        "this part of YAML is not supported",
+        "A second document in one file, a tag of your own (`!name`), a key that is not plain text, or an alias that \
+         stands in its own value. Write it another way.",
+    ),
+    code(
+        "TW0006",
+        "a folder holds no configuration",
+        "A folder given with `--config` holds no file that ends in .yaml or .yml. Names that begin with a dot do not \
+         count.",
+    ),
+    code(
+        "TW0007",
+        "one thing is in two files",
+        "A component, a fragment or a root key stands in two files of the configuration; the error names both. Keep \
+         it in one of them.",
+    ),
+    code(
+        "TW0101",
+        "a variable is not set",
+        "`${env:NAME}` names a variable that the agent's environment does not have. Set it, or give a default with \
+         `${env:NAME:-default}`.",
+    ),
+    code(
+        "TW0102",
+        "a file named by a value cannot be read",
+        "The file of `${file:/path}` is missing, is larger than 1 MiB, is not UTF-8, or this user may not read it. \
+         Mount the file, or correct the path.",
+    ),
+    code(
+        "TW0103",
+        "a reference is not complete",
+        "`${env:…}` or `${file:…}` has no closing brace, names no variable, or has a path that is not absolute. For \
+         the text itself write `$${env:`.",
+    ),
+    code(
+        "TW0104",
+        "a secret is written into the configuration",
+        "Options that hold secrets take one reference and nothing else: `\"${file:/path}\"` or `\"${env:NAME}\"`. \
+         A file is read again when it changes, without a restart.",
+    ),
+    code(
+        "TW0201",
+        "a key is not known here",
+        "The key is misspelt, indented to the wrong place, or belongs to another component. The error names the \
+         nearest known key; the reference lists all.",
+    ),
+    code(
+        "TW0202",
+        "a value is of the wrong type",
+        "A list stands where a single value is expected, a text where a number is, or a duration or size has no \
+         unit. The error says what the option takes.",
+    ),
+    code("TW0203", "a key is missing", "The option has no default. Write it; the reference says what it takes."),
+    code(
+        "TW0204",
+        "a word is not one of those known here",
+        "The option takes one of a few words. The error names the nearest, or all of them.",
+    ),
+    code(
+        "TW0205",
+        "a value cannot be used",
+        "The value has the right type, but cannot be used as it is. The error says why and what to write instead.",
+    ),
+    code(
+        "TW0206",
+        "this is not available in this version",
+        "The option is planned, and this version does not have it. Leave it out.",
+    ),
+    code(
+        "TW0301",
+        "this is not a component's name",
+        "Components are called `type/name`, such as `elasticsearch/logs`. Both parts consist of a-z, 0-9, `_` and \
+         `-`.",
+    ),
+    code(
+        "TW0302",
+        "there is no such type of component",
+        "The part before the slash names no source, transform or sink of this version; sources, transforms and sinks \
+         stand under keys of their own.",
+    ),
+    code(
+        "TW0303",
+        "a name is used twice",
+        "A source, a transform and a sink may not have the same name either. Change the part behind the slash.",
+    ),
+    code(
+        "TW0304",
+        "a component has no inputs",
+        "A transform or a sink without `inputs` would get no records. Name a source or a transform.",
+    ),
+    code(
+        "TW0305",
+        "an input leads nowhere",
+        "`inputs` names a component or an output that does not exist, or a pattern that fits none, or a sink, which \
+         sends nothing on.",
+    ),
+    code(
+        "TW0306",
+        "components feed each other in a circle",
+        "Records would never leave. The error shows the circle; take one of the components out of the other's \
+         `inputs`.",
+    ),
+    code(
+        "TW0307",
+        "a signal does not fit",
+        "The input carries logs, metrics or traces that the component cannot take, or inputs carry different \
+         signals. Give each signal a component that takes it.",
+    ),
+    code(
+        "TW0308",
+        "an output must be named",
+        "The component has several outputs, so `inputs` must say which: `route/teams.shop`, or `route/teams.*` for \
+         all.",
+    ),
+    code(
+        "TW0309",
+        "there is nothing to run",
+        "The configuration has neither sources nor sinks. Write at least one of each.",
+    ),
+    code(
+        "TW0401",
+        "an expression is wrong",
+        "A condition, a field or an assignment cannot be read, or does not fit the signal. The caret stands under the \
+         character that is meant.",
+    ),
+    code(
+        "TW0501",
+        "there is no such fragment",
+        "`use` names a fragment that is not under `fragments`. The error names the nearest.",
+    ),
+    code(
+        "TW0502",
+        "fragments use each other in a circle",
+        "The list of steps would never end. The error shows the circle.",
+    ),
+    code(
+        "TW0503",
+        "`use` is written wrongly",
+        "`use` takes the name of a fragment and stands alone in its entry; an `if:` belongs to the steps of the \
+         fragment.",
+    ),
+    code("TW0601", "the sink `file` has no path", "`path` is empty. Name the file to write."),
+    code("TW0602", "a file would be rotated too often", "`max_size` of the sink `file` is below 4KiB."),
+    code("TW0603", "no file would be kept", "`max_files` of the sink `file` is 0."),
+    code("TW0611", "no endpoint is named", "`endpoints` of the sink `elasticsearch` is empty."),
+    code(
+        "TW0612",
+        "this is not an address",
+        "An endpoint has a scheme (http or https), a host and perhaps a port and a path; credentials, a query or a \
+         fragment do not belong into it.",
+    ),
+    code(
+        "TW0613",
+        "an index and a data stream exclude each other",
+        "Documents go either to `index` or to `data_stream`. Keep one.",
+    ),
+    code(
+        "TW0614",
+        "Elasticsearch takes no such index",
+        "Names of indices are lower case, at most 255 bytes, do not begin with `-`, `_` or `+`, and have no blanks or \
+         wildcards.",
+    ),
+    code(
+        "TW0615",
+        "Elasticsearch takes no such data stream",
+        "`dataset` and `namespace` follow the rules for indices and have no `-`, which separates them.",
+    ),
+    code("TW0616", "there is no such level of compression", "gzip has the levels 1 (fastest) to 9 (smallest)."),
+    code(
+        "TW0617",
+        "two ways to log in",
+        "`api_key` and `basic` exclude each other. Keep the one that the cluster expects.",
+    ),
+    code("TW0618", "this is not a header", "The name or the value of a header has characters that HTTP forbids."),
+    code("TW0619", "requests would be too small or too large", "`batch.max_bytes` is a size from 64KiB to 64MiB."),
+    code("TW0620", "no answer could be that fast", "`timeout` of a request is at least 100ms."),
+    code("TW0621", "too few or too many requests at once", "`concurrency` is a number from 1 to 64."),
+    code(
+        "TW0622",
+        "a certificate without its key",
+        "`tls.cert_file` and `tls.key_file` go together. Give both, or neither.",
+    ),
+    code(
+        "TW0701",
+        "a test is at no transform",
+        "`at` of a test names the transform that the input enters and whose output is compared.",
+    ),
+    code(
+        "TW0702",
+        "a test's input is two things",
+        "A record is either `raw`, a line as the runtime wrote it, or fields such as `body` and `attributes`. Both may \
+         have a `resource`.",
+    ),
+    code(
+        "TW0703",
+        "a test is at no output",
+        "The transform has several outputs, so `at` must say which is compared: `route/teams.shop`.",
+    ),
+    code(
+        "TW0801",
+        "nothing reads an output",
+        "A warning. What this component sends goes nowhere and counts as filtered. Name the output in the `inputs` \
+         of a sink or a transform, or leave the component out.",
+    ),
+    code(
+        "TW0802",
+        "a fragment is not used",
+        "A warning. The steps of a fragment are checked where it is used, so mistakes in this one are not found.",
+    ),
+    code(
+        "TW0901",
+        "a component cannot be prepared",
+        "The configuration is well-formed, but a part cannot be built from it here: a certificate cannot be read, for \
+         example. The error says which part, why and what to do.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_in_order_and_explained() {
+        assert!(CODES.is_sorted_by(|a, b| a.code < b.code), "no code stands twice");
+        assert!(explain(Some("tw0305")).is_ok_and(|text| text.starts_with("TW0305: an input leads nowhere\n")));
+        assert!(explain(Some("TW9999")).is_err());
+        assert_eq!(explain(None).map(|text| text.lines().count()).ok(), Some(CODES.len()));
+    }
+}
