@@ -1,6 +1,6 @@
 //! Floor 8: builds every part once, in order; reloads; drains.
 //!
-//! The [`Agent`] is the running whole. A [control task](control) owns what runs and does one thing at a
+//! The [`Agent`] is the running whole. A control task owns what runs and does one thing at a
 //! time: a reload, the restart of a component that failed, the shutdown.
 
 pub mod check;

@@ -38,8 +38,8 @@ const fn code(code: &'static str, title: &'static str, text: &'static str) -> Ex
 }
 
 /// All codes in the order of their numbers. TW00 is about files and YAML, TW01 about `${…}` and secrets,
-/// TW02 about keys and values, TW03 about names and inputs, TW04 about expressions, TW05 about fragments
-/// and steps, TW06 about options of one component, TW07 about `tests`; TW08 are warnings, TW09 comes from
+/// TW02 about keys and values, TW03 about names and inputs, TW04 about expressions and steps, TW05 about
+/// options of sources, TW06 about options of sinks, TW07 about `tests`; TW08 are warnings, TW09 comes from
 /// parts that cannot be prepared.
 pub const CODES: &[Explanation] = &[
     code(
@@ -195,20 +195,25 @@ pub const CODES: &[Explanation] = &[
          character that is meant.",
     ),
     code(
-        "TW0501",
-        "there is no such fragment",
-        "`use` names a fragment that is not under `fragments`. The error names the nearest.",
-    ),
-    code(
-        "TW0502",
+        "TW0402",
         "fragments use each other in a circle",
         "The list of steps would never end. The error shows the circle.",
     ),
     code(
-        "TW0503",
+        "TW0403",
         "`use` is written wrongly",
         "`use` takes the name of a fragment and stands alone in its entry; an `if:` belongs to the steps of the \
          fragment.",
+    ),
+    code(
+        "TW0404",
+        "there is no such fragment",
+        "`use` names a fragment that is not under `fragments`. The error names the nearest.",
+    ),
+    code(
+        "TW0501",
+        "records of stdin would be too short or too long",
+        "`max_record` of the source `stdin` is a size from 1KiB to 64MiB.",
     ),
     code("TW0601", "the sink `file` has no path", "`path` is empty. Name the file to write."),
     code("TW0602", "a file would be rotated too often", "`max_size` of the sink `file` is below 4KiB."),

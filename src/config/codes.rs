@@ -32,9 +32,9 @@ pub const WRONG_SIGNAL: Code = Code("TW0307");
 pub const OUTPUT_UNNAMED: Code = Code("TW0308");
 pub const NOTHING_TO_RUN: Code = Code("TW0309");
 
-pub const UNKNOWN_FRAGMENT: Code = Code("TW0501");
-pub const FRAGMENT_CYCLE: Code = Code("TW0502");
-pub const BAD_USE: Code = Code("TW0503");
+pub const UNKNOWN_FRAGMENT: Code = Code("TW0404");
+pub const FRAGMENT_CYCLE: Code = Code("TW0402");
+pub const BAD_USE: Code = Code("TW0403");
 
 pub const TEST_ELSEWHERE: Code = Code("TW0701");
 pub const TEST_INPUT: Code = Code("TW0702");

@@ -1,7 +1,7 @@
 //! Floor 6: from YAML to a checked plan, with every error at its place.
 //!
-//! [`raw`] reads YAML into a tree of nodes that know where they were written; `document` merges the files;
-//! `fragments` inserts what `use:` names; [`de`] gives every node to the option type it belongs to;
+//! `raw` reads YAML into a tree of nodes that know where they were written; `document` merges the files;
+//! `fragments` inserts what `use:` names; `de` gives every node to the option type it belongs to;
 //! `topology` makes the graph. The components and sections there are come in as [`Tables`].
 
 mod codes;

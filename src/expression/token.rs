@@ -16,7 +16,7 @@ pub enum Token {
     Int(i64),
     /// A number with a fraction or an exponent.
     Float(f64),
-    /// One of [`SIGNS`].
+    /// One of `SIGNS`.
     Sign(&'static str),
     /// The end of the expression.
     End,

@@ -1,9 +1,9 @@
 //! The sink `elasticsearch`: log records as documents of an index or a data stream, by the bulk API.
 //!
 //! Messages are gathered into parcels; each parcel is one task that encodes it, sends it and settles every
-//! record by the cluster's own answer for it ([`request`]). Nothing is settled before that answer. A
+//! record by the cluster's own answer for it (`request`). Nothing is settled before that answer. A
 //! document's `_id` is a function of the line's position, so what has to be sent twice is stored once
-//! ([`earlier`]).
+//! (`earlier`).
 
 mod earlier;
 mod options;
