@@ -35,21 +35,24 @@ impl Severity {
 
     /// Reads a level by the names that loggers use, in any case: `warn`, `WARNING`, `E`, `critical`, …
     pub fn from_name(name: &[u8]) -> Option<Self> {
-        let known: &[(&[&str], u8)] = &[
-            (&["trace", "verbose", "finest", "t"], 1),
-            (&["debug", "dbg", "fine", "d"], 5),
-            (&["info", "information", "informational", "i"], 9),
-            (&["notice"], 10),
-            (&["warn", "warning", "w"], 13),
-            (&["error", "err", "severe", "e"], 17),
-            (&["critical", "crit"], 18),
-            (&["alert"], 19),
-            (&["fatal", "panic", "emergency", "emerg", "f"], 21),
-        ];
-        known
-            .iter()
-            .find(|(names, _)| names.iter().any(|n| n.as_bytes().eq_ignore_ascii_case(name)))
-            .map(|&(_, number)| Self(number))
+        // Every record that has a level comes here: lowered once, then compared by length and content.
+        let mut lower = [0; 16];
+        let letters = lower.get_mut(..name.len())?;
+        letters.copy_from_slice(name);
+        letters.make_ascii_lowercase();
+        let number = match &*letters {
+            b"trace" | b"verbose" | b"finest" | b"t" => 1,
+            b"debug" | b"dbg" | b"fine" | b"d" => 5,
+            b"info" | b"information" | b"informational" | b"i" => 9,
+            b"notice" => 10,
+            b"warn" | b"warning" | b"w" => 13,
+            b"error" | b"err" | b"severe" | b"e" => 17,
+            b"critical" | b"crit" => 18,
+            b"alert" => 19,
+            b"fatal" | b"panic" | b"emergency" | b"emerg" | b"f" => 21,
+            _ => return None,
+        };
+        Some(Self(number))
     }
 
     /// Reads the numbers of pino and bunyan: 10 trace, 20 debug, 30 info, 40 warn, 50 error, 60 fatal.

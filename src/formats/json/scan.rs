@@ -88,15 +88,23 @@ impl Scanner {
                 Ok(object)
             }
             Verdict::Broken => Err(NotAnObject::Broken),
-            Verdict::Control => Err(self.judge(text)),
+            Verdict::Unproven => self.judge(text).map(|()| object),
         }
     }
 
-    /// What is wrong with an object that has bytes below 0x20.
+    /// Judges an object that has bytes below 0x20 or is nested deeply.
     #[cold]
-    fn judge(&mut self, text: &[u8]) -> NotAnObject {
+    fn judge(&mut self, text: &[u8]) -> Result<(), NotAnObject> {
         self.scratch.clear();
-        if strict::compact(text, &mut self.scratch) { NotAnObject::Blank } else { NotAnObject::Broken }
+        if !strict::compact(text, &mut self.scratch) {
+            return Err(NotAnObject::Broken);
+        }
+        if text.iter().any(|&byte| byte < 0x20) {
+            return Err(NotAnObject::Blank);
+        }
+        self.structure.walk(text);
+        self.locate(text);
+        Ok(())
     }
 
     /// The members that the last successful scan located, in the order of the text; a member before what

@@ -1,11 +1,10 @@
 //! Which keys of an object something reads, and how one of them is recognised among those that nobody does.
 //!
 //! Records of one container repeat their shape, and containers interleave several: a guess which key comes
-//! next is often wrong, and has to be compared to be believed. The first four bytes of a key tell as much
-//! without a guess: four look-ups leave at most the few keys that begin with them, most often none.
+//! next is often wrong, and has to be compared to be believed. The first four bytes of a key tell more without
+//! a guess: one look-up leaves the wanted keys that begin with them, most often none.
 
 use super::text::{unescaped_eq, unescaped_prefix};
-use super::walk::string_end;
 use crate::data::names::Interest;
 use crate::data::{NameId, Names};
 
@@ -13,16 +12,18 @@ use crate::data::{NameId, Names};
 #[derive(Clone, Debug)]
 pub(super) struct WantedKeys {
     keys: Vec<WantedKey>,
-    /// For each of the first bytes, the keys that may have it there: one bit each, the last for all that
-    /// have no bit of their own.
-    begins: Box<[[u64; 256]; BEGIN]>,
+    /// By the hash of a key's first four bytes, the keys that may begin so: bit `n` is for numbers `n`,
+    /// `n + 8` and so on.
+    begins: Box<[u8; 1 << HASH_BITS]>,
 }
 
-/// Bytes of a key that are looked up.
-const BEGIN: usize = 4;
+const HASH_BITS: u32 = 12;
 
-/// Keys with a bit of their own.
-const OWN_BITS: usize = 63;
+/// Where keys that begin with these four bytes are looked up (Fibonacci hashing).
+#[inline]
+fn hash(begin: [u8; 4]) -> usize {
+    (u32::from_le_bytes(begin).wrapping_mul(0x9e37_79b1) >> (32 - HASH_BITS)) as usize
+}
 
 /// A key at the top level.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +64,7 @@ const SEVERITY_KEYS: [&str; 3] = ["severity", "level", "lvl"];
 impl WantedKeys {
     /// What `interest` names.
     pub(super) fn new(names: &Names, interest: &Interest) -> Self {
-        let mut wanted = Self { keys: Vec::new(), begins: Box::new([[0; 256]; BEGIN]) };
+        let mut wanted = Self { keys: Vec::new(), begins: Box::new([0; 1 << HASH_BITS]) };
         for &id in &interest.paths {
             let path = names.path(id);
             let Some((first, rest)) = path.split_first() else { continue };
@@ -92,23 +93,26 @@ impl WantedKeys {
     }
 
     fn index(&mut self) {
+        let begins = &mut self.begins;
         for (number, wanted) in self.keys.iter().enumerate() {
-            let bit = 1 << number.min(OWN_BITS);
-            let mut ends = wanted.key.len();
-            for (place, begins) in self.begins.iter_mut().enumerate() {
-                match wanted.key.as_bytes().get(place) {
-                    Some(&byte) => begins[usize::from(byte)] |= bit,
-                    None if place == ends => {
-                        begins[usize::from(b'"')] |= bit;
-                        if wanted.reserved {
-                            begins[usize::from(b'.')] |= bit;
-                        }
-                    }
-                    None => {
-                        ends = usize::MAX;
-                        begins.iter_mut().for_each(|keys| *keys |= bit);
+            let mut add = |begin: [u8; 4]| begins[hash(begin)] |= 1 << (number % 8);
+            let any = 0..=u8::MAX;
+            match *wanted.key.as_bytes() {
+                [a, b, c, d, ..] => add([a, b, c, d]),
+                [a, b, c] => {
+                    add([a, b, c, b'"']);
+                    if wanted.reserved {
+                        add([a, b, c, b'.']);
                     }
                 }
+                // What stands behind so short a key is not worth knowing.
+                [a, b] => any.for_each(|d| {
+                    add([a, b, b'"', d]);
+                    if wanted.reserved {
+                        add([a, b, b'.', d]);
+                    }
+                }),
+                [_] | [] => begins.iter_mut().for_each(|keys| *keys |= 1 << (number % 8)),
             }
         }
     }
@@ -116,37 +120,69 @@ impl WantedKeys {
     /// Whether the key whose opening quote is at `quote` is wanted.
     #[inline]
     pub(super) fn find(&self, text: &[u8], quote: usize) -> Option<Hit<'_>> {
-        let begin = text.get(quote + 1..)?.first_chunk::<BEGIN>()?;
-        let mut may_be = u64::MAX;
-        for (keys, &byte) in self.begins.iter().zip(begin) {
-            may_be &= keys[usize::from(byte)];
-        }
+        let begin = *text.get(quote + 1..quote + 5)?.first_chunk()?;
         // An escape stands for any character.
-        if has_backslash(*begin) {
-            may_be = u64::MAX;
-        }
+        let may_be = if has_backslash(begin) { u8::MAX } else { self.begins[hash(begin)] };
         if may_be == 0 { None } else { self.compare(may_be, text, quote) }
     }
 
-    fn compare(&self, mut may_be: u64, text: &[u8], quote: usize) -> Option<Hit<'_>> {
-        let end = string_end(text, quote)?;
-        let content = &text[quote + 1..end - 1];
-        let mut hit = Hit { end, wanted: None, reserved: false };
+    fn compare(&self, mut may_be: u8, text: &[u8], quote: usize) -> Option<Hit<'_>> {
+        let rest = text.get(quote + 1..)?;
+        let mut found: Option<Hit<'_>> = None;
         while may_be != 0 {
-            let number = may_be.trailing_zeros() as usize;
+            let first = may_be.trailing_zeros() as usize;
             may_be &= may_be - 1;
-            let Some(rest) = self.keys.get(number..) else { break };
-            let several = if number == OWN_BITS { rest } else { &rest[..rest.len().min(1)] };
-            for wanted in several {
-                if unescaped_eq(content, wanted.key.as_bytes()) {
+            for wanted in self.keys.iter().skip(first).step_by(8) {
+                let Some((exact, end)) = wanted.compare(rest) else { continue };
+                let hit = found.get_or_insert(Hit { end: quote + 1 + end, wanted: None, reserved: false });
+                hit.reserved |= wanted.reserved;
+                if exact {
                     hit.wanted = Some(wanted);
-                    hit.reserved |= wanted.reserved;
-                } else if wanted.reserved {
-                    hit.reserved |= is_below(content, &wanted.key);
                 }
             }
         }
-        (hit.wanted.is_some() || hit.reserved).then_some(hit)
+        found
+    }
+}
+
+impl WantedKey {
+    /// Whether the key that `rest` begins with, behind its opening quote, is this one (true) or lies below it
+    /// (false), and where its closing quote ends.
+    #[inline]
+    fn compare(&self, rest: &[u8]) -> Option<(bool, usize)> {
+        let key = self.key.as_bytes();
+        match (rest.get(key.len()), rest.starts_with(key)) {
+            (Some(b'"'), true) => Some((true, key.len() + 1)),
+            (Some(b'.'), true) if self.reserved => Some((false, key.len() + content_end(&rest[key.len()..])?)),
+            (Some(b'\\'), true) | (_, false) => self.compare_escaped(rest),
+            (_, true) => None,
+        }
+    }
+
+    fn compare_escaped(&self, rest: &[u8]) -> Option<(bool, usize)> {
+        // Up to the first escape they are the same, or they never are.
+        let same = rest.iter().zip(self.key.as_bytes()).take_while(|(a, b)| a == b).count();
+        if rest.get(same) != Some(&b'\\') {
+            return None;
+        }
+        let end = content_end(rest)?;
+        let content = &rest[..end - 1];
+        if unescaped_eq(content, self.key.as_bytes()) {
+            return Some((true, end));
+        }
+        (self.reserved && is_below(content, &self.key)).then_some((false, end))
+    }
+}
+
+/// Behind the quote that ends the string whose content `rest` begins with.
+fn content_end(rest: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        match rest.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
     }
 }
 

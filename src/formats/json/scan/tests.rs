@@ -71,6 +71,13 @@ fn attacks_on_the_document_around_are_refused() {
     for odd in [r#"{"a":NaN}"#, r#"{"a":1e999}"#, r#"{"a":tru}"#, r#"{"a":01}"#, r#"{"a":"\q"}"#] {
         assert_eq!(scanner.scan(odd.as_bytes()), Ok(0..odd.len()), "{odd}");
     }
+    let nested =
+        |depth: usize| format!("{{\"a\":{}1{},\"level\":\"info\"}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
+    for (depth, proven) in [(64, true), (65, true), (256, true), (257, false)] {
+        let text = nested(depth);
+        assert_eq!(scanner.scan(text.as_bytes()).is_ok(), proven, "{depth} levels");
+        assert_eq!(scanner.severity().is_some(), proven, "{depth} levels");
+    }
     let deep = format!("{{\"a\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
     assert_eq!(scanner.scan(deep.as_bytes()), Err(NotAnObject::Broken));
 }
