@@ -215,6 +215,22 @@ pub const CODES: &[Explanation] = &[
         "records of stdin would be too short or too long",
         "`max_record` of the source `stdin` is a size from 1KiB to 64MiB.",
     ),
+    code(
+        "TW0502",
+        "records would be too short or too long",
+        "`max_record_size` of a source of log files is a size from 1KiB to 16MiB.",
+    ),
+    code(
+        "TW0511",
+        "this is no pattern of files",
+        "`include` and `exclude` of the source `file` take absolute paths with `*`, `?`, `**`, `[a-z]` and `{a,b}`, and \
+         `include` at least one.",
+    ),
+    code(
+        "TW0512",
+        "this is no pattern of names",
+        "Lists of namespaces, pods and containers take names, and patterns with `*`, `?`, `[a-z]` and `{a,b}`.",
+    ),
     code("TW0601", "the sink `file` has no path", "`path` is empty. Name the file to write."),
     code("TW0602", "a file would be rotated too often", "`max_size` of the sink `file` is below 4KiB."),
     code("TW0603", "no file would be kept", "`max_files` of the sink `file` is 0."),

@@ -36,6 +36,8 @@ pub struct Notes {
     pub problems: Vec<Problem>,
     /// A wrong value was told: what fails behind it fails because of it.
     told: bool,
+    /// Number of problems before the part that is being read.
+    before: usize,
     /// Scalars that are secrets.
     pub secrets: BTreeSet<Span>,
     /// Scalars that named something, with what came of them.
@@ -60,8 +62,9 @@ impl<'a> Context<'a> {
         key: Option<Span>,
         read: impl FnOnce(NodeDeserializer<'_>) -> Result<T, E>,
     ) -> Option<T> {
-        self.notes.borrow_mut().told = false;
         let before = self.notes.borrow().problems.len();
+        self.notes.borrow_mut().told = false;
+        self.notes.borrow_mut().before = before;
         let de = NodeDeserializer { context: self, node, key, literal: false, beside: &[] };
         match read(de) {
             Ok(value) => (self.notes.borrow().problems.len() == before).then_some(value),
@@ -107,6 +110,7 @@ impl<'a> Context<'a> {
             _ => at.node.span,
         };
         let listless = matches!(&fault, Fault::Type { expected, .. } if expected == "a list");
+        let missing = if let Fault::Missing(key) = &fault { Some(*key) } else { None };
         let (code, mut message, mut help) = fault.explain();
         let mut notes = self.notes.borrow_mut();
         if let (Value::Scalar(scalar), Some(done)) = (&at.node.value, notes.interpolated.get(&span)) {
@@ -119,7 +123,14 @@ impl<'a> Context<'a> {
             help = Some(format!("write `[{}]`", scalar.text));
         }
         notes.told = true;
-        notes.problems.push(Problem { code, span, within: None, message, help });
+        let misspelt = |key: &str| {
+            let meant = fault::meant(key);
+            notes.problems[notes.before..].iter().any(|known| known.help.as_deref() == Some(&*meant))
+        };
+        // It is there under a wrong name, which was told.
+        if !missing.is_some_and(misspelt) {
+            notes.problems.push(Problem { code, span, within: None, message, help });
+        }
         Fault::Told
     }
 

@@ -63,10 +63,15 @@ impl Fault {
 /// A suggestion: the nearest known word, or all of them.
 pub fn instead(word: &str, known: &[&str], what: &str) -> String {
     match suggest::nearest(word, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
+        Some(near) => meant(near),
         None if known.is_empty() => format!("no {what} are known here: leave it out"),
         None => format!("{what} known here: {}", list(known)),
     }
+}
+
+/// The suggestion of one word.
+pub fn meant(word: &str) -> String {
+    format!("did you mean `{word}`?")
 }
 
 /// `a`, `b`, `c`.

@@ -23,7 +23,7 @@ pub const DESCRIPTOR: Descriptor<dyn SourcePlan> = Descriptor {
 };
 
 /// A pattern that is none.
-const BAD_GLOB: Code = Code("TW0631");
+const BAD_GLOB: Code = Code("TW0511");
 
 /// Options of the source `file`.
 #[derive(Clone, Debug, serde::Deserialize, JsonSchema)]

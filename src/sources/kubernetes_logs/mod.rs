@@ -27,7 +27,7 @@ pub const DESCRIPTOR: Descriptor<dyn SourcePlan> = Descriptor {
 };
 
 /// A pattern of names that is none.
-const BAD_NAME: Code = Code("TW0632");
+const BAD_NAME: Code = Code("TW0512");
 
 /// Options of the source `kubernetes_logs`.
 #[derive(Clone, Debug, serde::Deserialize, JsonSchema)]

@@ -1,0 +1,165 @@
+//! A running agent that is told of another configuration, in each of the three ways; one that is wrong
+//! leaves the old one running, and the log, the API and the metrics say so.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use super::agent::{Agent, http, lines_of, run, text};
+
+const SECTIONS: &str = "admin: { listen: \"127.0.0.1:0\" }\nhealth: { listen: \"127.0.0.1:0\" }\n\
+                        telemetry: { log: { format: json } }\n";
+
+/// Lines from standard input get the attribute `version` and go to `out`.
+fn config(folder: &Path, version: &str) -> String {
+    let (data, out) = (folder.join("data"), folder.join("out.ndjson"));
+    format!(
+        "{SECTIONS}data_dir: {}
+sources: {{ stdin/in: {{}} }}
+transforms:
+  steps/main:
+    inputs: [stdin/in]
+    steps: [{{ set: 'attributes[\"version\"] = \"{version}\"' }}]
+sinks: {{ file/out: {{ inputs: [steps/main], path: {}, fsync: always }} }}
+",
+        data.display(),
+        out.display()
+    )
+}
+
+/// The versions that the lines of the output were given, in order.
+fn versions(folder: &Path, count: usize) -> Vec<String> {
+    let text = lines_of(&folder.join("out.ndjson"), count);
+    let version = |line: &str| {
+        let json: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        format!(
+            "{} {}",
+            json["body"]["text"].as_str().unwrap_or_default(),
+            json["attributes"]["version"].as_str().unwrap_or_default()
+        )
+    };
+    text.lines().map(version).collect()
+}
+
+#[test]
+fn a_signal_a_request_and_a_change_of_the_file_each_reload() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    let path = at.join("tailwater.yaml");
+    fs::write(&path, config(at, "one")).expect("written");
+    let mut agent = Agent::start(&path);
+    let (admin, health) = agent.listening();
+    agent.feed("a");
+    assert_eq!(versions(at, 1), ["a one"]);
+
+    fs::write(&path, config(at, "two")).expect("written");
+    agent.logged(&["configuration reloaded"]);
+    agent.feed("b");
+    assert_eq!(versions(at, 2)[1], "b two");
+
+    // The same once more, which changes nothing.
+    let before = http("GET", &admin, "/api/v1/status").1;
+    agent.signal("HUP");
+    agent.logged(&["configuration reloaded"]);
+    let after = http("GET", &admin, "/api/v1/status").1;
+    let hash =
+        |status: &str| serde_json::from_str::<serde_json::Value>(status).expect("JSON")["config"]["hash"].clone();
+    assert_eq!(hash(&before), hash(&after));
+
+    let (status, answer) = http("POST", &admin, "/-/reload");
+    assert_eq!(status, 200, "{answer}");
+    let metrics = http("GET", &health, "/metrics").1;
+    assert!(metrics.contains("tailwater_config_last_reload_successful 1"), "{metrics}");
+    agent.feed("c");
+    assert_eq!(versions(at, 3)[2], "c two");
+    let (status, log) = agent.finish();
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[test]
+fn a_wrong_configuration_leaves_the_old_one_running_and_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    let path = at.join("tailwater.yaml");
+    fs::write(&path, config(at, "one")).expect("written");
+    let mut agent = Agent::start(&path);
+    let (admin, health) = agent.listening();
+
+    fs::write(&path, config(at, "two").replace("steps: [", "stpes: [")).expect("written");
+    let line = agent.logged(&["configuration rejected"]);
+    assert!(line.contains("TW0201") && line.contains("stpes"), "{line}");
+    let (status, answer) = http("POST", &admin, "/-/reload");
+    assert_eq!(status, 422);
+    assert!(answer.contains("TW0201") && answer.contains("tailwater.yaml:9:5"), "{answer}");
+    let told: serde_json::Value = serde_json::from_str(&http("GET", &admin, "/api/v1/status").1).expect("JSON");
+    let last = &told["config"]["last_reload"];
+    assert_eq!(last["accepted"], false);
+    assert!(last["reason"].as_str().is_some_and(|reason| reason.contains("did you mean `steps`?")), "{last}");
+    assert!(http("GET", &health, "/metrics").1.contains("tailwater_config_last_reload_successful 0"));
+    assert_eq!(http("GET", &health, "/readyz").0, 200, "it works on");
+    agent.feed("a");
+    assert_eq!(versions(at, 1), ["a one"]);
+
+    // What only a restart can change is refused too.
+    let moved = config(at, "two").replace("/data\n", "/elsewhere\n");
+    fs::write(&path, moved).expect("written");
+    agent.logged(&["configuration rejected", "restart the agent"]);
+
+    fs::write(&path, config(at, "three")).expect("written");
+    agent.logged(&["configuration reloaded"]);
+    agent.feed("b");
+    assert_eq!(versions(at, 2)[1], "b three");
+    agent.signal("TERM");
+    let (status, log) = agent.ended();
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[test]
+fn a_config_map_a_new_file_and_the_file_of_a_value_count() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    let map = at.join("config");
+    let value = at.join("version");
+    fs::write(&value, "one\n").expect("written");
+    let reference = format!("${{file:{}}}", value.display());
+    for (name, version) in [("..1", "zero"), ("..2", reference.as_str())] {
+        fs::create_dir_all(map.join(name)).expect("created");
+        fs::write(map.join(name).join("main.yaml"), config(at, version)).expect("written");
+    }
+    symlink("..1", map.join("..data")).expect("linked");
+    symlink("..data/main.yaml", map.join("main.yaml")).expect("linked");
+    let mut agent = Agent::start(&map);
+    agent.listening();
+
+    symlink("..2", map.join("..tmp")).expect("linked");
+    fs::rename(map.join("..tmp"), map.join("..data")).expect("swung");
+    agent.logged(&["configuration reloaded"]);
+    agent.feed("a");
+    assert_eq!(versions(at, 1), ["a one"]);
+
+    fs::write(&value, "two\n").expect("written");
+    agent.logged(&["configuration reloaded"]);
+    agent.feed("b");
+    assert_eq!(versions(at, 2)[1], "b two");
+
+    let more = format!("sinks: {{ file/more: {{ inputs: [steps/main], path: {} }} }}\n", at.join("more").display());
+    fs::write(map.join("more.yaml"), more).expect("written");
+    agent.logged(&["configuration reloaded"]);
+    agent.feed("c");
+    assert!(lines_of(&at.join("more"), 1).contains("\"c\""));
+}
+
+#[test]
+fn what_cannot_be_had_is_told_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("bound").port();
+    let path = at.join("tailwater.yaml");
+    fs::write(&path, config(at, "one").replacen("127.0.0.1:0", &format!("127.0.0.1:{port}"), 1)).expect("written");
+    let ran = run(&["run", "--config", path.to_str().expect("UTF-8")]);
+    assert_eq!(ran.status.code(), Some(1));
+    let told = text(&ran.stderr);
+    assert!(told.contains(&format!("cannot listen on 127.0.0.1:{port} for `admin`")), "{told}");
+    assert!(told.contains("give `admin.listen` another"), "{told}");
+}
