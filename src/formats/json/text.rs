@@ -105,7 +105,7 @@ pub fn unescaped_prefix<'a>(content: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]
 }
 
 /// The character that the escape at the front of `text` stands for, and the escape's length.
-fn escaped_char(text: &[u8]) -> (char, usize) {
+pub fn escaped_char(text: &[u8]) -> (char, usize) {
     let plain = |char| (char, 2);
     match text.get(1) {
         Some(b'"') => plain('"'),

@@ -9,7 +9,7 @@
 use super::insert::{insert, wrap};
 use crate::data::names::{Interest, Path};
 use crate::data::overlay::Overlay;
-use crate::data::{Chunk, JsonKind, LogBatch, NameId, Names, Slice, Value};
+use crate::data::{Chunk, JsonKind, LogBatch, LogView, NameId, Names, Slice, Value};
 use crate::expression::ValueRef;
 use crate::formats::json::text::{escape, unescape, write_double, write_int};
 use crate::formats::json::{MemberWriter, Scanner, strict};
@@ -40,6 +40,8 @@ enum Rebuild {
     Insert(Path, Slice),
     /// The members of the object that this names join it.
     Merge(Slice),
+    /// It is this one now: the edited object without its secrets.
+    Redacted(Slice),
 }
 
 /// A value ready to be written: as a member of an object, and as an attribute outside of one.
@@ -194,6 +196,16 @@ impl Workbench {
         self.rebuilds.push((record, Rebuild::Merge(body)));
     }
 
+    /// The record's object is `object` from now on, which is the edited one without its secrets.
+    pub fn replace(&mut self, record: u32, object: Slice) {
+        self.rebuilds.push((record, Rebuild::Redacted(object)));
+    }
+
+    /// Appends the record's object as edited.
+    pub fn write_object(&mut self, view: &LogView<'_>, out: &mut Vec<u8>) {
+        self.writer.write_object(view, out);
+    }
+
     /// `value` (JSON text) inside objects for `keys`, or set at `keys` inside the object `old`.
     pub fn nest(
         &mut self,
@@ -262,6 +274,7 @@ impl Workbench {
                         }
                         merged = true;
                     }
+                    Rebuild::Redacted(redacted) => object = batch.bytes(*redacted).to_vec(),
                 }
             }
             objects.push((record, self.copy(&object), merged));

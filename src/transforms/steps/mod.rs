@@ -12,6 +12,7 @@ pub mod insert;
 pub mod keep;
 pub mod list;
 pub mod parse_json;
+pub mod redact;
 pub mod rename;
 pub mod set;
 pub mod step;
@@ -44,8 +45,15 @@ pub const DESCRIPTOR: Descriptor<dyn TransformPlan> = Descriptor {
 };
 
 /// Every kind of step.
-pub const STEPS: &[&StepKind] =
-    &[&parse_json::KIND, &set::KIND, &rename::KIND, &delete::KIND, &keep::KIND, &drop::KIND];
+pub const STEPS: &[&StepKind] = &[
+    &parse_json::KIND,
+    &set::KIND,
+    &rename::KIND,
+    &delete::KIND,
+    &keep::KIND,
+    &drop::KIND,
+    &redact::KIND,
+];
 
 /// Options of the transform `steps`.
 #[derive(Debug, serde::Deserialize, JsonSchema)]
