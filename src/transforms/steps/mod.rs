@@ -12,6 +12,7 @@ pub mod insert;
 pub mod keep;
 pub mod list;
 pub mod parse_json;
+pub mod parse_regex;
 pub mod redact;
 pub mod rename;
 pub mod set;
@@ -47,6 +48,7 @@ pub const DESCRIPTOR: Descriptor<dyn TransformPlan> = Descriptor {
 /// Every kind of step.
 pub const STEPS: &[&StepKind] = &[
     &parse_json::KIND,
+    &parse_regex::KIND,
     &set::KIND,
     &rename::KIND,
     &delete::KIND,

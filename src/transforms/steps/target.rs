@@ -50,9 +50,10 @@ fn delete_field(field: &mut Field) {
 }
 
 impl Bound<'_> {
-    fn attribute(&self, overlay: &Overlay, payload: Payload<'_>, index: usize) -> Option<usize> {
+    /// Where the attribute stands outside the object. Its key may be one that this very step has made.
+    fn attribute(&self, overlay: &Overlay, payload: Payload<'_>, bench: &Workbench, index: usize) -> Option<usize> {
         let key = self.path.keys[0].as_bytes();
-        attributes(overlay, payload, index).iter().rposition(|attribute| payload.bytes(attribute.key) == key)
+        attributes(overlay, payload, index).iter().rposition(|attribute| bench.bytes(attribute.key, payload) == key)
     }
 
     /// Writes a value: over every occurrence of the key, or as a new attribute.
@@ -78,7 +79,7 @@ impl Bound<'_> {
         }
         let source = payload.source.attributes(&payload.source.records[index]);
         let rest = &self.path.keys[1..];
-        let known = self.attribute(overlay, payload, index);
+        let known = self.attribute(overlay, payload, bench, index);
         let has_object = overlay.states[index].has_object();
         match (known, rest) {
             (Some(at), []) => overlay.attributes_mut(index, source)[at].value = new.value,
@@ -129,12 +130,12 @@ impl Bound<'_> {
         let source = payload.source.attributes(&payload.source.records[index]);
         match &self.path.keys[1..] {
             [] => {
-                while let Some(at) = self.attribute(overlay, payload, index) {
+                while let Some(at) = self.attribute(overlay, payload, bench, index) {
                     overlay.remove_attribute(index, source, at);
                 }
             }
             keys => {
-                let Some(at) = self.attribute(overlay, payload, index) else { return };
+                let Some(at) = self.attribute(overlay, payload, bench, index) else { return };
                 let Value::Json(old) = attributes(overlay, payload, index)[at].value else { return };
                 let start = bench.fresh.len();
                 let text = bench.bytes(old, payload).to_vec();
@@ -188,11 +189,11 @@ impl Bound<'_> {
         record: u32,
     ) -> bool {
         let index = record as usize;
-        if self.path.keys.len() > 1 || self.attribute(overlay, payload, index).is_none() {
+        if self.path.keys.len() > 1 || self.attribute(overlay, payload, bench, index).is_none() {
             return false;
         }
         to.delete(overlay, payload, bench, record);
-        let Some(at) = self.attribute(overlay, payload, index) else { return false };
+        let Some(at) = self.attribute(overlay, payload, bench, index) else { return false };
         let source = payload.source.attributes(&payload.source.records[index]);
         overlay.attributes_mut(index, source)[at].key = to.first;
         true
