@@ -11,7 +11,8 @@ pub const SOURCES: &[&Descriptor<dyn SourcePlan>] =
     &[&sources::file::DESCRIPTOR, &sources::kubernetes_logs::DESCRIPTOR, &sources::stdin::DESCRIPTOR];
 
 /// Every kind of transform.
-pub const TRANSFORMS: &[&Descriptor<dyn TransformPlan>] = &[&transforms::steps::DESCRIPTOR];
+pub const TRANSFORMS: &[&Descriptor<dyn TransformPlan>] =
+    &[&transforms::route::DESCRIPTOR, &transforms::steps::DESCRIPTOR];
 
 /// Every kind of sink.
 pub const SINKS: &[&Descriptor<dyn SinkPlan>] = &[

@@ -38,7 +38,7 @@ const fn code(code: &'static str, title: &'static str, text: &'static str) -> Ex
 }
 
 /// All codes in the order of their numbers. TW00 is about files and YAML, TW01 about `${…}` and secrets,
-/// TW02 about keys and values, TW03 about names and inputs, TW04 about expressions and steps, TW05 about
+/// TW02 about keys and values, TW03 about names and inputs, TW04 about expressions, steps and routes, TW05 about
 /// options of sources, TW06 about options of sinks, TW07 about `tests`; TW08 are warnings, TW09 comes from
 /// parts that cannot be prepared.
 pub const CODES: &[Explanation] = &[
@@ -191,8 +191,8 @@ pub const CODES: &[Explanation] = &[
     code(
         "TW0401",
         "an expression is wrong",
-        "A condition, a field or an assignment cannot be read, or does not fit the signal. The caret stands under the \
-         character that is meant.",
+        "A condition, a field, an assignment or a regular expression cannot be read, or does not fit the signal. The \
+         caret stands under the character that is meant.",
     ),
     code(
         "TW0402",
@@ -209,6 +209,12 @@ pub const CODES: &[Explanation] = &[
         "TW0404",
         "there is no such fragment",
         "`use` names a fragment that is not under `fragments`. The error names the nearest.",
+    ),
+    code(
+        "TW0411",
+        "a route cannot be",
+        "`route` needs 1 to 64 routes, each with a name of its own in lower-case letters, digits, `_` and `-`. \
+         `unmatched` is taken: it is the output of what no route takes.",
     ),
     code(
         "TW0501",

@@ -14,6 +14,11 @@ impl Selection {
         Self { words: Vec::new(), len }
     }
 
+    /// None of `len` records.
+    pub fn none(len: usize) -> Self {
+        Self { words: vec![0; len.div_ceil(64)], len }
+    }
+
     /// Number of records, selected or not.
     pub fn len(&self) -> usize {
         self.len
@@ -49,6 +54,13 @@ impl Selection {
             }
         }
         self.words[index / 64] &= !(1 << (index % 64));
+    }
+
+    /// Puts record `index` back in.
+    pub fn insert(&mut self, index: usize) {
+        if index < self.len && !self.words.is_empty() {
+            self.words[index / 64] |= 1 << (index % 64);
+        }
     }
 
     /// Keeps only the records of `from` to `to` (exclusive).
@@ -87,6 +99,10 @@ mod tests {
                 selection.remove(index);
                 expected.remove(&index);
             }
+            let mut again = Selection::none(len);
+            expected.iter().for_each(|&index| again.insert(index));
+            again.insert(len);
+            proptest::prop_assert_eq!(again.iter().collect::<Vec<_>>(), expected.iter().copied().collect::<Vec<_>>());
             proptest::prop_assert_eq!(selection.count(), expected.len());
             proptest::prop_assert!((0..len + 3).all(|i| selection.contains(i) == expected.contains(&i)));
             proptest::prop_assert_eq!(selection.iter().collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>());

@@ -205,10 +205,15 @@ impl Stage {
 }
 
 impl Ports<'_> {
-    /// Passes a message on through one output. An empty batch is settled here.
+    /// Passes a message on through one output. An empty batch is settled here, and one that nothing reads is
+    /// counted as filtered.
     pub fn push(&mut self, output: usize, message: Message) {
         let records = message.batch.count() as u64;
         if records == 0 {
+            return message.ack.done();
+        }
+        if self.outputs[output].0.is_empty() {
+            self.filtered(&message, records);
             return message.ack.done();
         }
         self.metrics.records_out.inc_by(records);

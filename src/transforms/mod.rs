@@ -1,3 +1,4 @@
 //! Floor 6: what changes, filters, routes, absorbs or holds data between a source and a sink.
 
+pub mod route;
 pub mod steps;

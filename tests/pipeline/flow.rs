@@ -139,3 +139,53 @@ async fn a_hung_sink_whose_edge_blocks_holds_both_back_and_loses_nothing() {
     assert_eq!(prompt.texts(), hung.texts());
     runner.shutdown(DRAIN).await;
 }
+
+/// Sends lines through a route with the outputs `a`, `b`, `c` and `unmatched`, of which nothing reads `c`.
+async fn routed(matching: &str) -> [Vec<String>; 3] {
+    let (push, pushes) = mpsc::channel(1);
+    let sinks: [Record; 3] = Default::default();
+    let route: tailwater::transforms::route::Options = serde_json::from_value(serde_json::json!({
+        "match": matching,
+        "routes": [
+            { "name": "a", "if": "body contains \"a\"" },
+            { "name": "b", "if": "body contains \"b\" and resource[\"none\"] == nil" },
+            { "name": "c", "if": "body contains \"c\"" }
+        ]
+    }))
+    .expect("valid");
+    let [a, b, unmatched] = sinks.clone();
+    let graph = Plans::default()
+        .source("pushed/in", 1, Pushed(Arc::new(Mutex::new(pushes))))
+        .transform("route/r", 1, &["pushed/in"], route)
+        .sink("record/a", 1, &["route/r.a"], Buffer::default(), a)
+        .sink("record/b", 1, &["route/r.b"], Buffer::default(), b)
+        .sink("record/unmatched", 1, &["route/r.unmatched"], Buffer::default(), unmatched)
+        .build();
+    let common = common();
+    let (runner, _ended) = Runner::start(prepare(graph, &common).unwrap_or_else(|e| panic!("{e:?}")), common.clone());
+    let mut counted = (0, 0);
+    for lines in [vec!["a", "ab", "b", "c", "x", "abc"], vec!["a"], vec!["x", "y"], vec!["c"]] {
+        let (answer, answered) = oneshot::channel();
+        push.send((lines, answer)).await.expect("the source takes pushes");
+        let verdict = answered.await.expect("answered");
+        assert!(!verdict.abandoned);
+        counted.0 += verdict.count(Outcome::Delivered);
+        counted.1 += verdict.count(Outcome::Filtered);
+    }
+    let texts = sinks.map(|sink| sink.texts());
+    let metrics = common.telemetry.component("transform", "route/r");
+    assert_eq!(counted, (texts.iter().map(Vec::len).sum::<usize>() as u64, metrics.records_filtered.get()));
+    assert_eq!((metrics.records_in.get(), metrics.records_out.get()), (10, counted.0));
+    runner.shutdown(DRAIN).await;
+    texts
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_goes_out_by_the_first_route_that_matches() {
+    assert_eq!(routed("first").await, [vec!["a", "ab", "abc", "a"], vec!["b"], vec!["x", "x", "y"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_goes_out_by_all_routes_that_match() {
+    assert_eq!(routed("all").await, [vec!["a", "ab", "abc", "a"], vec!["ab", "b", "abc"], vec!["x", "x", "y"]]);
+}
