@@ -68,7 +68,9 @@ impl Checkpoint {
     pub fn restore(&self) -> io::Result<Restored> {
         let file = match File::open(&self.path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Restored::default()),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(Restored::default());
+            }
             Err(error) => return Err(error),
         };
         let metadata = file.metadata()?;

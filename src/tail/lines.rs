@@ -395,3 +395,5 @@ impl Constants {
         Self { chunk: Chunk::from_vec(bytes), attributes, ranges }
     }
 }
+#[cfg(test)]
+mod tests;

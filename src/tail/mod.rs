@@ -29,3 +29,6 @@ pub mod worker;
 pub use discover::{Discover, Found};
 pub use lines::Format;
 pub use run::{Settings, Start, Tail};
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,8 @@
 //! size        u64   length when last looked at
 //! reached     u64   ns: nothing at or behind the offset was handed on earlier
 //! compressed  u64   ns: compressed rotations of the log up to this time are accounted for
-//! path        the rest: the log's path, as bytes
+//! path        u16 length, the log's path as bytes
+//! target      the rest: the path of its file, links followed
 //! ```
 
 use super::fingerprint::Fingerprint;
@@ -48,6 +49,8 @@ pub struct Row {
     pub compressed: UnixNanos,
     /// The log's path as bytes.
     pub path: Box<[u8]>,
+    /// The path of its file, links followed, as bytes.
+    pub target: Box<[u8]>,
 }
 
 impl Row {
@@ -70,7 +73,9 @@ impl Row {
         for number in [self.offset, self.size, self.reached.0, self.compressed.0] {
             out.extend_from_slice(&number.to_le_bytes());
         }
+        out.extend_from_slice(&(self.path.len() as u16).to_le_bytes());
         out.extend_from_slice(&self.path);
+        out.extend_from_slice(&self.target);
         out.into()
     }
 
@@ -88,6 +93,8 @@ impl Row {
         let (prefix, before) = (fingerprint(&mut rest)?, fingerprint(&mut rest)?);
         let mut number = || take(&mut rest).map(u64::from_le_bytes);
         let (offset, size, reached, compressed) = (number()?, number()?, number()?, number()?);
+        let len = u16::from_le_bytes(take(&mut rest)?);
+        let (path, target) = rest.split_at_checked(usize::from(len))?;
         Some(Self {
             generation: Generation { id, birth: UnixNanos(birth) },
             finished: state == 1,
@@ -99,7 +106,8 @@ impl Row {
             size,
             reached: UnixNanos(reached),
             compressed: UnixNanos(compressed),
-            path: rest.into(),
+            path: path.into(),
+            target: target.into(),
         })
     }
 }
@@ -133,10 +141,11 @@ mod tests {
             reached: UnixNanos(14),
             compressed: UnixNanos(15),
             path: b"/var/log/containers/a.log".as_slice().into(),
+            target: b"/var/log/pods/x/0.log".as_slice().into(),
         };
         assert_eq!(Row::decode(&row.key(), &row.encode()), Some(row.clone()));
         let value = row.encode();
-        for len in 0..90 {
+        for len in 0..110 {
             assert_eq!(Row::decode(&row.key(), &value[..len]), None, "cut at {len}");
         }
     }

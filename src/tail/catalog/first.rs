@@ -1,10 +1,14 @@
 //! A log that is seen for the first time in this run: continued where an earlier run was, or begun as the
 //! source's options say.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use tokio::time::Instant;
 
 use super::compressed::{Compressed, written};
 use super::log::{Log, Member};
@@ -34,23 +38,17 @@ impl Catalog {
     /// Begins or continues a log.
     pub(super) fn first_sight(&mut self, found: &Found, id: FileId) -> Option<Log> {
         let siblings = self.siblings(found);
-        let (current, metadata) = match open_regular(&found.target) {
-            Ok(opened) => opened,
+        let size = match open_regular(&found.target) {
+            Ok((_, metadata)) => metadata.len(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
             Err(error) => {
                 self.cannot(&found.target, &error);
                 return None;
             }
         };
-        drop(current);
         let rows = self.claim_rows(found, id);
-        let mut files: Vec<Candidate> = siblings
-            .iter()
-            .filter(|sibling| !sibling.compressed && sibling.size > 0)
-            .map(|s| Candidate { path: s.path.clone(), id: s.id, size: s.size, sibling: Some(s.clone()), taken: false })
-            .collect();
-        let target = found.target.clone();
-        files.push(Candidate { path: target, id, size: metadata.len(), sibling: None, taken: false });
+        let mut files = candidates(&siblings);
+        files.push(Candidate { path: found.target.clone(), id, size, sibling: None, taken: false });
 
         let mut log = self.number(found);
         if rows.is_empty() {
@@ -209,17 +207,41 @@ impl Catalog {
         }
     }
 
-    /// Rows that no log has claimed: their logs are gone.
-    pub(super) fn lose_unclaimed(&mut self) {
-        if self.started.elapsed() < GONE_AFTER {
+    /// Rows that no log has claimed: their logs are gone, but rotated files of them may be there and not
+    /// be read.
+    pub(super) fn take_unclaimed(&mut self) {
+        if self.restored.is_empty() || self.started.elapsed() < GONE_AFTER {
             return;
         }
-        let there =
-            |row: &Row| fs::symlink_metadata(std::path::Path::new(std::ffi::OsStr::from_bytes(&row.path))).is_ok();
-        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.restored).into_iter().partition(there);
-        self.restored = kept;
-        for row in gone.iter().filter(|row| !row.finished) {
-            self.lose_row(row, &[]);
+        let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
+        let mut logs: BTreeMap<PathBuf, Vec<Row>> = BTreeMap::new();
+        for row in std::mem::take(&mut self.restored) {
+            logs.entry(path(&row.path)).or_default().push(row);
+        }
+        for (log, mut rows) in logs {
+            if fs::symlink_metadata(&log).is_ok() {
+                // It is there and cannot be read now.
+                self.restored.append(&mut rows);
+                continue;
+            }
+            rows.sort_by_key(|row| row.order);
+            let target = rows.last().map(|row| path(&row.target)).unwrap_or_default();
+            let found = Found { path: log.clone(), target, ended: true };
+            let siblings = self.siblings(&found);
+            let mut files = candidates(&siblings);
+            if rows.iter().all(|row| find(row, &files).is_none()) {
+                rows.iter().filter(|row| !row.finished).for_each(|row| self.lose_row(row, &siblings));
+                continue;
+            }
+            let mut fresh = self.number(&found);
+            fresh.compressed = rows.iter().map(|row| row.compressed).max().unwrap_or_default();
+            fresh.missing_since = Some(Instant::now());
+            fresh.ended = true;
+            self.resume(&mut fresh, rows, &mut files, &siblings);
+            self.account_compressed(&mut fresh, &siblings);
+            self.introduce(&mut fresh);
+            self.commands.push((fresh.worker, Command::End { origin: fresh.number }));
+            self.logs.insert(log, fresh);
         }
     }
 
@@ -261,6 +283,14 @@ impl Catalog {
         log.progress = progress;
         self.commands.push((log.worker, Command::Add(Box::new(origin))));
     }
+}
+
+/// The rotated files that can be read.
+fn candidates(siblings: &[Sibling]) -> Vec<Candidate> {
+    let readable = siblings.iter().filter(|sibling| !sibling.compressed && sibling.size > 0);
+    readable
+        .map(|s| Candidate { path: s.path.clone(), id: s.id, size: s.size, sibling: Some(s.clone()), taken: false })
+        .collect()
 }
 
 /// The file that a row is about: by its place and first bytes, else by its first bytes and those before the

@@ -145,7 +145,7 @@ impl Catalog {
         self.shed();
         self.finish_members();
         if self.complaints.is_over(LISTING) {
-            self.lose_unclaimed();
+            self.take_unclaimed();
             self.first_look = false;
         }
         match self.trouble.take() {
@@ -319,12 +319,14 @@ impl Catalog {
                 log.ended = true;
                 self.commands.push((log.worker, Command::End { origin: log.number }));
             }
-            // The same file may be listed again: its row stays as long as it does.
-            let file_is_there = || {
-                let id = fs::metadata(&log.found.target).map(|metadata| FileId::of(&metadata));
-                id.is_ok_and(|id| log.members.iter().any(|member| member.id.is(&id)))
+            // Its files may be listed again, or get a successor: rows stay as long as one of them does.
+            let known = |id: FileId| log.members.iter().any(|member| member.id.is(&id));
+            let files_are_there = || {
+                let current = fs::metadata(&log.found.target).map(|metadata| FileId::of(&metadata));
+                let rotated = siblings::rotated(&log.found.target).unwrap_or_default();
+                current.is_ok_and(known) || rotated.iter().any(|sibling| known(sibling.id))
             };
-            if log.ended && log.progress.done() && !file_is_there() {
+            if log.ended && log.progress.done() && !files_are_there() {
                 gone.push(path.clone());
             }
         }

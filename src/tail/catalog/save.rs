@@ -68,6 +68,7 @@ fn row(log: &mut Log, index: usize) -> Row {
         reached,
         compressed: log.compressed,
         path: log.found.path.as_os_str().as_bytes().into(),
+        target: log.found.target.as_os_str().as_bytes().into(),
     }
 }
 
