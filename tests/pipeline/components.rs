@@ -98,6 +98,12 @@ impl Plans {
         self
     }
 
+    pub fn sink_plan(mut self, name: &str, inputs: &[&str], plan: Arc<dyn SinkPlan>) -> Self {
+        let signal = self.signal(inputs[0]);
+        self.add(name, 1, Role::Sink(plan), Outputs::Named(Vec::new()), inputs, Some(signal));
+        self
+    }
+
     pub fn build(self) -> Graph {
         self.graph
     }

@@ -3,4 +3,5 @@
 
 mod components;
 mod flow;
+mod redaction;
 mod reload;
