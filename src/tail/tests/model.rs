@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 
+/// Generation and offset of a record's start and of its end.
+type Place = ((u64, u64), (u64, u64));
+
 /// One life, from a seed.
 async fn live(seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
@@ -52,7 +55,7 @@ async fn live(seed: u64) {
     }
     node.to.set(Mode::Deliver);
     node.run(40).await;
-    let mut places: BTreeMap<String, Vec<((u64, u64), (u64, u64))>> = BTreeMap::new();
+    let mut places: BTreeMap<String, Vec<Place>> = BTreeMap::new();
     for seen in node.to.seen.lock().expect("not poisoned").iter() {
         places.entry(seen.body.clone()).or_default().push((seen.start, seen.end));
     }
