@@ -102,25 +102,64 @@ impl UnixNanos {
         seconds.checked_mul(1_000_000_000)?.checked_add(nanos).map(Self)
     }
 
-    /// Appends the time as RFC 3339 in UTC with nine fractional digits: always [`RFC3339_LEN`] bytes.
+    /// Appends the time as RFC 3339 in UTC with nine fractional digits: always [`RFC3339_LEN`] bytes. Many
+    /// times are written faster by one [`TimeText`].
     pub fn write_rfc3339(self, out: &mut Vec<u8>) {
-        let (days, of_day) = (self.seconds() / DAY_SECONDS, self.seconds() % DAY_SECONDS);
+        out.extend_from_slice(TimeText::default().of(self));
+    }
+}
+
+/// Times as RFC 3339, in UTC with nine fractional digits. Keeps the minute of the last time: the next of a
+/// log nearly always falls into the same.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeText {
+    minute: u64,
+    text: [u8; RFC3339_LEN],
+}
+
+impl Default for TimeText {
+    fn default() -> Self {
+        Self { minute: 0, text: *b"1970-01-01T00:00:00.000000000Z" }
+    }
+}
+
+impl TimeText {
+    /// The text of `time`.
+    #[inline]
+    pub fn of(&mut self, time: UnixNanos) -> &[u8; RFC3339_LEN] {
+        let (seconds, nanos) = (time.seconds(), time.0 % 1_000_000_000);
+        let minute = seconds / 60;
+        if minute != self.minute {
+            self.set_minute(minute);
+        }
+        self.put(17, seconds % 60);
+        let nanos = nanos as u32;
+        let (first, rest) = (nanos / 100_000, nanos % 100_000);
+        self.put(20, u64::from(first / 100));
+        self.put(22, u64::from(first % 100));
+        self.put(24, u64::from(rest / 1000));
+        self.put(26, u64::from(rest / 10 % 100));
+        self.text[28] = b'0' + (rest % 10) as u8;
+        &self.text
+    }
+
+    fn set_minute(&mut self, minute: u64) {
+        self.minute = minute;
+        let (days, of_day) = (minute / 1440, minute % 1440);
         let (year, month, day) = date_from_days(days);
-        let mut text = *b"0000-00-00T00:00:00.000000000Z";
-        let mut put = |at: usize, width: usize, mut value: u64| {
-            for place in (at..at + width).rev() {
-                text[place] = b'0' + (value % 10) as u8;
-                value /= 10;
-            }
-        };
-        put(0, 4, year);
-        put(5, 2, month);
-        put(8, 2, day);
-        put(11, 2, of_day / 3600);
-        put(14, 2, of_day / 60 % 60);
-        put(17, 2, of_day % 60);
-        put(20, 9, self.0 % 1_000_000_000);
-        out.extend_from_slice(&text);
+        self.put(0, year / 100);
+        self.put(2, year % 100);
+        self.put(5, month);
+        self.put(8, day);
+        self.put(11, of_day / 60);
+        self.put(14, of_day % 60);
+    }
+
+    /// Writes two digits.
+    #[inline]
+    fn put(&mut self, at: usize, value: u64) {
+        self.text[at] = b'0' + (value / 10) as u8;
+        self.text[at + 1] = b'0' + (value % 10) as u8;
     }
 }
 
@@ -183,6 +222,15 @@ mod tests {
             "x026-11-23T00:00:00Z",
         ] {
             assert_eq!(nanos(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_minute_that_is_remembered_is_the_right_one() {
+        let mut writer = TimeText::default();
+        for nanos in [0, 59_999_999_999, 60_000_000_000, 1_795_392_000_123_456_789, 1_795_392_059_000_000_001, 1] {
+            let expected = jiff::Timestamp::from_nanosecond(i128::from(nanos)).expect("in range");
+            assert_eq!(writer.of(UnixNanos(nanos)), expected.strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string().as_bytes());
         }
     }
 

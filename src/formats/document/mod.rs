@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::json::{MemberWriter, text};
 use crate::data::names::Interest;
+use crate::data::time::TimeText;
 use crate::data::{Attribute, EncodingId, LogBatch, LogView, UnixNanos, Value};
 
 /// Where the fields of a record stand.
@@ -52,6 +53,7 @@ pub struct DocumentEncoder {
     /// The resource's fragment of the batch that was begun.
     resource: Bytes,
     arrival: UnixNanos,
+    time: TimeText,
     attributes: AttributeCache,
     /// Under `ecs`: the attributes that have no place under `log`.
     others: AttributeCache,
@@ -68,6 +70,7 @@ impl DocumentEncoder {
             members: MemberWriter::default(),
             resource: Bytes::new(),
             arrival: UnixNanos::NONE,
+            time: TimeText::default(),
             attributes: AttributeCache::default(),
             others: AttributeCache::default(),
             scratch: Vec::new(),
@@ -122,12 +125,12 @@ impl DocumentEncoder {
         }
     }
 
-    fn write_time(&self, time: UnixNanos, out: &mut Vec<u8>) {
+    fn write_time(&mut self, time: UnixNanos, out: &mut Vec<u8>) {
         // Elasticsearch's nanoseconds are signed; a time beyond them (the year 2262) is a broken clock's.
         let sane = time.is_some() && i64::try_from(time.0).is_ok();
-        out.extend_from_slice(b"{\"@timestamp\":\"");
-        if sane { time } else { self.arrival }.write_rfc3339(out);
-        out.push(b'"');
+        let mut begin = *b"{\"@timestamp\":\"000000000000000000000000000000\"";
+        begin[15..45].copy_from_slice(self.time.of(if sane { time } else { self.arrival }));
+        out.extend_from_slice(&begin);
     }
 
     /// Appends what the record says as one JSON string: the body, then the object as edited.

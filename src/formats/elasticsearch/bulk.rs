@@ -28,17 +28,20 @@ pub fn write_item(
     form: Form,
     out: &mut Vec<u8>,
 ) -> u32 {
-    out.extend_from_slice(b"{\"create\":{");
-    if ids == DocumentId::Position {
-        let before = out.len();
-        out.extend_from_slice(b"\"_id\":\"");
-        if write_id(view, input, out) {
-            out.push(b'"');
-        } else {
-            out.truncate(before);
+    match (ids, Id::of(view, input)) {
+        // What nearly every record has, in one piece.
+        (DocumentId::Position, Id::Position(id)) => {
+            let mut action = *b"{\"create\":{\"_id\":\"0000000000000000000000\"}}\n";
+            action[18..18 + id::ID_LEN].copy_from_slice(&id);
+            out.extend_from_slice(&action);
         }
+        (DocumentId::Position, Id::Uid(uid)) => {
+            out.extend_from_slice(b"{\"create\":{\"_id\":");
+            text::write_string(uid, out);
+            out.extend_from_slice(b"}}\n");
+        }
+        (DocumentId::Position, Id::None) | (DocumentId::Auto, _) => out.extend_from_slice(b"{\"create\":{}}\n"),
     }
-    out.extend_from_slice(b"}}\n");
     let renamed = encoder.write(view, form, out);
     out.push(b'\n');
     renamed
@@ -47,16 +50,30 @@ pub fn write_item(
 /// Appends the record's id as the content of a JSON string; false (and nothing) where it has none: the uid
 /// that its sender gave it, else the one of its position.
 pub fn write_id(view: &LogView<'_>, input: &str, out: &mut Vec<u8>) -> bool {
-    let uid = view.batch.rare(view.record).and_then(|rare| rare.uid).map(|uid| view.bytes(uid));
-    if let Some(uid) = uid.filter(|uid| !uid.is_empty() && uid.len() <= LONGEST_ID) {
-        text::escape(uid, out);
-        return true;
+    match Id::of(view, input) {
+        Id::Uid(uid) => text::escape(uid, out),
+        Id::Position(id) => out.extend_from_slice(&id),
+        Id::None => return false,
     }
-    match id::of_position(view, input) {
-        Some(id) => {
-            out.extend_from_slice(&id);
-            true
+    true
+}
+
+/// A record's id.
+enum Id<'a> {
+    /// What its sender gave it, raw.
+    Uid(&'a [u8]),
+    /// Made of its position.
+    Position([u8; id::ID_LEN]),
+    /// It has neither.
+    None,
+}
+
+impl<'a> Id<'a> {
+    fn of(view: &LogView<'a>, input: &str) -> Self {
+        let uid = view.batch.rare(view.record).and_then(|rare| rare.uid).map(|uid| view.bytes(uid));
+        match uid.filter(|uid| !uid.is_empty() && uid.len() <= LONGEST_ID) {
+            Some(uid) => Self::Uid(uid),
+            None => id::of_position(view, input).map_or(Self::None, Self::Position),
         }
-        None => false,
     }
 }

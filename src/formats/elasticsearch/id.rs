@@ -5,7 +5,6 @@
 //! finds an old one's segment by its range, and twelve of a hash of the record's position and of the input
 //! by which it reached the sink.
 
-use base64::Engine;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::data::LogView;
@@ -38,15 +37,25 @@ pub fn of_position(view: &LogView<'_>, input: &str) -> Option<[u8; ID_LEN]> {
     let mut id = [0; 16];
     id[..4].copy_from_slice(&(stamp.seconds() as u32).to_be_bytes());
     id[4..].copy_from_slice(&xxh3_128(&hashed[..32 + len]).to_be_bytes()[..12]);
-    let mut text = [0; ID_LEN];
-    let fits = "sixteen bytes are twenty-two characters of base64 without padding";
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode_slice(id, &mut text).expect(fits);
-    Some(text)
+    Some(base64url(id))
+}
+
+/// Base64url (RFC 4648, section 5) without padding, for a length that is known.
+fn base64url(bytes: [u8; 16]) -> [u8; ID_LEN] {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    // Six bits a character from the front; the last has two bits and four zeros.
+    let number = u128::from_be_bytes(bytes);
+    std::array::from_fn(|place| {
+        let six = if place < ID_LEN - 1 { number >> (122 - 6 * place) } else { number << 4 };
+        ALPHABET[(six & 63) as usize]
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use base64::Engine;
 
     use super::*;
     use crate::data::{Chunk, Generation, LogBuilder, LogRecord, Slice, UnixNanos};
@@ -74,6 +83,14 @@ mod tests {
         let long = "x".repeat(200);
         assert_ne!(id(1, 1, 1, &long), id(1, 1, 1, &format!("{long}y")));
         assert_eq!(id(5_000_000_000, 0, 100, "steps/main"), None, "no position, no id");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_text_is_base64url(bytes in proptest::array::uniform16(0u8..)) {
+            let expected = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+            proptest::prop_assert_eq!(expected.as_bytes(), base64url(bytes));
+        }
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl Scanner {
     }
 
     fn locate(&mut self, text: &[u8]) {
-        let Self { wanted, structure, located, .. } = self;
+        let Self { wanted, structure, located, scratch, .. } = self;
         let keys = structure.keys();
         for (number, &key) in keys.iter().enumerate() {
             let Some(hit) = wanted.find(text, key as usize) else { continue };
@@ -165,7 +165,7 @@ impl Scanner {
                 locate_inside(text, &wanted.inside, value.start, located);
             }
             if let Some(trust) = wanted.severity.filter(|&trust| trust <= self.trust)
-                && let Some(severity) = read_severity(&text[value])
+                && let Some(severity) = read_severity(&text[value], scratch)
             {
                 (self.severity, self.trust) = (severity, trust);
             }
@@ -219,14 +219,14 @@ fn locate_inside(text: &[u8], wanted: &[WantedPath], at: usize, out: &mut Vec<Lo
     }
 }
 
-fn read_severity(value: &[u8]) -> Option<Severity> {
+fn read_severity(value: &[u8], scratch: &mut Vec<u8>) -> Option<Severity> {
     let Some(name) = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) else {
         return Severity::from_pino(std::str::from_utf8(value).ok()?.parse().ok()?);
     };
     if name.contains(&b'\\') {
-        let mut plain = Vec::new();
-        unescape(name, &mut plain);
-        return Severity::from_name(&plain);
+        scratch.clear();
+        unescape(name, scratch);
+        return Severity::from_name(scratch);
     }
     Severity::from_name(name)
 }

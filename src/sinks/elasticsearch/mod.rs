@@ -8,7 +8,6 @@
 mod earlier;
 mod options;
 mod parcel;
-mod refused;
 mod request;
 mod server;
 mod shared;

@@ -303,8 +303,8 @@ impl Workbench {
     }
 
     /// What failed since the last call.
-    pub fn take_errors(&mut self) -> Vec<(&'static str, u64)> {
-        std::mem::take(&mut self.errors)
+    pub fn take_errors(&mut self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.errors.drain(..)
     }
 
     /// Takes the unread records out of the batch, where that is what happens to them.

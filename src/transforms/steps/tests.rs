@@ -33,7 +33,8 @@ pub(super) fn run_on(steps: Json, lines: &[&[u8]], downstream: &Interest) -> (Lo
     source.records.extend(slices.into_iter().map(|body| LogRecord { attributes_len: 1, ..LogRecord::of_body(body) }));
     let mut batch = builder.build();
     worker.apply(&mut batch);
-    (batch, worker.bench.take_errors())
+    let errors = worker.bench.take_errors().collect();
+    (batch, errors)
 }
 
 /// What a sink would see of every record that is left: `body`, `severity` where there is one, and all
