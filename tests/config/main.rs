@@ -7,5 +7,4 @@
 mod codes;
 mod goldens;
 mod hostile;
-mod shipped;
 mod tables;
