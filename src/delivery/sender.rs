@@ -62,7 +62,7 @@ impl StatusClass {
             200..300 => Self::Done,
             408 | 425 | 429 | 500..600 => Self::Retry,
             // A redirection means that the address is not that of the server.
-            300..=399 | 401 | 403 | 404 | 405 | 407 => Self::Blocked,
+            300..=399 | 401 | 403..=407 | 411 | 414 | 415 | 417 | 421 | 426 | 431 | 451 => Self::Blocked,
             413 => Self::TooLarge,
             _ => Self::Refused,
         }
@@ -211,6 +211,19 @@ mod tests {
             sender.run(&mut Script(vec![Attempted::Done], Vec::new())).await;
         }
         assert_eq!(sender.allowed(), 4, "successes bring them back");
+    }
+
+    #[test]
+    fn answers_about_the_request_itself_give_up_no_data() {
+        for status in [301, 401, 403, 404, 405, 406, 407, 411, 414, 415, 431] {
+            assert_eq!(StatusClass::of(status), StatusClass::Blocked, "{status}");
+        }
+        for status in [400, 409, 422] {
+            assert_eq!(StatusClass::of(status), StatusClass::Refused, "{status}");
+        }
+        for status in [408, 429, 500, 503] {
+            assert_eq!(StatusClass::of(status), StatusClass::Retry, "{status}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

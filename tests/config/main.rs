@@ -7,4 +7,5 @@
 mod codes;
 mod goldens;
 mod hostile;
+mod shipped;
 mod tables;

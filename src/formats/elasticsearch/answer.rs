@@ -182,14 +182,19 @@ fn classify(status: u16, error: &ErrorWords) -> ItemAnswer {
     }
 }
 
+/// Most bytes of a reason that are kept: Elasticsearch quotes a value that it refuses, however long it is.
+const LONGEST_REASON: usize = 1024;
+
 impl ErrorWords {
-    /// Type and reason in one line.
+    /// Type and reason in one line, a long reason cut short.
     pub fn words(&self, status: u16) -> Box<str> {
-        match (&*self.kind, &*self.reason) {
+        let end = self.reason.floor_char_boundary(LONGEST_REASON);
+        let more = if end < self.reason.len() { "…" } else { "" };
+        match (&*self.kind, &self.reason[..end]) {
             ("", "") => format!("status {status}").into(),
-            ("", reason) => reason.into(),
+            ("", reason) => format!("{reason}{more}").into(),
             (kind, "") => kind.into(),
-            (kind, reason) => format!("{kind}: {reason}").into(),
+            (kind, reason) => format!("{kind}: {reason}{more}").into(),
         }
     }
 
@@ -257,5 +262,7 @@ mod tests {
         assert_eq!(&*words.words(400), "a: b");
         assert_eq!(&*whole_error(b"<html>").words(502), "status 502");
         assert_eq!(&*whole_error(br#"{"error":"no"}"#).words(400), "no");
+        let long = ErrorWords { kind: "k".into(), reason: "é".repeat(100_000).into() };
+        assert!(long.words(400).len() < 2 * LONGEST_REASON);
     }
 }

@@ -17,6 +17,7 @@ use super::server::Call;
 use super::shared::Shared;
 use crate::data::UnixNanos;
 use crate::delivery::sender::Attempted;
+use crate::formats::elasticsearch::answer::ErrorWords;
 
 /// The clocks of this machine and of the cluster may differ by this much.
 const CLOCKS: Duration = Duration::from_secs(3600);
@@ -27,7 +28,7 @@ const IDS_A_REQUEST: usize = 2000;
 /// For each id, whether its document is stored. An empty id is that of a record without one.
 pub(super) async fn stored(shared: &Arc<Shared>, ids: &[String], since: UnixNanos) -> Result<Vec<bool>, Attempted> {
     let mut stored = vec![false; ids.len()];
-    if shared.may_not_look.load(Ordering::Relaxed) || ids.iter().all(String::is_empty) {
+    if ids.iter().all(String::is_empty) {
         return Ok(stored);
     }
     let Some(indices) = indices(shared, since).await? else { return Ok(stored) };
@@ -64,7 +65,7 @@ struct Creation {
 /// `create` sees whole.
 async fn indices(shared: &Arc<Shared>, since: UnixNanos) -> Result<Option<Vec<String>>, Attempted> {
     let path = [&*shared.target, "_settings", "index.creation_date"];
-    let Some(body) = get(shared, Call::get(&path)).await? else { return Ok(None) };
+    let Looked::Body(body) = look(shared, Call::get(&path)).await? else { return Ok(None) };
     let listed: BTreeMap<String, Index> = serde_json::from_slice(&body).map_err(|error| unreadable(shared, &error))?;
     if listed.len() == 1 && listed.contains_key(&*shared.target) {
         return Ok(None);
@@ -97,29 +98,56 @@ async fn ask<'a>(
     struct Doc {
         #[serde(default)]
         found: bool,
+        error: Option<ErrorWords>,
     }
     let ids: Vec<&str> = ids.collect();
     let body = serde_json::json!({ "ids": ids }).to_string().into_bytes();
     let path = [index, "_mget"];
     let call = Call {
-        query: &[("_source", "false"), ("filter_path", "docs.found,docs._id")],
+        query: &[("_source", "false"), ("filter_path", "docs.found,docs._id,docs.error.type,docs.error.reason")],
         ..Call::get(&path).json(Method::POST, body)
     };
-    let Some(body) = get(shared, call).await? else { return Ok(None) };
+    let body = match look(shared, call).await? {
+        Looked::Body(body) => body,
+        Looked::Absent => return Ok(Some(vec![false; ids.len()])),
+        Looked::Forbidden => return Ok(None),
+    };
     let answer: Answer = serde_json::from_slice(&body).map_err(|error| unreadable(shared, &error))?;
     if answer.docs.len() != ids.len() {
         let reason = format!("{} answers where {} documents were asked for", answer.docs.len(), ids.len());
         return Err(Attempted::Retry { reason, after: None, progress: false });
     }
-    Ok(Some(answer.docs.into_iter().map(|doc| doc.found).collect()))
+    let found = answer.docs.into_iter().map(|doc| match doc.error {
+        None => Ok(doc.found),
+        // It was deleted meanwhile, and an earlier attempt with it.
+        Some(error) if &*error.kind == "index_not_found_exception" => Ok(false),
+        Some(error) => {
+            let reason = format!("cannot ask `{index}` what it has already: {}", error.words(400));
+            Err(match error.is_about_target() {
+                true => Attempted::Blocked { reason },
+                false => Attempted::Retry { reason, after: None, progress: false },
+            })
+        }
+    });
+    found.collect::<Result<_, _>>().map(Some)
 }
 
-/// The body of an answer; `None` where there is nothing (404) or the credentials may not read.
-async fn get(shared: &Arc<Shared>, call: Call<'_>) -> Result<Option<bytes::Bytes>, Attempted> {
+enum Looked {
+    Body(bytes::Bytes),
+    /// There is nothing of that name.
+    Absent,
+    /// The credentials may not read.
+    Forbidden,
+}
+
+async fn look(shared: &Arc<Shared>, call: Call<'_>) -> Result<Looked, Attempted> {
     let (answer, endpoint) = shared.server.call(call).await.map_err(|trouble| trouble.attempted)?;
     match answer.status.as_u16() {
-        200 => Ok(Some(answer.body)),
-        404 => Ok(None),
+        200 => {
+            shared.may_not_look.store(false, Ordering::Relaxed);
+            Ok(Looked::Body(answer.body))
+        }
+        404 => Ok(Looked::Absent),
         403 => {
             if !shared.may_not_look.swap(true, Ordering::Relaxed) {
                 tracing::warn!(
@@ -129,7 +157,7 @@ async fn get(shared: &Arc<Shared>, call: Call<'_>) -> Result<Option<bytes::Bytes
                     shared.target
                 );
             }
-            Ok(None)
+            Ok(Looked::Forbidden)
         }
         _ => Err(shared.server.trouble(&answer, endpoint).await.attempted),
     }

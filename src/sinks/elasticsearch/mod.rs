@@ -8,6 +8,7 @@
 mod earlier;
 mod options;
 mod parcel;
+mod refused;
 mod request;
 mod server;
 mod shared;

@@ -1,5 +1,5 @@
-//! One parcel on its way: encoded once, sent until every item is settled, split where the cluster refuses
-//! a request as a whole.
+//! One parcel on its way: encoded once, sent until every item is settled. What the cluster refuses is
+//! handled in [`super::refused`].
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,44 +12,43 @@ use super::parcel::{Item, Parcel};
 use super::server::{Call, Trouble, shown};
 use super::shared::Shared;
 use crate::data::UnixNanos;
-use crate::delivery::Outcome;
-use crate::delivery::dead_letter::Kept;
 use crate::delivery::sender::{Attempted, StatusClass, Work};
 use crate::formats::compression::BodyWriter;
-use crate::formats::document::{DocumentEncoder, Form};
+use crate::formats::document::DocumentEncoder;
 use crate::formats::elasticsearch::answer::{FILTER_PATH, whole_error};
+use crate::formats::elasticsearch::bulk::DocumentId;
 use crate::formats::elasticsearch::{BulkAnswer, ItemAnswer, bulk};
-use crate::formats::json::text;
 
-/// Bytes that an answer may have for each item, errors included, and beside them.
+/// Bytes that an answer may have for each item, beside the value that an error quotes: all of a body at
+/// most.
 const ANSWER_PER_ITEM: usize = 4096;
 
 /// A parcel being delivered.
 #[derive(Debug)]
 pub(super) struct Delivery {
-    shared: Arc<Shared>,
-    encoder: DocumentEncoder,
-    parcel: Parcel,
+    pub shared: Arc<Shared>,
+    pub encoder: DocumentEncoder,
+    pub parcel: Parcel,
     /// What is still to be sent, the next last.
-    groups: Vec<Group>,
+    pub groups: Vec<Group>,
     /// Refused for good and not yet in the dead letter.
-    dead: Vec<(Item, Box<str>)>,
+    pub dead: Vec<(Item, Box<str>)>,
     /// Whether messages were withdrawn since the groups were last cleared of them.
     stale: bool,
 }
 
 /// Items that are sent together.
 #[derive(Debug)]
-struct Group {
-    items: Vec<Item>,
+pub(super) struct Group {
+    pub items: Vec<Item>,
     /// If some of them may be stored already: since when that is possible.
-    maybe_stored_since: Option<UnixNanos>,
+    pub maybe_stored_since: Option<UnixNanos>,
     /// The encoded body, kept for the next attempt.
-    body: Option<Body>,
+    pub body: Option<Body>,
 }
 
 #[derive(Clone, Debug)]
-struct Body {
+pub(super) struct Body {
     bytes: Bytes,
     uncompressed: usize,
 }
@@ -65,7 +64,11 @@ impl Delivery {
     async fn step(&mut self, mut group: Group) -> Result<(), Attempted> {
         let started = UnixNanos::now();
         if let Some(since) = group.maybe_stored_since {
-            let ids = self.ids(&group.items);
+            let ids = match self.shared.document_id {
+                DocumentId::Position => self.ids(&group.items),
+                // The cluster made them up: nobody can ask for them.
+                DocumentId::Auto => Vec::new(),
+            };
             let shared = self.shared.clone();
             match self.unless_withdrawn(earlier::stored(&shared, &ids, since)).await {
                 None => return self.again(group, Ok(())),
@@ -79,13 +82,20 @@ impl Delivery {
                 }
             }
         }
-        let body = match &group.body {
-            Some(body) => body.clone(),
-            None => group.body.insert(self.encode(&group.items)).clone(),
-        };
-        if body.bytes.is_empty() {
+        if self.stale {
+            let sent = group.items.len();
+            group.items.retain(|item| self.parcel.get(item).is_some());
+            if group.items.len() < sent {
+                group.body = None;
+            }
+        }
+        if group.items.is_empty() {
             return Ok(());
         }
+        let body = match &group.body {
+            Some(body) => body.clone(),
+            None => self.encode(&mut group),
+        };
         let shared = self.shared.clone();
         let call = Call {
             method: Method::POST,
@@ -94,7 +104,7 @@ impl Delivery {
             content_type: Some("application/x-ndjson"),
             gzip: shared.gzip(),
             body: body.bytes.clone(),
-            most_answer: (1 << 20) + group.items.len() * ANSWER_PER_ITEM,
+            most_answer: (1 << 20) + group.items.len() * ANSWER_PER_ITEM + body.uncompressed,
         };
         let sent = call.body.len() as u64;
         let answer = self.unless_withdrawn(shared.server.call(call)).await;
@@ -202,42 +212,6 @@ impl Delivery {
         })
     }
 
-    /// One document was refused: once more as text if that can help, else for good.
-    fn refused(&mut self, item: Item, words: Box<str>, as_text: &mut Vec<Item>) {
-        let Some((batch, _)) = self.parcel.get(&item) else { return };
-        let view = batch.view(item.record as usize);
-        let members = !view.object().is_empty() || !view.fields().is_empty();
-        if item.form == Form::Spliced && members {
-            as_text.push(Item { form: Form::Text, ..item });
-        } else {
-            self.dead.push((item, words));
-        }
-    }
-
-    /// A request was refused as a whole: halves of it, until the one document that is to blame stands alone.
-    fn refused_whole(&mut self, group: Group, class: StatusClass, words: Box<str>, uncompressed: usize) {
-        if let [item] = group.items.as_slice() {
-            let (item, mut as_text) = (*item, Vec::new());
-            if class == StatusClass::TooLarge {
-                self.dead.push((item, words));
-            } else {
-                self.refused(item, words, &mut as_text);
-            }
-            if !as_text.is_empty() {
-                self.groups.push(Group { items: as_text, maybe_stored_since: None, body: None });
-            }
-            return;
-        }
-        if class == StatusClass::TooLarge {
-            self.shared.shrink_parcels(uncompressed as u64 / 2);
-        }
-        self.shared.metrics.retries.inc();
-        let Group { mut items, maybe_stored_since, .. } = group;
-        let behind = items.split_off(items.len() / 2);
-        self.groups.push(Group { items: behind, maybe_stored_since, body: None });
-        self.groups.push(Group { items, maybe_stored_since, body: None });
-    }
-
     fn take_stored(&mut self, group: &mut Group, stored: &[bool]) {
         let is_stored = |index: usize| stored.get(index).copied().unwrap_or(false);
         let (mut found, mut left) = (Vec::new(), Vec::new());
@@ -256,11 +230,15 @@ impl Delivery {
         self.shared.metrics.records_out.inc_by(delivered);
     }
 
-    fn encode(&mut self, items: &[Item]) -> Body {
+    /// Encodes the group's items, as many as a body may hold and at least one; the others become a group of
+    /// their own, sent later. How much edits and the resource add is known only here.
+    fn encode(&mut self, group: &mut Group) -> Body {
+        let most = usize::try_from(self.shared.max_bytes.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
         let mut body = BodyWriter::new(self.shared.compression, self.shared.bodies.take());
         let mut renamed = 0;
         let mut begun = None;
-        for item in items {
+        let mut fits = group.items.len();
+        for (index, item) in group.items.iter().enumerate() {
             let Some((batch, input)) = self.parcel.get(item) else { continue };
             if begun != Some(item.message) {
                 self.encoder.begin(batch, self.parcel.arrival);
@@ -268,12 +246,25 @@ impl Delivery {
             }
             let view = batch.view(item.record as usize);
             let ids = self.shared.document_id;
-            renamed += u64::from(bulk::write_item(ids, &mut self.encoder, &view, input, item.form, body.text()));
+            let before = body.text().len();
+            let members = bulk::write_item(ids, &mut self.encoder, &view, input, item.form, body.text());
+            if index > 0 && body.len() > most {
+                body.text().truncate(before);
+                fits = index;
+                break;
+            }
+            renamed += u64::from(members);
             body.written();
         }
         self.shared.renamed.inc_by(renamed);
+        let others = group.items.split_off(fits);
+        if !others.is_empty() {
+            let maybe_stored_since = group.maybe_stored_since;
+            self.groups.push(Group { items: others, maybe_stored_since, body: None });
+        }
         let uncompressed = body.len();
-        Body { bytes: self.shared.bodies.lend(body.finish()), uncompressed }
+        let body = Body { bytes: self.shared.bodies.lend(body.finish()), uncompressed };
+        group.body.insert(body).clone()
     }
 
     /// The ids of items, empty where a record has none.
@@ -288,50 +279,6 @@ impl Delivery {
             .iter()
             .map(|item| id(item).map(|id| String::from_utf8_lossy(&id).into_owned()).unwrap_or_default())
             .collect()
-    }
-
-    /// Puts what was refused for good into the dead letter.
-    async fn bury(&mut self) -> Result<(), Attempted> {
-        if self.dead.is_empty() {
-            return Ok(());
-        }
-        let mut entries = Vec::new();
-        for (item, reason) in &self.dead {
-            let Some((batch, _)) = self.parcel.get(item) else { continue };
-            self.encoder.begin(batch, self.parcel.arrival);
-            entries.extend_from_slice(b"{\"time\":\"");
-            UnixNanos::now().write_rfc3339(&mut entries);
-            entries.extend_from_slice(b"\",\"component\":");
-            text::write_string(self.shared.name.as_bytes(), &mut entries);
-            entries.extend_from_slice(b",\"reason\":");
-            text::write_string(reason.as_bytes(), &mut entries);
-            entries.extend_from_slice(b",\"document\":");
-            self.encoder.write(&batch.view(item.record as usize), Form::Text, &mut entries);
-            entries.extend_from_slice(b"}\n");
-        }
-        let letters = self.shared.dead_letter.clone();
-        let kept = tokio::task::spawn_blocking(move || letters.keep(&entries)).await;
-        let outcome = match kept {
-            Ok(Kept::Durable) => Outcome::DeadLettered,
-            Ok(Kept::Lost(_)) => Outcome::Refused,
-            Ok(Kept::Full(reason)) => return Err(Attempted::Retry { reason, after: None, progress: false }),
-            Err(error) => {
-                let reason = format!("writing the dead letter failed: {error}");
-                return Err(Attempted::Retry { reason, after: None, progress: false });
-            }
-        };
-        let metrics = &self.shared.metrics;
-        if let Some((_, reason)) = self.dead.first() {
-            metrics.error(format!("refused for good: {reason}"));
-        }
-        for (item, reason) in self.dead.drain(..) {
-            let settled = self.parcel.settle(item.message, outcome, 1, Some(&reason));
-            metrics.records_refused.inc_by(settled);
-            if outcome == Outcome::DeadLettered {
-                metrics.records_dead_lettered.inc_by(settled);
-            }
-        }
-        Ok(())
     }
 
     /// Waits for `work`, unless everything in the parcel is withdrawn meanwhile: then `None`. What is
@@ -391,17 +338,5 @@ impl Work for Delivery {
 
     fn withdrawn(&self) -> impl Future<Output = ()> + Send {
         self.parcel.withdrawn()
-    }
-}
-
-impl Shared {
-    /// Answers that say that a body is too large make the next parcels smaller, to a limit.
-    fn shrink_parcels(&self, to: u64) {
-        let least = self.most_bytes / 16;
-        let before = self.max_bytes.fetch_min(to.max(least), Ordering::Relaxed);
-        if before > to.max(least) {
-            let name = &self.name;
-            tracing::warn!(component = %name, "the cluster takes no bodies of {} bytes: smaller ones from now on", to * 2);
-        }
     }
 }

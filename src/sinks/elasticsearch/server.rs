@@ -151,7 +151,7 @@ impl Server {
             StatusClass::Blocked => Attempted::Blocked { reason },
             _ => Attempted::Retry { reason, after: answer.retry_after, progress: false },
         };
-        Trouble { attempted, outcome_unknown: status >= 500 }
+        Trouble { attempted, outcome_unknown: status == 408 || status >= 500 }
     }
 
     fn hint(&self, status: u16) -> &'static str {

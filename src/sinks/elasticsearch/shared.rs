@@ -33,7 +33,7 @@ pub(super) struct Shared {
     pub dead_letter: Arc<DeadLetter>,
     /// The index template while it is still to be installed.
     pub template: tokio::sync::Mutex<Option<serde_json::Value>>,
-    /// Set once the cluster said that these credentials may not ask what is stored.
+    /// Whether the cluster said last that these credentials may not ask what is stored.
     pub may_not_look: AtomicBool,
     pub metrics: Arc<ComponentMetrics>,
     pub renamed: Renamed,

@@ -1,5 +1,7 @@
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
@@ -13,7 +15,9 @@ import org.elasticsearch.plugins.PluginsLoader;
 /**
  * Starts one real Elasticsearch node for the tests, listening on the loopback address only.
  *
- * <p>Arguments: HTTP port, data folder, modules folder, then any number of {@code setting=value}.
+ * <p>Arguments: HTTP port, data folder, modules folder, then any number of {@code setting=value}. With
+ * {@code --until-stdin-ends} among them it runs until its standard input ends, and then deletes its data
+ * folder: whoever holds the other end of that pipe cannot leave the server behind, however it dies.
  */
 public final class ServerLauncher {
     public static void main(String[] arguments) throws Exception {
@@ -35,7 +39,12 @@ public final class ServerLauncher {
         settings.put("cluster.max_shards_per_node", 5000);
         // A build machine's disk is often nearly full; the tests write little.
         settings.put("cluster.routing.allocation.disk.threshold_enabled", false);
+        boolean untilStdinEnds = false;
         for (int i = 3; i < arguments.length; i++) {
+            if (arguments[i].equals("--until-stdin-ends")) {
+                untilStdinEnds = true;
+                continue;
+            }
             int equals = arguments[i].indexOf('=');
             settings.put(arguments[i].substring(0, equals), arguments[i].substring(equals + 1));
         }
@@ -45,15 +54,35 @@ public final class ServerLauncher {
         var environment = InternalSettingsPreparer.prepareEnvironment(settings.build(), Map.of(), null, () -> "one");
         var bundles = PluginsLoader.loadModulesBundles(modules);
         Node node = new Node(environment, PluginsLoader.createPluginsLoader(bundles, Set.of(), Map.of(), false));
+        boolean deletesData = untilStdinEnds;
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             try {
                 node.close();
             } catch (Exception ignored) {
-                // The process ends anyway, and its data folder goes with the test.
+                // The process ends anyway.
+            }
+            if (deletesData) {
+                delete(home);
             }
         }));
         node.start();
         System.out.println("READY " + Build.current().version() + " http://127.0.0.1:" + arguments[0]);
+        if (untilStdinEnds) {
+            while (System.in.read() >= 0) {
+                // Whatever is written there means nothing.
+            }
+            System.exit(0);
+        }
         new CountDownLatch(1).await();
+    }
+
+    private static void delete(Path folder) {
+        try (var paths = Files.walk(folder)) {
+            for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
+                Files.deleteIfExists(path);
+            }
+        } catch (IOException ignored) {
+            // It lies in a folder for temporary files.
+        }
     }
 }

@@ -1,0 +1,108 @@
+//! What the cluster will not take: a document once more as text, a request by halves, the rest into the
+//! dead letter with the reason.
+
+use std::sync::atomic::Ordering;
+
+use super::parcel::Item;
+use super::request::{Delivery, Group};
+use super::shared::Shared;
+use crate::data::UnixNanos;
+use crate::delivery::Outcome;
+use crate::delivery::dead_letter::Kept;
+use crate::delivery::sender::{Attempted, StatusClass};
+use crate::formats::document::Form;
+use crate::formats::json::text;
+
+impl Delivery {
+    /// One document was refused: once more as text if that can help, else for good.
+    pub fn refused(&mut self, item: Item, words: Box<str>, as_text: &mut Vec<Item>) {
+        let Some((batch, _)) = self.parcel.get(&item) else { return };
+        let view = batch.view(item.record as usize);
+        let members = !view.object().is_empty() || !view.fields().is_empty();
+        if item.form == Form::Spliced && members {
+            as_text.push(Item { form: Form::Text, ..item });
+        } else {
+            self.dead.push((item, words));
+        }
+    }
+
+    /// A request was refused as a whole: halves of it, until the one document that is to blame stands alone.
+    pub fn refused_whole(&mut self, group: Group, class: StatusClass, words: Box<str>, uncompressed: usize) {
+        if let [item] = group.items.as_slice() {
+            let (item, mut as_text) = (*item, Vec::new());
+            if class == StatusClass::TooLarge {
+                self.dead.push((item, words));
+            } else {
+                self.refused(item, words, &mut as_text);
+            }
+            if !as_text.is_empty() {
+                self.groups.push(Group { items: as_text, maybe_stored_since: None, body: None });
+            }
+            return;
+        }
+        if class == StatusClass::TooLarge {
+            self.shared.shrink_parcels(uncompressed as u64 / 2);
+        }
+        self.shared.metrics.retries.inc();
+        let Group { mut items, maybe_stored_since, .. } = group;
+        let behind = items.split_off(items.len() / 2);
+        self.groups.push(Group { items: behind, maybe_stored_since, body: None });
+        self.groups.push(Group { items, maybe_stored_since, body: None });
+    }
+
+    /// Puts what was refused for good into the dead letter.
+    pub async fn bury(&mut self) -> Result<(), Attempted> {
+        if self.dead.is_empty() {
+            return Ok(());
+        }
+        let mut entries = Vec::new();
+        for (item, reason) in &self.dead {
+            let Some((batch, _)) = self.parcel.get(item) else { continue };
+            self.encoder.begin(batch, self.parcel.arrival);
+            entries.extend_from_slice(b"{\"time\":\"");
+            UnixNanos::now().write_rfc3339(&mut entries);
+            entries.extend_from_slice(b"\",\"component\":");
+            text::write_string(self.shared.name.as_bytes(), &mut entries);
+            entries.extend_from_slice(b",\"reason\":");
+            text::write_string(reason.as_bytes(), &mut entries);
+            entries.extend_from_slice(b",\"document\":");
+            self.encoder.write(&batch.view(item.record as usize), Form::Text, &mut entries);
+            entries.extend_from_slice(b"}\n");
+        }
+        let letters = self.shared.dead_letter.clone();
+        let kept = tokio::task::spawn_blocking(move || letters.keep(&entries)).await;
+        let outcome = match kept {
+            Ok(Kept::Durable) => Outcome::DeadLettered,
+            Ok(Kept::Lost(_)) => Outcome::Refused,
+            Ok(Kept::Full(reason)) => return Err(Attempted::Retry { reason, after: None, progress: false }),
+            Err(error) => {
+                let reason = format!("writing the dead letter failed: {error}");
+                return Err(Attempted::Retry { reason, after: None, progress: false });
+            }
+        };
+        let metrics = &self.shared.metrics;
+        if let Some((_, reason)) = self.dead.first() {
+            metrics.error(format!("refused for good: {reason}"));
+        }
+        for (item, reason) in self.dead.drain(..) {
+            let settled = self.parcel.settle(item.message, outcome, 1, Some(&reason));
+            metrics.records_refused.inc_by(settled);
+            if outcome == Outcome::DeadLettered {
+                metrics.records_dead_lettered.inc_by(settled);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// Answers that say that a body is too large make the next parcels smaller, to a limit.
+    fn shrink_parcels(&self, to: u64) {
+        let least = self.most_bytes / 16;
+        let before = self.max_bytes.fetch_min(to.max(least), Ordering::Relaxed);
+        if before > to.max(least) {
+            let name = &self.name;
+            tracing::warn!(component = %name, "the cluster takes no bodies of {} bytes: smaller ones from now on", to * 2);
+        }
+    }
+}

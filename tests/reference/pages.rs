@@ -1,0 +1,83 @@
+//! The pages about codes, metrics and the command line.
+
+use std::fmt::Write;
+
+use clap::CommandFactory;
+use tailwater::cli::Cli;
+use tailwater::cli::explain::CODES;
+use tailwater::config::load;
+use tailwater::data::MemoryBudget;
+use tailwater::pipeline::{Common, prepare};
+use tailwater::registry::TABLES;
+use tailwater::telemetry::{AgentStatus, Telemetry};
+
+const MADE: &str = "Made by `cargo test --test reference`; do not edit it by hand.";
+
+/// Every code with its meaning.
+pub fn error_codes() -> String {
+    let mut page = format!(
+        "# Error codes\n\n{MADE} `tailwater explain TW0305` says the\n\
+         same. A code never gets another meaning.\n\n\
+         `TW00` files and YAML · `TW01` references and secrets · `TW02` keys and values · `TW03` names and inputs · `TW04`\n\
+         expressions and steps · `TW05` options of sources · `TW06` options of sinks · `TW07` tests · `TW08` warnings ·\n\
+         `TW09` parts that cannot be prepared\n"
+    );
+    for code in CODES {
+        write!(page, "\n## {}: {}\n\n{}\n", code.code, code.title, code.text).expect("memory");
+    }
+    page
+}
+
+/// Every metric that an agent with one component of each kind exposes.
+pub fn metrics() -> String {
+    let plan =
+        load(&["tests/reference/every_component.yaml".into()], TABLES).unwrap_or_else(|errors| panic!("{errors}"));
+    let names = |id: &str| plan.graph.components.iter().any(|component| component.id.type_name() == id);
+    let kinds = TABLES.sources.iter().map(|kind| kind.name).chain(TABLES.transforms.iter().map(|kind| kind.name));
+    let missing: Vec<_> = kinds.chain(TABLES.sinks.iter().map(|kind| kind.name)).filter(|kind| !names(kind)).collect();
+    assert!(missing.is_empty(), "{missing:?} belong into tests/reference/every_component.yaml");
+    let telemetry = std::sync::Arc::new(Telemetry::new());
+    let memory = std::sync::Arc::new(MemoryBudget::new(1 << 20));
+    let status = AgentStatus::register(&telemetry, memory.clone()).expect("a fresh registry");
+    status.accepted("0");
+    let common = Common {
+        telemetry: telemetry.clone(),
+        names: Default::default(),
+        memory,
+        data_dir: plan.data_dir.as_path().into(),
+        identity: plan.identity.clone().into(),
+        workers: 1,
+    };
+    assert!(prepare(plan.graph, &common).is_ok(), "every component can be prepared");
+    let mut page = format!(
+        "# Metrics\n\n{MADE} `GET /metrics` of the listener `health`\n\
+         exposes them in the Prometheus text format. Metrics of components have the labels `component`, the name in the configuration, and `kind`.\n\n\
+         | metric | type | labels | what it says |\n|---|---|---|---|\n"
+    );
+    for family in telemetry.registry().gather() {
+        let labels = family.get_metric().first().map(|metric| metric.get_label()).unwrap_or_default();
+        let labels: Vec<String> = labels.iter().map(|label| format!("`{}`", label.name())).collect();
+        let kind = format!("{:?}", family.get_field_type()).to_lowercase();
+        writeln!(page, "| `{}` | {kind} | {} | {} |", family.name(), labels.join(", "), family.help()).expect("memory");
+    }
+    page
+}
+
+/// The help of the binary and of every verb.
+pub fn command_line() -> String {
+    let mut page = format!("# Command line\n\n{MADE} `tailwater help VERB` says the same.\n");
+    let mut root = Cli::command().term_width(100);
+    root.build();
+    write!(page, "\n```\n{}```\n", tidy(&root.clone().render_long_help().to_string())).expect("memory");
+    for verb in root.get_subcommands_mut().filter(|verb| verb.get_name() != "help" && !verb.is_hide_set()) {
+        let name = verb.get_name().to_owned();
+        let help = verb.clone().term_width(100).render_long_help().to_string();
+        write!(page, "\n## tailwater {name}\n\n```\n{}```\n", tidy(&help)).expect("memory");
+    }
+    page
+}
+
+/// Without blanks at the ends of lines.
+fn tidy(help: &str) -> String {
+    help.trim_end().lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
