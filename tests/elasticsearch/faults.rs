@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::agent::{Agent, Feed};
 use crate::fault_proxy::{Canned, Fault, FaultProxy};
-use crate::server::{Nobody, Server, unique};
+use crate::server::{Nobody, Server, unique, until};
 use crate::{numbered, numbers};
 
 /// Two batches of fifty lines meet these faults, one a bulk request; all of them are stored once.
@@ -126,4 +126,32 @@ async fn an_endpoint_that_does_not_answer_is_left_alone() {
     }
     assert_eq!(numbers(server, &index).await, (0..100).collect::<Vec<_>>());
     assert!(agent.metrics().retries.get() < 10, "{}", agent.metrics().retries.get());
+}
+
+#[tokio::test]
+async fn a_hung_server_is_sent_no_more_than_is_allowed_in_flight() {
+    let server = Server::shared();
+    let index = unique("in-flight");
+    let proxy = FaultProxy::start(server.address()).await;
+    proxy.all_bulks(Fault::HangBefore);
+    let feed = Feed::new(&index, 1);
+    let options = format!(
+        "endpoints: ['http://{}'], index: {index}, mapping: ecs, timeout: 3s, concurrency: 2, \
+         batch: {{ linger: 0s, max_bytes: 64KiB }}, buffer: {{ memory: 256KiB }}",
+        proxy.address()
+    );
+    let agent = Agent::start(&feed, &options);
+    let line = |n| format!(r#"{{"n":{n},"p":"{}"}}"#, "x".repeat(8_000));
+    for batch in 0..40 {
+        feed.lines(&(batch * 8..batch * 8 + 8).map(line).collect::<Vec<_>>());
+    }
+    // Two bodies are on their way, one parcel is gathered, the edge is full, and the source waits.
+    let metrics = agent.metrics();
+    until("the edge is full", async || metrics.queue_bytes.get() > 192 << 10).await;
+    proxy.saw(|seen| seen.iter().filter(|seen| seen.is_bulk()).count() >= 2).await;
+    assert_eq!(proxy.seen_bulks().len(), 2);
+    assert!(metrics.queue_bytes.get() <= 256 << 10);
+    proxy.decide(|_| Fault::Pass);
+    assert_eq!(feed.settled().await.delivered, 320);
+    assert_eq!(numbers(server, &index).await, (0..320).collect::<Vec<_>>());
 }

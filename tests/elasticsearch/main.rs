@@ -7,9 +7,13 @@ mod agent;
 mod answers;
 mod chaos;
 mod documents;
+mod end_to_end;
 mod faults;
 mod streams;
 
+#[allow(dead_code, reason = "the tests of the verbs use the rest")]
+#[path = "../cli/agent.rs"]
+mod binary;
 #[path = "../support/fault_proxy.rs"]
 mod fault_proxy;
 #[path = "../support/http.rs"]
