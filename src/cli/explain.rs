@@ -218,13 +218,8 @@ pub const CODES: &[Explanation] = &[
     ),
     code(
         "TW0501",
-        "records of stdin would be too short or too long",
-        "`max_record` of the source `stdin` is a size from 1KiB to 64MiB.",
-    ),
-    code(
-        "TW0502",
         "records would be too short or too long",
-        "`max_record_size` of a source of log files is a size from 1KiB to 16MiB.",
+        "`max_record_size` of a source is a size from 1KiB to 16MiB.",
     ),
     code(
         "TW0511",

@@ -1,5 +1,6 @@
 //! Floor 9: the command line, one file a verb. Prints are for people; logs are for operators.
 
+mod demo;
 pub mod explain;
 pub mod graph;
 pub mod run;
@@ -65,6 +66,17 @@ enum Verb {
 
 Exit codes: 0 stopped by a signal or at the end of all sources, 1 failed, 3 wrong configuration")]
     Run(ConfigArgs),
+    /// Watch the agent carry the logs of a small shop, on a machine that has nothing else
+    ///
+    /// The shop writes as a node's containers would: JSON, plain text, klog, stack traces, long lines that are
+    /// split, rotations, a pod that lives one second. At the end every record that was written is looked for in
+    /// what came out. Ctrl-C ends it early, with the same summary; a second one does not wait for the rest.
+    #[command(after_help = "Examples:
+  tailwater demo
+  tailwater demo --for 30s --data /tmp/demo --rate 2000
+
+Exit codes: 0 nothing lost, doubled or leaked, 1 something was, or it failed")]
+    Demo(demo::DemoArgs),
     /// Say everything that is wrong with a configuration, without running it
     #[command(after_help = "Examples:
   tailwater validate --config config/tailwater.yaml
@@ -147,6 +159,7 @@ pub enum Format {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Run(args) => run::run(args.config).map(|()| exit::DONE),
+        Verb::Demo(args) => demo::run(args).map(|holds| if holds { exit::DONE } else { exit::FAILED }),
         Verb::Validate { config, format } => {
             let findings = validate::validate(&config.config);
             print(&findings.render(format));

@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_millis(100);
 
 /// A size of records that no destination would take, or that makes no sense.
-const RECORD_SIZE: Code = Code("TW0502");
+const RECORD_SIZE: Code = Code("TW0501");
 
 /// Unused slabs that are kept for each worker.
 const KEPT_SLABS: usize = 16;

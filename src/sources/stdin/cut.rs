@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use memchr::memchr_iter;
 
-use super::Format;
 use crate::data::{Attribute, Chunk, LogBuilder, LogRecord, Slice, UnixNanos, Value};
 use crate::formats::container::{HeaderReader, Line, Stream};
 use crate::formats::json::text::unescape;
+use crate::tail::Format;
 
 /// What is counted while lines are cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -16,9 +16,11 @@ use self::cut::{Counts, Cutter};
 use self::input::{Input, Read};
 use crate::data::{Batch, LogBuilder, Resource, Signal, SlabPool};
 use crate::delivery::{Message, Settle, Verdict};
-use crate::options::{ByteSize, Code, Problem, Spanned};
+use crate::options::{ByteSize, Problem, Spanned};
 use crate::pipeline::component::{Plan, PrepareContext, Source};
 use crate::pipeline::{Descriptor, Outputs, PrepareError, SourceContext, SourcePlan, Task, TaskError};
+use crate::tail::Format;
+use crate::tail::run::record_size_problem;
 use crate::telemetry::ComponentMetrics;
 
 /// The registry's entry.
@@ -33,40 +35,23 @@ pub const DESCRIPTOR: Descriptor<dyn SourcePlan> = Descriptor {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
-    /// What the lines look like. Default: `text`.
+    /// `text`: a record a line. `container`: lines of a container runtime, CRI or Docker, found out from the
+    /// first; lines that it split are joined. Default: `text`.
     format: Format,
     /// Longest record; a longer one is cut into several and counted. Raise it for programs that write very
-    /// long lines: up to three records of this size are held in memory. At most `64MiB`. Default: `1MiB`.
-    max_record: Spanned<ByteSize>,
+    /// long lines: up to three records of this size are held in memory. Between `1KiB` and `16MiB`. Default: `1MiB`.
+    max_record_size: Spanned<ByteSize>,
 }
-
-/// What the lines of standard input look like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Format {
-    /// A record a line.
-    #[default]
-    Text,
-    /// As a container runtime writes them: CRI or Docker's `json-file`, found out from the first line.
-    Container,
-}
-
-/// Bounds of `max_record`.
-const RECORD: (u64, u64) = (1024, 64 << 20);
 
 impl Default for Options {
     fn default() -> Self {
-        Self { format: Format::Text, max_record: Spanned::unknown(ByteSize(1 << 20)) }
+        Self { format: Format::Text, max_record_size: Spanned::unknown(ByteSize(1 << 20)) }
     }
 }
 
 impl Plan for Options {
     fn problems(&self) -> Vec<Problem> {
-        if (RECORD.0..=RECORD.1).contains(&self.max_record.0) {
-            return Vec::new();
-        }
-        let problem = Problem::new(Code("TW0501"), self.max_record.span, "`max_record` is not between 1KiB and 64MiB");
-        vec![problem.help("write a size such as 1MiB")]
+        record_size_problem(&self.max_record_size).into_iter().collect()
     }
 }
 
@@ -89,7 +74,7 @@ impl Options {
         Stdin {
             input,
             slabs: SlabPool::new(cx.memory.share(Signal::Logs), 2),
-            cutter: Cutter::new(self.format, self.max_record.0 as usize),
+            cutter: Cutter::new(self.format, self.max_record_size.0 as usize),
             resource: Arc::new(cx.identify(&Resource::default())),
         }
     }
@@ -211,7 +196,7 @@ fn tell(counts: &Counts, metrics: &ComponentMetrics) {
         }
     };
     error(counts.broken, "lines have no runtime's header");
-    error(counts.cut, "records were longer than `max_record` and were cut");
+    error(counts.cut, "records were longer than `max_record_size` and were cut");
 }
 
 /// Counts batches that are handed on and not settled.

@@ -1,0 +1,237 @@
+//! `tailwater demo`: the main job on a machine that has nothing else. A small shop writes container logs as
+//! a node would have them, the agent runs its real pipeline over them, and every record that was written is
+//! looked for in what comes out.
+
+mod folder;
+mod ledger;
+mod results;
+mod screen;
+mod shop;
+mod summary;
+mod view;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use self::folder::Folder;
+use self::ledger::Ledger;
+use self::results::Results;
+use self::screen::Screen;
+use self::shop::{Deeds, Shop, ShopError};
+use self::summary::Summary;
+use self::view::{Frame, Row};
+use super::run::Failed;
+use crate::app::limits::Limits;
+use crate::app::{Agent, Shared};
+use crate::config;
+use crate::data::UnixNanos;
+use crate::options;
+use crate::pipeline::graph::Role;
+use crate::registry::TABLES;
+use crate::telemetry::{ComponentMetrics, logging};
+
+/// What a demo may be told.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// How long the shop is open, such as 30s or 5m; until Ctrl-C if left out
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    length: Option<Duration>,
+    /// Folder for the logs, the configuration and the results; a fresh one for temporary files if left out
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Lines that the shop writes in a second
+    #[arg(long, value_name = "LINES", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    rate: u32,
+    /// What the shop writes follows from this number; a random one if left out
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = options::Duration::parse(text).map(|duration| duration.0);
+    parsed.ok_or_else(|| "write a number and a unit, such as 30s or 5m".to_owned())
+}
+
+/// How often the shop writes what is due.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How often the results are looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long the agent gets, once the shop is closed, to bring the rest.
+const SETTLE: Duration = Duration::from_secs(20);
+
+/// Runs the demo; whether everything written was found.
+pub fn run(args: DemoArgs) -> Result<bool, Failed> {
+    let folder = Folder::prepare(args.data.clone()).map_err(process)?;
+    let screen = Screen::of_stdout();
+    let level = match screen {
+        // Lines of the log would tear the view apart, which shows what is wrong by itself.
+        Screen::Terminal(_) => logging::Level::Error,
+        Screen::Plain(_) => logging::Level::Warn,
+    };
+    logging::init(logging::Log { level, ..logging::Log::default() }).map_err(process)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(Limits::detect().workers)
+        .enable_all()
+        .build()
+        .map_err(|error| Failed::Process(format!("cannot start the runtime: {error}")))?;
+    let summary = runtime.block_on(demonstrate(&args, &folder, screen))?;
+    say(format_args!("\n{summary}"));
+    Ok(summary.holds())
+}
+
+async fn demonstrate(args: &DemoArgs, folder: &Folder, mut screen: Screen) -> Result<Summary, Failed> {
+    say(format_args!("A shop writes container logs under {}", folder.node().display()));
+    say(format_args!("Tailwater carries them to        {}", folder.root().join("out").display()));
+    say(format_args!("by the configuration             {}", folder.config().display()));
+    say(format_args!("and tells about itself at        http://{}/\n", folder.admin));
+
+    let signals = |kind| signal(kind).map_err(|error| Failed::Process(format!("cannot listen for signals: {error}")));
+    let (mut interrupt, mut terminate) = (signals(SignalKind::interrupt())?, signals(SignalKind::terminate())?);
+    let ledger = Arc::new(Ledger::default());
+    let mut results = Results::new(folder.results(), ledger.clone());
+    let shop = OpenShop::open(args, folder, ledger.clone())?;
+    let config = folder.config();
+    let agent = Agent::start(Box::new(move || config::load(std::slice::from_ref(&config), TABLES))).await?;
+    let shared = agent.shared().clone();
+    let opened = Instant::now();
+
+    let every = screen.interval();
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut show = || {
+        // A reader of the view that has gone does not end the demo.
+        let _ = screen.show(&frame(&shared, &ledger, opened.elapsed()));
+    };
+    let end = args.length.map(|length| opened + length);
+    let mut shown = opened;
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            () = sleep_until(end.unwrap_or(opened)), if end.is_some() => break,
+            _ = looks.tick() => {}
+        }
+        results.look().map_err(process)?;
+        if shop.is_closed() {
+            break;
+        }
+        if shown.elapsed() >= every {
+            shown = Instant::now();
+            show();
+        }
+    }
+
+    let deeds = shop.close().map_err(process)?;
+    let deadline = Instant::now() + SETTLE;
+    while ledger.counts().open > 0 && Instant::now() < deadline {
+        tokio::select! {
+            // Asked twice: what is still on the way is told as lost.
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = looks.tick() => results.look().map_err(process)?,
+        }
+    }
+    show();
+    agent.shutdown().await;
+    results.look().map_err(process)?;
+    Ok(summarize(&shared, &ledger, deeds, &results, folder))
+}
+
+/// The shop on a thread of its own: it writes by the clock, whatever the agent does.
+struct OpenShop {
+    stop: Sender<()>,
+    thread: std::thread::JoinHandle<Result<Deeds, ShopError>>,
+}
+
+impl OpenShop {
+    fn open(args: &DemoArgs, folder: &Folder, ledger: Arc<Ledger>) -> Result<Self, Failed> {
+        let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
+        let shop = Shop::open(&folder.node(), f64::from(args.rate), seed, ledger, UnixNanos::now());
+        let mut shop = shop.map_err(process)?;
+        let (stop, stopped) = channel::<()>();
+        let work = move || {
+            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                shop.advance(UnixNanos::now())?;
+            }
+            Ok(shop.deeds())
+        };
+        let thread = std::thread::Builder::new().name("shop".to_owned()).spawn(work).map_err(process)?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Whether it gave up.
+    fn is_closed(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Closes it: nothing is written from then on.
+    fn close(self) -> Result<Deeds, ShopError> {
+        drop(self.stop);
+        match self.thread.join() {
+            Ok(closed) => closed,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+/// The components of the running graph and their metrics, in the graph's order.
+fn components(shared: &Shared) -> Vec<(Role, Arc<ComponentMetrics>)> {
+    let plan = shared.plan();
+    let metrics =
+        plan.graph.components.iter().map(|component| {
+            (component.role.clone(), shared.telemetry.component(component.role.kind(), &component.id.0))
+        });
+    metrics.collect()
+}
+
+fn frame(shared: &Shared, ledger: &Ledger, elapsed: Duration) -> Frame {
+    let row = |metrics: Arc<ComponentMetrics>| Row {
+        name: metrics.name.to_string(),
+        rates: shared.rates.of(&metrics),
+        filtered: metrics.records_filtered.get(),
+        lag: Duration::from_millis(u64::try_from(metrics.lag_milliseconds.get()).unwrap_or(0)),
+        lag_bytes: u64::try_from(metrics.lag_bytes.get()).unwrap_or(0),
+        unhealthy: metrics.health.status().unhealthy,
+    };
+    Frame {
+        elapsed,
+        rows: components(shared).into_iter().map(|(_, metrics)| row(metrics)).collect(),
+        counts: ledger.counts(),
+        delay: ledger.delay(),
+        sample: ledger.sample(),
+    }
+}
+
+fn summarize(shared: &Shared, ledger: &Ledger, deeds: Deeds, results: &Results, folder: &Folder) -> Summary {
+    let components = components(shared);
+    let sum = |wanted: fn(&Role) -> bool, count: fn(&ComponentMetrics) -> u64| {
+        components.iter().filter(|(role, _)| wanted(role)).map(|(_, metrics)| count(metrics)).sum()
+    };
+    Summary {
+        counts: ledger.counts(),
+        deeds,
+        read: sum(|role| matches!(role, Role::Source(_)), |metrics| metrics.records_out.get()),
+        filtered: sum(|role| matches!(role, Role::Transform(_)), |metrics| metrics.records_filtered.get()),
+        refused: sum(|_| true, |metrics| metrics.records_refused.get() + metrics.records_dropped.get()),
+        outputs: results.lines().map(|(path, lines)| (path.to_owned(), lines)).collect(),
+        config: folder.config(),
+    }
+}
+
+fn process(error: impl ToString) -> Failed {
+    Failed::Process(error.to_string())
+}
+
+fn say(text: std::fmt::Arguments<'_>) {
+    // Whoever has closed standard output does not want to know.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

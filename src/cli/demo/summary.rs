@@ -1,0 +1,80 @@
+//! What the demo says at its end: what the shop wrote against what the output holds.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::ledger::Counts;
+use super::shop::Deeds;
+
+/// The whole run.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Both sides, record by record.
+    pub counts: Counts,
+    /// What the shop did beside.
+    pub deeds: Deeds,
+    /// Records that the agent read.
+    pub read: u64,
+    /// Records that the agent counted as dropped by the configuration.
+    pub filtered: u64,
+    /// Records that a sink refused for good, or a buffer shed.
+    pub refused: u64,
+    /// Each output file and its lines.
+    pub outputs: Vec<(PathBuf, u64)>,
+    /// The configuration.
+    pub config: PathBuf,
+}
+
+impl Summary {
+    /// Whether everything is where it should be.
+    pub fn holds(&self) -> bool {
+        let Counts { open, unexpected, leaked, .. } = self.counts;
+        open == 0 && unexpected == 0 && leaked == 0 && self.refused == 0
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts { written, dropped, found, open, unexpected, secrets, leaked } = self.counts;
+        let Deeds { rotations, split, short_lived } = self.deeds;
+        let mut row = |name: &str, count: u64, note: fmt::Arguments<'_>| writeln!(f, "  {name:<9} {count:>9}   {note}");
+        row(
+            "written",
+            written,
+            format_args!(
+                "by the shop, {dropped} of them debug; {split} lines split, {rotations} rotations, {short_lived} pods of one second"
+            ),
+        )?;
+        row("in", self.read, format_args!("read by the agent"))?;
+        row("out", found, format_args!("found in the output, each by the time that its line was stamped with"))?;
+        row("filtered", self.filtered, format_args!("dropped as the configuration says"))?;
+        row("refused", self.refused, format_args!("for good, by a sink or a full buffer"))?;
+        row("lost", open, format_args!("written, to be kept, and not in the output"))?;
+        row("extra", unexpected, format_args!("in the output twice, or though they should not be there"))?;
+        row(
+            "leaked",
+            leaked,
+            format_args!("lines with one of the {secrets} e-mail addresses and card numbers that the shop wrote"),
+        )?;
+        writeln!(f)?;
+        for (path, lines) in &self.outputs {
+            writeln!(f, "  {lines:>9} lines in {}", path.display())?;
+        }
+        writeln!(f, "The configuration to start from: {}", self.config.display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_lost_record_is_told_and_does_not_hold() {
+        let counts = Counts { written: 10, dropped: 3, found: 6, open: 1, ..Counts::default() };
+        let summary = Summary { counts, filtered: 3, read: 9, ..Summary::default() };
+        assert!(!summary.holds());
+        assert!(summary.to_string().contains("\n  lost              1   "), "{summary}");
+        let whole = Counts { found: 7, open: 0, ..counts };
+        assert!(Summary { counts: whole, ..summary }.holds());
+    }
+}
