@@ -2,6 +2,8 @@
 //! led to send requests to 127.0.0.1, by a form (cross-site request forgery) or by a name that resolves to
 //! it (DNS rebinding). Elsewhere a token is asked for.
 
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 use axum::http::uri::Authority;
@@ -11,12 +13,30 @@ use axum::response::{IntoResponse, Response};
 
 use crate::options::Secret;
 
-/// Lets a request through or says why not.
+/// How often the token's file is looked at, so that a withdrawn token ends.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// How soon it is looked at again for a request with another token, which may be the new one.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Lets a request through or says why not. The token's file is read again when it may have changed.
 pub(super) async fn admit(State(token): State<Option<Secret>>, request: Request, next: Next) -> Response {
-    match check(request.method(), request.headers(), token.as_ref()) {
+    refresh(token.as_ref(), LOOK_EVERY).await;
+    let mut checked = check(request.method(), request.headers(), token.as_ref());
+    if matches!(checked, Err((StatusCode::UNAUTHORIZED, _))) && refresh(token.as_ref(), LOOK_AGAIN).await {
+        checked = check(request.method(), request.headers(), token.as_ref());
+    }
+    match checked {
         Ok(()) => next.run(request).await,
         Err(refused) => refused.into_response(),
     }
+}
+
+/// Reads the token's file again if it was not read for this long; returns whether the token changed.
+async fn refresh(token: Option<&Secret>, age: Duration) -> bool {
+    let Some(token) = token.filter(|token| token.is_older(age)).cloned() else { return false };
+    // A file that is gone for a moment, as during a swap, leaves the token as it was.
+    tokio::task::spawn_blocking(move || token.reread().unwrap_or(false)).await.unwrap_or(false)
 }
 
 type Refused = (StatusCode, &'static str);

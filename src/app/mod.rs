@@ -5,6 +5,7 @@
 
 pub mod check;
 mod control;
+mod data_dir;
 pub mod limits;
 pub mod serve;
 pub mod trial;
@@ -21,6 +22,7 @@ use crate::data::{MemoryBudget, Names};
 use crate::pipeline::{BuildError, Common, Runner, prepare};
 use crate::telemetry::{AgentStatus, Phase, Rates, Telemetry};
 use control::{Command, Control};
+use data_dir::DataDir;
 use limits::Limits;
 
 /// Reads the configuration: at the start, and again at each reload.
@@ -48,6 +50,7 @@ pub struct Agent {
     shared: Arc<Shared>,
     control: JoinHandle<()>,
     finished: watch::Receiver<bool>,
+    _data_dir: DataDir,
 }
 
 /// What the agent shows, and the way to ask it for things.
@@ -89,12 +92,13 @@ impl Agent {
         let shared = Arc::new(Shared { telemetry, status, memory, rates, plan: Mutex::new(Arc::new(plan)), commands });
         let listeners = Listeners::start(admin, health, shared.handles()).await;
         let listeners = listeners.map_err(|error| Rejected::Unavailable(error.to_string()))?;
+        let data_dir = DataDir::take(&common.data_dir).map_err(|error| Rejected::Unavailable(error.to_string()))?;
         let (runner, ended) = Runner::start(prepared, common.clone());
         shared.status.enter(Phase::Running);
         let (finish, finished) = watch::channel(false);
         let control =
             Control { loader, runner, listeners, common, shared: shared.clone(), finish, failures: Default::default() };
-        Ok(Self { shared, control: tokio::spawn(control.run(inbox, ended)), finished })
+        Ok(Self { shared, control: tokio::spawn(control.run(inbox, ended)), finished, _data_dir: data_dir })
     }
 
     /// What the agent shows, and the way to ask it for things.

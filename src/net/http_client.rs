@@ -1,11 +1,11 @@
 //! HTTP requests of sinks: several endpoints with fail-over, answers bounded in bytes, and errors that
 //! say whether the server can have seen the request.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
@@ -21,9 +21,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
 /// A client for one destination.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct HttpClient {
-    client: reqwest::Client,
+    client: ArcSwap<reqwest::Client>,
+    tls: ClientTls,
+    /// Hash of what the files of `tls` held when the client was made.
+    made_of: Mutex<u64>,
 }
 
 /// An answer, whole.
@@ -85,6 +88,25 @@ pub struct Request {
 impl HttpClient {
     /// A client with these TLS settings.
     pub fn new(tls: &ClientTls) -> Result<Self, HttpClientError> {
+        let made_of = tls::content(tls);
+        let client = ArcSwap::from_pointee(Self::build(tls)?);
+        Ok(Self { client, tls: tls.clone(), made_of: Mutex::new(made_of) })
+    }
+
+    /// Reads the files of the TLS settings again; where one changed, requests from now on go by them. Returns
+    /// whether that is so. On an error everything stays as it was. Does I/O: call it where blocking is allowed.
+    pub fn reread(&self) -> Result<bool, HttpClientError> {
+        let content = tls::content(&self.tls);
+        let mut made_of = self.made_of.lock().unwrap_or_else(PoisonError::into_inner);
+        if content == *made_of {
+            return Ok(false);
+        }
+        self.client.store(Arc::new(Self::build(&self.tls)?));
+        *made_of = content;
+        Ok(true)
+    }
+
+    fn build(tls: &ClientTls) -> Result<reqwest::Client, HttpClientError> {
         let builder = reqwest::Client::builder()
             .user_agent(concat!("tailwater/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
@@ -93,14 +115,13 @@ impl HttpClient {
             // An answer is small beside its request; inflating it would cost more than it saves.
             .no_gzip()
             .redirect(reqwest::redirect::Policy::none());
-        let client = tls::configure(builder, tls)?.build().map_err(|error| HttpClientError::Build(words(&error)))?;
-        Ok(Self { client })
+        tls::configure(builder, tls)?.build().map_err(|error| HttpClientError::Build(words(&error)))
     }
 
     /// Sends a request and reads the whole answer.
     pub async fn send(&self, request: Request) -> Result<Answer, ClientError> {
         let (timeout, most) = (request.timeout, request.most_answer);
-        let mut http = self.client.request(request.method, request.url).headers(request.headers);
+        let mut http = self.client.load().request(request.method, request.url).headers(request.headers);
         if let Some(kind) = request.content_type {
             http = http.header(CONTENT_TYPE, kind).body(request.body);
         }
@@ -245,6 +266,24 @@ mod tests {
         }
         endpoints.works(2);
         assert_eq!(picks(2), [2, 2]);
+    }
+
+    #[test]
+    fn a_new_authority_is_trusted_and_a_broken_file_changes_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ca.pem");
+        let (old, new) = (include_str!("testdata/old.pem"), include_str!("testdata/new.pem"));
+        std::fs::write(&path, old).expect("written");
+        let tls = ClientTls { ca_file: Some(path.clone()), ..ClientTls::default() };
+        let client = HttpClient::new(&tls).expect("a client");
+        assert!(client.reread().is_ok_and(|changed| !changed));
+        std::fs::write(&path, "no certificate").expect("written");
+        let before = client.client.load_full();
+        assert!(client.reread().is_err());
+        assert!(Arc::ptr_eq(&before, &client.client.load_full()));
+        std::fs::write(&path, new).expect("written");
+        assert!(client.reread().is_ok_and(|changed| changed));
+        assert!(!Arc::ptr_eq(&before, &client.client.load_full()));
     }
 
     #[test]

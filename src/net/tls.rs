@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::options::ClientTls;
 
 /// Why TLS could not be set up.
@@ -67,6 +69,14 @@ pub(super) fn configure(
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
     Ok(builder)
+}
+
+/// A hash of what the files hold, by which a change is seen.
+pub(super) fn content(tls: &ClientTls) -> u64 {
+    let files = [&tls.ca_file, &tls.cert_file, &tls.key_file].into_iter().flatten();
+    let hashes: Vec<u8> =
+        files.flat_map(|path| xxh3_64(&std::fs::read(path).unwrap_or_default()).to_le_bytes()).collect();
+    xxh3_64(&hashes)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
@@ -18,19 +19,27 @@ pub struct Secret(Arc<Inner>);
 struct Inner {
     file: Option<PathBuf>,
     value: RwLock<Arc<str>>,
+    /// When the file was read last.
+    read: Mutex<Instant>,
+}
+
+impl Inner {
+    fn new(file: Option<PathBuf>, value: Arc<str>) -> Arc<Self> {
+        Arc::new(Self { file, value: RwLock::new(value), read: Mutex::new(Instant::now()) })
+    }
 }
 
 impl Secret {
     /// A secret from the environment, or from a test.
     pub fn from_value(value: impl Into<Arc<str>>) -> Self {
-        Self(Arc::new(Inner { file: None, value: RwLock::new(value.into()) }))
+        Self(Inner::new(None, value.into()))
     }
 
     /// A secret read from a file, a trailing newline left out.
     pub fn from_file(path: impl Into<PathBuf>) -> std::io::Result<Self> {
         let path = path.into();
         let value = read(&path)?;
-        Ok(Self(Arc::new(Inner { file: Some(path), value: RwLock::new(value) })))
+        Ok(Self(Inner::new(Some(path), value)))
     }
 
     /// The secret itself. Take it as late as possible and keep it nowhere.
@@ -43,9 +52,17 @@ impl Secret {
         self.0.file.as_deref()
     }
 
-    /// Reads the file again, if it comes from one. Returns whether the secret changed.
+    /// Whether it comes from a file that was not read for this long: [`Secret::reread`] is due.
+    pub fn is_older(&self, age: Duration) -> bool {
+        let read = *self.0.read.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.file.is_some() && read.elapsed() >= age
+    }
+
+    /// Reads the file again, if it comes from one. Returns whether the secret changed. Does I/O: call it
+    /// where blocking is allowed.
     pub fn reread(&self) -> std::io::Result<bool> {
         let Some(path) = &self.0.file else { return Ok(false) };
+        *self.0.read.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let fresh = read(path)?;
         let mut value = self.0.value.write().unwrap_or_else(PoisonError::into_inner);
         let changed = *value != fresh;
@@ -91,7 +108,7 @@ impl<'de> Deserialize<'de> for Secret {
                 let file: String = seq.next_element()?.ok_or_else(missing)?;
                 let value: String = seq.next_element()?.ok_or_else(missing)?;
                 let file = (!file.is_empty()).then(|| PathBuf::from(file));
-                Ok(Secret(Arc::new(Inner { file, value: RwLock::new(value.into()) })))
+                Ok(Secret(Inner::new(file, value.into())))
             }
         }
 

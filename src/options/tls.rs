@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[serde(deny_unknown_fields, default)]
 pub struct ClientTls {
     /// A PEM file with the certificates of the authorities to trust, instead of the system's. Default: the
-    /// system's. Read again when the configuration is reloaded.
+    /// system's. Read again when it changes, as are the other two files.
     pub ca_file: Option<PathBuf>,
     /// A PEM file with the certificate that this agent shows, and its chain. Needs `key_file`.
     pub cert_file: Option<PathBuf>,

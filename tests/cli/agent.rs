@@ -130,25 +130,35 @@ impl Drop for Agent {
 
 /// The status and the body of an HTTP answer.
 pub fn http(method: &str, address: &str, path: &str) -> (u16, String) {
+    http_as("", method, address, path)
+}
+
+/// The same for a client with a token.
+pub fn http_as(token: &str, method: &str, address: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("the listener is there");
     stream.set_read_timeout(Some(LIMIT)).expect("a timeout");
-    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-        .expect("sent");
+    let token = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{token}Connection: close\r\nContent-Length: 0\r\n");
+    write!(stream, "{head}\r\n").expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("answered");
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
     (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
 }
 
+/// Waits until something holds.
+pub fn until(what: &str, holds: impl Fn() -> bool) {
+    let end = Instant::now() + LIMIT;
+    while !holds() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
 /// Waits until the file has this many lines; returns it.
 pub fn lines_of(path: &Path, count: usize) -> String {
-    let end = Instant::now() + LIMIT;
-    loop {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        if text.lines().count() >= count {
-            return text;
-        }
-        assert!(Instant::now() < end, "{} has {} of {count} lines", path.display(), text.lines().count());
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
+    let read = || std::fs::read_to_string(path).unwrap_or_default();
+    until(&format!("{} has {count} lines", path.display()), || read().lines().count() >= count);
+    read()
 }

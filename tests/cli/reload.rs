@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use super::agent::{Agent, http, lines_of, run, text};
+use super::agent::{Agent, http, http_as, lines_of, run, text, until};
 
 const SECTIONS: &str = "admin: { listen: \"127.0.0.1:0\" }\nhealth: { listen: \"127.0.0.1:0\" }\n\
                         telemetry: { log: { format: json } }\n";
@@ -162,4 +162,56 @@ fn what_cannot_be_had_is_told_with_what_to_do() {
     let told = text(&ran.stderr);
     assert!(told.contains(&format!("cannot listen on 127.0.0.1:{port} for `admin`")), "{told}");
     assert!(told.contains("give `admin.listen` another"), "{told}");
+}
+
+#[test]
+fn a_token_that_changes_in_its_file_is_taken_without_a_reload() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    let (path, token) = (at.join("tailwater.yaml"), at.join("token"));
+    fs::write(&token, "old\n").expect("written");
+    let listen = "admin: { listen: \"127.0.0.1:0\"";
+    let with_token = format!("{listen}, token: \"${{file:{}}}\"", token.display());
+    fs::write(&path, config(at, "one").replacen(listen, &with_token, 1)).expect("written");
+    let mut agent = Agent::start(&path);
+    let (admin, _) = agent.listening();
+    let status = |token: &str| http_as(token, "GET", &admin, "/api/v1/status").0;
+    assert_eq!((status("old"), status("new"), status("")), (200, 401, 401));
+    fs::write(&token, "new\n").expect("written");
+    until("the new token is taken", || status("new") == 200);
+    assert_eq!(status("old"), 401);
+    let (_, log) = agent.finish();
+    assert!(!log.contains("configuration reloaded"), "{log}");
+}
+
+#[test]
+fn a_second_agent_is_kept_out_of_the_data_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    let path = at.join("tailwater.yaml");
+    fs::write(&path, config(at, "one")).expect("written");
+    let mut first = Agent::start(&path);
+    first.feed("a");
+    lines_of(&at.join("out.ndjson"), 1);
+    let second = run(&["run", "--config", path.to_str().expect("UTF-8")]);
+    assert_eq!(second.status.code(), Some(1));
+    let told = text(&second.stderr);
+    assert!(told.contains("another agent (process "), "{told}");
+    assert!(told.contains("a `data_dir` of its own"), "{told}");
+    assert_eq!(first.finish().0.code(), Some(0));
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_made_is_told_and_done_without() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    let path = at.join("tailwater.yaml");
+    fs::write(at.join("data"), "a file stands here").expect("written");
+    fs::write(&path, config(at, "one")).expect("written");
+    let mut agent = Agent::start(&path);
+    let line = agent.logged(&["data_dir cannot be written"]);
+    assert!(line.contains("or give another `data_dir`"), "{line}");
+    agent.feed("a");
+    assert_eq!(versions(at, 1), ["a one"]);
+    assert_eq!(agent.finish().0.code(), Some(0));
 }

@@ -1,6 +1,6 @@
 //! The cluster as the sink talks to it: addresses, credentials, and what went wrong in words.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -16,13 +16,13 @@ use crate::net::http_client::{HttpClientError, Request};
 use crate::net::{Answer, ClientError, Endpoints, HttpClient};
 use crate::options::Secret;
 
-/// How often a secret's file is looked at for a change.
+/// How often the files of secrets and certificates are looked at for a change.
 const REREAD_EVERY: Duration = Duration::from_secs(10);
 
 /// The cluster.
 #[derive(Debug)]
 pub(super) struct Server {
-    client: HttpClient,
+    client: Arc<HttpClient>,
     endpoints: Endpoints,
     headers: HeaderMap,
     credentials: Option<Credentials>,
@@ -91,7 +91,7 @@ impl Server {
             Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
         });
         Ok(Self {
-            client: HttpClient::new(&options.tls)?,
+            client: Arc::new(HttpClient::new(&options.tls)?),
             endpoints: Endpoints::new(options.urls()),
             headers: headers.collect(),
             credentials,
@@ -198,16 +198,23 @@ impl Server {
         }
     }
 
+    /// Reads credentials and certificates again.
     async fn reread(&self) {
         let secret = match &self.credentials {
-            Some(Credentials::ApiKey(secret) | Credentials::Basic { password: secret, .. }) => secret.clone(),
-            None => return,
+            Some(Credentials::ApiKey(secret) | Credentials::Basic { password: secret, .. }) => Some(secret.clone()),
+            None => None,
         };
-        if secret.file().is_none() {
-            return;
+        let client = self.client.clone();
+        let reread = move || {
+            // A file that is gone for a moment, as during a swap, leaves the secret as it was.
+            let _ = secret.map(|secret| secret.reread());
+            client.reread()
+        };
+        match tokio::task::spawn_blocking(reread).await {
+            Ok(Ok(true)) => tracing::info!("the files of `tls` changed: new connections go by them"),
+            Ok(Err(error)) => tracing::warn!(%error, "the files of `tls` changed, and those before stay in force"),
+            Ok(Ok(false)) | Err(_) => {}
         }
-        // A file that is gone for a moment, as during a swap, leaves the secret as it was.
-        let _ = tokio::task::spawn_blocking(move || secret.reread()).await;
     }
 }
 
