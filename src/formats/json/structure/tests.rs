@@ -131,7 +131,7 @@ fn check(text: &[u8]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases * 8, ..ProptestConfig::default() })]
 
     #[test]
     fn agrees_with_the_exact_judge_about_pieces(pieces in prop::collection::vec(piece(), 0..40), brace in any::<bool>()) {
