@@ -158,10 +158,20 @@ impl TimeText {
     /// Writes two digits.
     #[inline]
     fn put(&mut self, at: usize, value: u64) {
-        self.text[at] = b'0' + (value / 10) as u8;
-        self.text[at + 1] = b'0' + (value % 10) as u8;
+        self.text[at..at + 2].copy_from_slice(&PAIRS[(value % 100) as usize]);
     }
 }
+
+/// `00` to `99`.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut value = 0;
+    while value < 100 {
+        pairs[value] = [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8];
+        value += 1;
+    }
+    pairs
+};
 
 impl From<SystemTime> for UnixNanos {
     fn from(time: SystemTime) -> Self {

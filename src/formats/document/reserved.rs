@@ -46,5 +46,30 @@ pub(super) fn shadows_source<'a>(key: &[u8], value: impl FnOnce() -> &'a [u8]) -
 }
 
 fn is_or_below(key: &[u8], name: &str) -> bool {
-    unescaped_prefix(key, name.as_bytes()).is_some_and(|rest| rest.is_empty() || unescaped_prefix(rest, b".").is_some())
+    let name = name.as_bytes();
+    let same = key.iter().zip(name).take_while(|(a, b)| a == b).count();
+    match key.get(same) {
+        None => same == name.len(),
+        Some(b'.') if same == name.len() => true,
+        // None of the names holds a backslash, so this begins an escape.
+        Some(b'\\') => {
+            unescaped_prefix(key, name).is_some_and(|rest| rest.is_empty() || unescaped_prefix(rest, b".").is_some())
+        }
+        Some(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_recognised_however_it_is_escaped() {
+        for ours in ["log", "log.x", r"l\u006fg", r"log\u002ex", r"\u006cog.x", "host", "@timestamp", "data_stream.a"] {
+            assert!(is_ecs(ours.as_bytes()), "{ours}");
+        }
+        for other in ["", "lo", "logs", r"log\u0073", "level", "hos", "messages", r"log\\", "xlog"] {
+            assert!(!is_ecs(other.as_bytes()), "{other}");
+        }
+    }
 }

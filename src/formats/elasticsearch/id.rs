@@ -43,12 +43,19 @@ pub fn of_position(view: &LogView<'_>, input: &str) -> Option<[u8; ID_LEN]> {
 /// Base64url (RFC 4648, section 5) without padding, for a length that is known.
 fn base64url(bytes: [u8; 16]) -> [u8; ID_LEN] {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    // Six bits a character from the front; the last has two bits and four zeros.
-    let number = u128::from_be_bytes(bytes);
-    std::array::from_fn(|place| {
-        let six = if place < ID_LEN - 1 { number >> (122 - 6 * place) } else { number << 4 };
-        ALPHABET[(six & 63) as usize]
-    })
+    let mut text = [0; ID_LEN];
+    let (threes, rest) = bytes.as_chunks::<3>();
+    for (four, &[a, b, c]) in text.chunks_exact_mut(4).zip(threes) {
+        let bits = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        for (place, shift) in four.iter_mut().zip([18, 12, 6, 0]) {
+            *place = ALPHABET[bits >> shift & 63];
+        }
+    }
+    // One byte of sixteen is left: six bits, then two.
+    if let ([last], [.., first, second]) = (rest, &mut text) {
+        (*first, *second) = (ALPHABET[usize::from(last >> 2)], ALPHABET[usize::from(last & 3) << 4]);
+    }
+    text
 }
 
 #[cfg(test)]
