@@ -6,7 +6,9 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tokio::time::Instant;
 
 use crate::data::{Generation, UnixNanos};
 
@@ -54,6 +56,8 @@ pub struct GenerationFile {
     size: AtomicU64,
     /// What lies behind this offset was counted as lost.
     lost_from: AtomicU64,
+    /// Its length when its successor was first seen, and when that was.
+    followed: OnceLock<(u64, Instant)>,
 }
 
 impl GenerationFile {
@@ -68,6 +72,7 @@ impl GenerationFile {
             read: AtomicU64::new(start),
             size: AtomicU64::new(size),
             lost_from: AtomicU64::new(u64::MAX),
+            followed: OnceLock::new(),
         }
     }
 
@@ -111,6 +116,20 @@ impl GenerationFile {
     /// Notes its length.
     pub fn set_size(&self, size: u64) {
         self.size.store(size, Ordering::Release);
+    }
+
+    /// Notes that a successor was seen.
+    pub fn follow(&self, now: Instant) {
+        if let Some(metadata) = self.file().and_then(|file| file.metadata().ok()) {
+            self.set_size(metadata.len());
+            // Only the first successor says when the writer went on elsewhere.
+            let _ = self.followed.set((metadata.len(), now));
+        }
+    }
+
+    /// Its length when its successor was first seen, and when that was.
+    pub fn followed(&self) -> Option<(u64, Instant)> {
+        self.followed.get().copied()
     }
 
     /// Bytes that are there and were not read.

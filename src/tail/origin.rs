@@ -176,12 +176,17 @@ impl Origin {
         file.set_read(offset);
     }
 
-    /// What to do where a read found nothing complete. `seen` is the length of the file as read.
-    pub fn at_end(&mut self, seen: u64, now: Instant) -> AtEnd {
+    /// What to do where a read of `file` found nothing complete. `seen` is its length as read.
+    pub fn at_end(&mut self, file: &GenerationFile, seen: u64, now: Instant) -> AtEnd {
         let last = self.seq + 1 == self.next_seq;
         if last && !self.ended {
             self.quiet = None;
             return AtEnd::Wait;
+        }
+        // The catalog's look at it, when the successor appeared, may be the first of the two.
+        match file.followed().or(self.quiet) {
+            Some((length, since)) if length == seen && now.duration_since(since) >= QUIET => return AtEnd::Finished,
+            _ => {}
         }
         match self.quiet {
             Some((length, since)) if length == seen => {

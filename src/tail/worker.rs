@@ -226,7 +226,7 @@ impl Worker {
     fn at_end(&mut self, mut piece: Piece, slab: &mut Slab, n: usize, now: Instant) {
         let number = piece.origin;
         let Some(origin) = self.shelf.origins.get_mut(&number) else { return };
-        match origin.at_end(piece.offset + n as u64, now) {
+        match origin.at_end(&piece.file, piece.offset + n as u64, now) {
             AtEnd::Wait => self.shelf.put(number, false),
             AtEnd::Finished => {
                 // The last line has no line feed and will get none.
@@ -261,7 +261,7 @@ impl Worker {
         piece.len = match lines {
             0 if bytes.len() == most => most,
             0 => {
-                let ended = origin.at_end(offset + bytes.len() as u64, Instant::now());
+                let ended = origin.at_end(&piece.file, offset + bytes.len() as u64, Instant::now());
                 if ended == AtEnd::Wait {
                     self.shelf.put(number, false);
                     return Ok(());

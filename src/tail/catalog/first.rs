@@ -273,6 +273,11 @@ impl Catalog {
             offset: first.and_then(|member| member.file.as_ref()).map_or(0, |file| file.start),
             reached: first.map_or_else(UnixNanos::now, |member| member.reached),
         };
+        for member in log.members.iter().rev().skip(1) {
+            if let Some(file) = &member.file {
+                file.follow(Instant::now());
+            }
+        }
         let progress = Arc::new(Progress::new(log.progress.path.clone(), safe));
         let resource = Arc::new((self.identify)(&self.discover.resource(&log.found)));
         let shown = self.discover.shown_path(&log.found);

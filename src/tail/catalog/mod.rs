@@ -296,6 +296,9 @@ impl Catalog {
     }
 
     fn push(&mut self, log: &mut Log, member: Member) {
+        if let Some(file) = log.members.last().and_then(|last| last.file.as_ref()) {
+            file.follow(Instant::now());
+        }
         log.next_seq += 1;
         log.ended = false;
         if let Some(file) = &member.file {

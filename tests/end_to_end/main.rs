@@ -1,0 +1,24 @@
+//! The binary as it is run on a node: container logs on one side, the real Elasticsearch behind a
+//! fault-injecting proxy on the other, and whatever can happen between.
+
+#![expect(clippy::print_stderr, reason = "seeds, and what is shown with a test that fails")]
+
+mod agent;
+mod hung;
+mod kill;
+mod node;
+
+#[path = "../support/fault_proxy.rs"]
+mod fault_proxy;
+#[path = "../support/http.rs"]
+mod http;
+#[path = "../support/elasticsearch_server.rs"]
+mod server;
+
+/// The seed of a test: that of `TAILWATER_TEST_SEED` or a new one, printed either way.
+fn seed() -> u64 {
+    let given = std::env::var("TAILWATER_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| fastrand::u64(..));
+    eprintln!("TAILWATER_TEST_SEED={seed}");
+    seed
+}
