@@ -1,5 +1,5 @@
 //! Documents as they are sent, compared with `tests/formats/document/expected`, and what the real server
-//! makes of them under our index template. `TAILWATER_WRITE_EXPECTED=1` writes what is expected anew.
+//! makes of them under our index template. `TAILWATER_UPDATE_GOLDENS=1` writes what is expected anew.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -120,7 +120,7 @@ async fn compare(layout: &str) -> (String, Vec<Value>) {
         assert_eq!(feed.settled().await.delivered, sent, "{name}");
         let document = format!("{}\n", proxy.seen_bulks()[before].documents()[0]);
         let expected = folder("expected").join(format!("{name}.{layout}.json"));
-        if std::env::var_os("TAILWATER_WRITE_EXPECTED").is_some() {
+        if std::env::var_os("TAILWATER_UPDATE_GOLDENS").is_some() {
             std::fs::write(&expected, &document).expect("written");
         }
         let expected = std::fs::read_to_string(&expected).unwrap_or_default();

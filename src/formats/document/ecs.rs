@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::super::json::Emit;
 use super::super::json::text::{self, unescaped_eq};
+use super::super::json::{Emit, walk};
 use super::{DocumentEncoder, Form, ORIGINAL, has_members, reserved, write_attribute};
 use crate::data::resource::ResourceValue;
 use crate::data::{Attribute, Field, FieldEdit, JsonKind, LogView, Resource, Severity, Slice, UnixNanos};
@@ -18,6 +18,7 @@ impl DocumentEncoder {
         out.extend_from_slice(&self.resource);
         self.write_log(view, out);
         self.others.write(view, out, write_other_attributes);
+        write_trace(view, out);
         let members = has_members(view);
         let body = view.body();
         if form == Form::Text {
@@ -89,6 +90,31 @@ fn timestamp_member(view: &LogView<'_>) -> Option<(UnixNanos, Slice)> {
         let time = UnixNanos::parse_rfc3339(text).filter(|time| time.is_some())?;
         i64::try_from(time.0).is_ok().then_some((time, slice))
     })
+}
+
+/// Appends `,"trace":{"id":…},"span":{"id":…}`. These names are not ours: where the record has a member or
+/// an attribute of such a name, that one stays and ours is left out.
+fn write_trace(view: &LogView<'_>, out: &mut Vec<u8>) {
+    let Some(rare) = view.batch.rare(view.record) else { return };
+    for (name, id) in [("trace", &rare.trace_id[..]), ("span", &rare.span_id[..])] {
+        if id.iter().all(|&byte| byte == 0) || is_taken(view, name) {
+            continue;
+        }
+        out.extend_from_slice(b",\"");
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":{\"id\":\"");
+        text::write_hex(id, out);
+        out.extend_from_slice(b"\"}");
+    }
+}
+
+/// Whether the record has a member or an attribute of this name, or of one that begins with it and a dot.
+fn is_taken(view: &LogView<'_>, name: &str) -> bool {
+    let object = view.object();
+    let members = walk::members(object, 0).map(|member| &object[member.key]);
+    let keys = members.chain(view.fields().iter().map(|field| view.bytes(field.key)));
+    let mut keys = keys.map(reserved::content).chain(view.attributes().iter().map(|a| view.bytes(a.key)));
+    keys.any(|key| reserved::is_or_below(key, name))
 }
 
 fn level(severity: Severity) -> &'static str {

@@ -121,21 +121,16 @@ fn write_rare(view: &LogView<'_>, rare: &RareFields, out: &mut Vec<u8>) {
     }
     if rare.trace_id != [0; 16] {
         out.extend_from_slice(b",\"trace_id\":\"");
-        write_hex(&rare.trace_id, out);
+        text::write_hex(&rare.trace_id, out);
         out.push(b'"');
     }
     if rare.span_id != [0; 8] {
         out.extend_from_slice(b",\"span_id\":\"");
-        write_hex(&rare.span_id, out);
+        text::write_hex(&rare.span_id, out);
         out.push(b'"');
     }
     if let Some(name) = rare.event_name {
         out.extend_from_slice(b",\"event_name\":");
         text::write_string(view.bytes(name), out);
     }
-}
-
-fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    out.extend(bytes.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]));
 }

@@ -45,7 +45,8 @@ pub(super) fn shadows_source<'a>(key: &[u8], value: impl FnOnce() -> &'a [u8]) -
     }
 }
 
-fn is_or_below(key: &[u8], name: &str) -> bool {
+/// Whether a key, escaped or not, is this name or begins with it and a dot.
+pub(super) fn is_or_below(key: &[u8], name: &str) -> bool {
     let name = name.as_bytes();
     let same = key.iter().zip(name).take_while(|(a, b)| a == b).count();
     match key.get(same) {

@@ -171,6 +171,12 @@ pub fn write_double(value: f64, out: &mut Vec<u8>) {
     };
 }
 
+/// Appends bytes in hexadecimal, lower case, without quotes.
+pub fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.extend(bytes.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]));
+}
+
 /// Appends bytes as a JSON string in base64 (RFC 4648, with padding), the way OTLP's JSON shows them.
 pub fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
