@@ -18,7 +18,7 @@ use crate::telemetry::ComponentMetrics;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeadLetterOptions {
-    /// Most bytes kept on disk. Default: `256MiB`.
+    /// Most bytes kept on disk; a single entry may be larger. Default: `256MiB`.
     pub max_size: ByteSize,
     /// What happens when that is reached: `drop` gives up the oldest entries, `block` holds the sink until
     /// there is room. Default: `drop`, so that bad input does not stop others.
@@ -92,6 +92,11 @@ impl DeadLetter {
         Self { folder, options, metrics, complaints, current: Mutex::default() }
     }
 
+    /// About how many bytes of entries to keep at once: a small part of the whole, and little memory.
+    pub fn portion(&self) -> usize {
+        usize::try_from(self.options.max_size.0 / FILES).unwrap_or(usize::MAX).clamp(1, 256 << 10)
+    }
+
     /// Keeps entries, each a line of JSON with its terminator. Does I/O: call it where blocking is allowed.
     pub fn keep(&self, entries: &[u8]) -> Kept {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,7 +146,8 @@ impl DeadLetter {
         let mut freed = 0;
         loop {
             // On a crowded disk an entry takes the place of older ones and no more.
-            let full = used + more > self.options.max_size.0;
+            // One entry that is larger than everything allowed would otherwise never find room.
+            let full = used > 0 && used + more > self.options.max_size.0;
             if !full && (!crowded || freed >= more) {
                 break;
             }
@@ -218,6 +224,27 @@ mod tests {
         assert!(kept.ends_with(&format!("{{\"n\":39,\"text\":\"{}\"}}\n", "x".repeat(30))));
         assert_eq!(letters.metrics.records_dropped.get() + kept.lines().count() as u64, 40);
         assert!(letters.metrics.health.status().unhealthy.is_some_and(|words| words.contains("full")));
+    }
+
+    #[test]
+    fn one_entry_larger_than_the_whole_is_kept_alone() {
+        for when_full in [WhenDeadLetterFull::Drop, WhenDeadLetterFull::Block] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let letters = dead_letter(folder.path(), 10, when_full);
+            assert_eq!(letters.keep(b"{\"n\":1111111}\n"), Kept::Durable);
+            let second = letters.keep(b"{\"n\":2222222}\n");
+            let expected = match when_full {
+                WhenDeadLetterFull::Drop => {
+                    assert_eq!(second, Kept::Durable);
+                    "{\"n\":2222222}\n"
+                }
+                WhenDeadLetterFull::Block => {
+                    assert!(matches!(second, Kept::Full(_)));
+                    "{\"n\":1111111}\n"
+                }
+            };
+            assert_eq!(content(folder.path()), expected);
+        }
     }
 
     #[test]

@@ -115,6 +115,29 @@ async fn what_is_refused_for_good_is_in_the_dead_letter_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_full_dead_letter_that_blocks_holds_the_sink_until_there_is_room() {
+    let server = Server::shared();
+    let index = unique("full");
+    let strict = json!({ "mappings": { "dynamic": "strict", "properties": { "@timestamp": { "type": "date" } } } });
+    server.must("PUT", &format!("/{index}"), strict).await;
+    let feed = Feed::new(&index, 1);
+    let more = ", template: off, concurrency: 1, dead_letter: { max_size: 4KiB, when_full: block }";
+    let agent = Agent::start(&feed, &options(server.address(), &index, more));
+    feed.lines(&["first ".repeat(500)]);
+    feed.settled().await;
+    feed.lines(&["second ".repeat(500)]);
+    agent.complains("`dead_letter.max_size` is reached").await;
+    assert_eq!((feed.verdicts().batches, agent.dead_letter().len()), (1, 1));
+    let folder = agent.folder.path().join("dead_letter/elasticsearch").join(&index);
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        std::fs::remove_file(entry.expect("readable").path()).expect("removed");
+    }
+    let verdicts = feed.settled().await;
+    assert_eq!((verdicts.dead_lettered, verdicts.refused), (2, 0));
+    assert_eq!(agent.dead_letter().len(), 1);
+}
+
+#[tokio::test]
 async fn documents_turned_away_for_the_moment_are_sent_again_alone() {
     let server = Server::tight();
     let index = unique("queue");

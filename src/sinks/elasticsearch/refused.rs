@@ -50,13 +50,44 @@ impl Delivery {
         self.groups.push(Group { items, maybe_stored_since, body: None });
     }
 
-    /// Puts what was refused for good into the dead letter.
+    /// Puts what was refused for good into the dead letter, a portion at a time.
     pub async fn bury(&mut self) -> Result<(), Attempted> {
-        if self.dead.is_empty() {
-            return Ok(());
+        if let Some((_, reason)) = self.dead.first() {
+            self.shared.metrics.error(format!("refused for good: {reason}"));
         }
-        let mut entries = Vec::new();
+        while !self.dead.is_empty() {
+            let (entries, count) = self.entries();
+            let letters = self.shared.dead_letter.clone();
+            let kept = tokio::task::spawn_blocking(move || letters.keep(&entries)).await;
+            let outcome = match kept {
+                Ok(Kept::Durable) => Outcome::DeadLettered,
+                Ok(Kept::Lost(_)) => Outcome::Refused,
+                Ok(Kept::Full(reason)) => return Err(Attempted::Retry { reason, after: None, progress: false }),
+                Err(error) => {
+                    let reason = format!("writing the dead letter failed: {error}");
+                    return Err(Attempted::Retry { reason, after: None, progress: false });
+                }
+            };
+            let metrics = &self.shared.metrics;
+            for (item, reason) in self.dead.drain(..count) {
+                let settled = self.parcel.settle(item.message, outcome, 1, Some(&reason));
+                metrics.records_refused.inc_by(settled);
+                if outcome == Outcome::DeadLettered {
+                    metrics.records_dead_lettered.inc_by(settled);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Entries for the first of what was refused for good, and how many it are.
+    fn entries(&mut self) -> (Vec<u8>, usize) {
+        let (mut entries, mut count) = (Vec::new(), 0);
         for (item, reason) in &self.dead {
+            if entries.len() >= self.shared.dead_letter.portion() {
+                break;
+            }
+            count += 1;
             let Some((batch, _)) = self.parcel.get(item) else { continue };
             self.encoder.begin(batch, self.parcel.arrival);
             entries.extend_from_slice(b"{\"time\":\"");
@@ -69,29 +100,7 @@ impl Delivery {
             self.encoder.write(&batch.view(item.record as usize), Form::Text, &mut entries);
             entries.extend_from_slice(b"}\n");
         }
-        let letters = self.shared.dead_letter.clone();
-        let kept = tokio::task::spawn_blocking(move || letters.keep(&entries)).await;
-        let outcome = match kept {
-            Ok(Kept::Durable) => Outcome::DeadLettered,
-            Ok(Kept::Lost(_)) => Outcome::Refused,
-            Ok(Kept::Full(reason)) => return Err(Attempted::Retry { reason, after: None, progress: false }),
-            Err(error) => {
-                let reason = format!("writing the dead letter failed: {error}");
-                return Err(Attempted::Retry { reason, after: None, progress: false });
-            }
-        };
-        let metrics = &self.shared.metrics;
-        if let Some((_, reason)) = self.dead.first() {
-            metrics.error(format!("refused for good: {reason}"));
-        }
-        for (item, reason) in self.dead.drain(..) {
-            let settled = self.parcel.settle(item.message, outcome, 1, Some(&reason));
-            metrics.records_refused.inc_by(settled);
-            if outcome == Outcome::DeadLettered {
-                metrics.records_dead_lettered.inc_by(settled);
-            }
-        }
-        Ok(())
+        (entries, count)
     }
 }
 
