@@ -55,6 +55,12 @@ impl Severity {
         Some(Self(number))
     }
 
+    /// Reads the short names that [`Severity::text`] gives, in any case, and those of [`Severity::from_name`].
+    pub fn from_text(name: &[u8]) -> Option<Self> {
+        let exact = (1..=24).map(Self).find(|severity| severity.text().as_bytes().eq_ignore_ascii_case(name));
+        exact.or_else(|| Self::from_name(name))
+    }
+
     /// Reads the numbers of pino and bunyan: 10 trace, 20 debug, 30 info, 40 warn, 50 error, 60 fatal.
     pub const fn from_pino(level: u64) -> Option<Self> {
         match level {

@@ -6,7 +6,7 @@ use super::ExpressionError;
 use super::parse::{Term, TermKind, Test, Tree};
 use super::subject::{FieldId, FieldSpec, Kind, Subject};
 use super::token::Place;
-use crate::data::UnixNanos;
+use crate::data::{Severity, UnixNanos};
 use crate::options::suggest::nearest;
 
 /// A condition that fits its signal.
@@ -296,6 +296,12 @@ pub fn assignment(
         return Err(ExpressionError::new(value.place, format!("`{name}` is an integer from 1 to 24"))
             .help("write a severity such as `INFO`"));
     }
+    if let (CheckedTerm::Field(super::logs::SEVERITY_TEXT, _), CheckedTerm::Literal(Literal::Text(text))) = (&to, &from)
+        && Severity::from_text(text.as_bytes()).is_none()
+    {
+        let error = ExpressionError::new(value.place, format!("{text:?} is no severity"));
+        return Err(error.help("write a name such as \"INFO\", \"WARN2\" or \"error\""));
+    }
     Ok((to, from))
 }
 
@@ -353,6 +359,7 @@ mod tests {
             ("body = 1", (7, 8)),
             ("attributes[\"a\"] = nil", (18, 21)),
             ("severity_number = 25", (18, 20)),
+            ("severity_text = \"loud\"", (16, 22)),
         ] {
             assert_eq!(problem(text).map(|(place, _)| place), Some(place), "{text}");
         }

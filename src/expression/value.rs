@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::data::{JsonKind, UnixNanos};
 use crate::formats::json::text::{unescape, unescaped_eq};
-use crate::formats::json::walk::kind;
+use crate::formats::json::walk::{Member, kind, members};
 
 /// A value of a record, a resource or an expression.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,8 +35,11 @@ impl<'a> ValueRef<'a> {
     /// A value of JSON text; `null` is missing.
     pub fn of_json(kind: JsonKind, text: &'a [u8]) -> Self {
         match kind {
-            JsonKind::Null => Self::Missing,
-            JsonKind::Bool => Self::Bool(text == b"true"),
+            JsonKind::Null if text == b"null" => Self::Missing,
+            JsonKind::Bool if text == b"true" => Self::Bool(true),
+            JsonKind::Bool if text == b"false" => Self::Bool(false),
+            // `tru`, `nul`: no value of JSON, whose spelling nobody has proven.
+            JsonKind::Null | JsonKind::Bool => Self::Json(text),
             JsonKind::Number => Self::Number(text),
             JsonKind::String => Self::Escaped(text.get(1..text.len().saturating_sub(1)).unwrap_or_default()),
             JsonKind::Object | JsonKind::Array => Self::Json(text),
@@ -78,12 +81,12 @@ impl<'a> ValueRef<'a> {
 /// The value at `keys` inside a JSON value: the way to what nobody located. Of two members with one key
 /// the last is read.
 pub fn nested<'a>(json: &'a [u8], keys: &[Box<str>]) -> ValueRef<'a> {
-    type Object<'a> = std::collections::HashMap<String, &'a serde_json::value::RawValue>;
     let mut json = json;
     for key in keys {
-        let object = serde_json::from_slice::<Object<'a>>(json).ok();
-        let Some(value) = object.and_then(|object| object.get(&**key).copied()) else { return ValueRef::Missing };
-        json = value.get().as_bytes();
+        let is_meant = |member: &Member| unescaped_eq(&json[member.key.start + 1..member.key.end - 1], key.as_bytes());
+        let object = json.starts_with(b"{").then(|| members(json, 0));
+        let Some(member) = object.and_then(|members| members.filter(is_meant).last()) else { return ValueRef::Missing };
+        json = &json[member.value];
     }
     ValueRef::of_json(kind(json.first().copied().unwrap_or_default()), json)
 }
@@ -91,11 +94,11 @@ pub fn nested<'a>(json: &'a [u8], keys: &[Box<str>]) -> ValueRef<'a> {
 /// A text compared with the inside of a JSON string. No escape is shorter than what it stands for, so
 /// that most unequal texts are told apart without looking for one.
 fn equals_escaped(text: &[u8], inner: &[u8]) -> bool {
-    if inner.len() <= text.len() {
-        return inner == text;
+    if inner.len() < text.len() {
+        return false;
     }
     if memchr::memchr(b'\\', inner).is_none() {
-        return false;
+        return inner == text;
     }
     unescaped_eq(inner, text)
 }
@@ -194,6 +197,36 @@ mod tests {
             assert_eq!(order(bad, ValueRef::Int(1)), None, "{bad}");
         }
         assert_eq!(order("1", ValueRef::Text(b"1")), None, "a text is no number");
+    }
+
+    #[test]
+    fn an_escape_is_not_the_text_that_looks_like_it() {
+        let mut buffers = Buffers::default();
+        let mut equal = |inner: &'static str, text: &'static str| {
+            equal(ValueRef::Escaped(inner.as_bytes()), ValueRef::Text(text.as_bytes()), &mut buffers)
+        };
+        assert!(!equal(r"a\nb", r"a\nb"), "a line break is no backslash and an n");
+        assert!(equal(r"a\\nb", r"a\nb"));
+        assert!(!equal(r"\u0061", r"\u0061") && equal(r"\u0061", "a"));
+    }
+
+    #[test]
+    fn what_only_looks_like_a_literal_is_none() {
+        for (kind, text) in [(JsonKind::Bool, "tru"), (JsonKind::Bool, "falsey"), (JsonKind::Null, "nul")] {
+            assert_eq!(ValueRef::of_json(kind, text.as_bytes()), ValueRef::Json(text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn the_last_of_two_members_is_read_inside_a_value() {
+        let read = |keys: &[&str]| {
+            let keys: Vec<Box<str>> = keys.iter().map(|&key| key.into()).collect();
+            nested(br#"{"a":{"b":1,"\u0062":"x","n":NaN,"l":[{"b":2}]},"c":null}"#, &keys)
+        };
+        assert_eq!(read(&["a", "b"]), ValueRef::Escaped(b"x"));
+        assert_eq!(read(&["c"]), ValueRef::Missing);
+        assert_eq!(read(&["a", "l", "b"]), ValueRef::Missing);
+        assert_eq!(read(&["a", "b", "c"]), ValueRef::Missing);
     }
 
     proptest::proptest! {

@@ -264,10 +264,7 @@ impl Place {
             }
             Self::SeverityText => {
                 let mut buffer = Vec::new();
-                let name = value.text(&mut buffer)?;
-                let exact =
-                    (1..=24).map(Severity).find(|severity| severity.text().as_bytes().eq_ignore_ascii_case(name));
-                exact.or_else(|| Severity::from_name(name)).map(Incoming::Severity)
+                Severity::from_text(value.text(&mut buffer)?).map(Incoming::Severity)
             }
         }
     }
