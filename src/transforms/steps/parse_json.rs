@@ -7,12 +7,15 @@ use schemars::JsonSchema;
 
 use super::edit::Workbench;
 use super::step::{OnError, Step, StepKind, StepPlan};
+use crate::data::logs::Payload;
 use crate::data::names::Interest;
-use crate::data::{LogBatch, Names, Slice};
+use crate::data::{LogBatch, Names, Overlay, Slice};
 use crate::expression::Subject;
 use crate::expression::option::CompileError;
 use crate::formats::json::NotAnObject;
 use crate::formats::json::strict::compact;
+use crate::formats::json::text::unescaped_eq;
+use crate::formats::json::walk::{Member, members};
 use crate::options::Problem;
 
 /// The list's entry.
@@ -73,7 +76,10 @@ impl Step for Options {
                 parsed => parsed,
             };
             match parsed {
-                Ok(()) => overlay.states[index].body = Slice::EMPTY,
+                Ok(()) => {
+                    overlay.states[index].body = Slice::EMPTY;
+                    shadow(overlay, payload, bench, index);
+                }
                 Err(_) => {
                     failed += 1;
                     bench.unread.push(record);
@@ -87,5 +93,20 @@ impl Step for Options {
 
     fn copy(&self) -> Box<dyn Step> {
         Box::new(*self)
+    }
+}
+
+/// Takes out attributes that earlier steps gave the record and that its object has too: of one key there is one value,
+/// the object's, as for every other reader.
+fn shadow(overlay: &mut Overlay, payload: Payload<'_>, bench: &Workbench, index: usize) {
+    let object = bench.bytes(overlay.states[index].object, payload);
+    let source = payload.source.attributes(&payload.source.records[index]);
+    let edited = overlay.attributes(&overlay.states[index]).map_or(0, <[_]>::len);
+    for at in (0..edited).rev() {
+        let key = payload.bytes(overlay.attributes_mut(index, source)[at].key);
+        let meant = |member: Member| unescaped_eq(&object[member.key.start + 1..member.key.end - 1], key);
+        if members(object, 0).any(meant) {
+            overlay.remove_attribute(index, source, at);
+        }
     }
 }

@@ -123,6 +123,22 @@ fn parse_json_moves_and_counts_what_it_cannot_read() {
 }
 
 #[test]
+fn an_object_replaces_the_attributes_that_it_has_too() {
+    let steps = json!([
+        { "set": "attributes[\"env\"] = \"before\"" },
+        { "set": "attributes[\"kept\"] = 1" },
+        { "parse_json": {} }
+    ]);
+    let lines = [r#"{"\u0065nv":"object","n":1}"#, r#"{"n":2}"#, " {\"env\":\n3}"];
+    let expected = [
+        json!({"attributes": {"env": "object", "kept": 1, "n": 1}}),
+        json!({"attributes": {"env": "before", "kept": 1, "n": 2}}),
+        json!({"attributes": {"env": 3, "kept": 1}}),
+    ];
+    assert_eq!(run(steps, &lines), expected);
+}
+
+#[test]
 fn edits_meet_every_occurrence() {
     let line = r#"{"a":1,"b":2,"\u0061":3,"c":{"a":4}}"#;
     let one = |step: Json| run(json!([{ "parse_json": {} }, step]), &[line]).remove(0)["attributes"].take();
