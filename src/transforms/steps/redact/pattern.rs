@@ -4,7 +4,10 @@
 //! base64 of `{"` begins, a run of thirteen digits. Anchors are searched with SIMD; only where one stands
 //! are bytes looked at one by one. Each search is linear in the text.
 
-use memchr::{memchr_iter, memmem};
+use std::sync::LazyLock;
+
+use memchr::memchr_iter;
+use memchr::memmem::Finder;
 
 use super::digits;
 
@@ -60,15 +63,20 @@ impl Pattern {
             Self::UsSsn => digits::us_ssns(text, found),
             Self::Email => anchored(text, memchr_iter(b'@', text), email, found),
             Self::Ipv4 => anchored(text, memchr_iter(b'.', text), ipv4, found),
-            Self::Jwt => anchored(text, memmem::find_iter(text, b"eyJ"), jwt, found),
+            Self::Jwt => anchored(text, JWT.find_iter(text), jwt, found),
             Self::BearerToken => {
-                anchored(text, memmem::find_iter(text, b"earer "), bearer_token, found)
-                    && anchored(text, memmem::find_iter(text, b"EARER "), bearer_token, found)
+                anchored(text, BEARER[0].find_iter(text), bearer_token, found)
+                    && anchored(text, BEARER[1].find_iter(text), bearer_token, found)
             }
-            Self::AwsAccessKey => anchored(text, memmem::find_iter(text, b"IA"), aws_access_key, found),
+            Self::AwsAccessKey => anchored(text, AWS.find_iter(text), aws_access_key, found),
         }
     }
 }
+
+// Searchers made once: making one costs more than searching a short text.
+static JWT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"eyJ"));
+static BEARER: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| [Finder::new(b"earer "), Finder::new(b"EARER ")]);
+static AWS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"IA"));
 
 fn anchored(
     text: &[u8],

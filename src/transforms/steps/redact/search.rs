@@ -143,7 +143,7 @@ impl Finder {
 }
 
 fn has_unicode_escape(text: &[u8]) -> bool {
-    memchr::memmem::find(text, b"\\u").is_some()
+    memchr_iter(b'\\', text).any(|at| text.get(at + 1) == Some(&b'u'))
 }
 
 /// Unescapes as [`crate::formats::json::text::unescape`] does, and keeps where every byte stood.
