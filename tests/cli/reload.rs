@@ -2,6 +2,7 @@
 //! leaves the old one running, and the log, the API and the metrics say so.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -214,4 +215,69 @@ fn a_data_folder_that_cannot_be_made_is_told_and_done_without() {
     agent.feed("a");
     assert_eq!(versions(at, 1), ["a one"]);
     assert_eq!(agent.finish().0.code(), Some(0));
+}
+
+#[test]
+fn reloads_under_load_lose_nothing_and_double_nothing() {
+    const RELOADS: usize = 12;
+    const LINES_AT_LEAST: u64 = 20_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    let (path, input) = (at.join("tailwater.yaml"), at.join("input.log"));
+    fs::write(&input, "").expect("written");
+    // Every reload changes the step, and every second one the sink.
+    let write = |round: usize| {
+        let source = format!("file/in: {{ include: [{}] }}", input.display());
+        let text = config(at, &round.to_string()).replace("stdin/in: {}", &source).replace("stdin/in", "file/in");
+        let text = text.replace("fsync: always", &format!("max_files: {}", 50 + round / 2));
+        fs::write(&path, text).expect("written");
+    };
+    write(0);
+    let mut agent = Agent::start(&path);
+    let (admin, _) = agent.listening();
+
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    /// Ends the writer also where an assertion fails.
+    struct Stop<'a>(&'a std::sync::atomic::AtomicBool);
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+    let written = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut file = fs::OpenOptions::new().append(true).open(&input).expect("open");
+            let mut written = 0u64;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) || written < LINES_AT_LEAST {
+                let lines: String = (written..written + 100).map(|n| format!("line {n}\n")).collect();
+                file.write_all(lines.as_bytes()).expect("written");
+                written += 100;
+                // About 100 MB/s would fill the disk before twelve reloads are done.
+                std::thread::park_timeout(std::time::Duration::from_millis(1));
+            }
+            written
+        });
+        let stopping = Stop(&stop);
+        for round in 1..=RELOADS {
+            write(round);
+            let (status, answer) = http("POST", &admin, "/-/reload");
+            assert_eq!(status, 200, "{answer}");
+        }
+        drop(stopping);
+        writer.join().expect("no panic")
+    });
+    let text = lines_of(&at.join("out.ndjson"), usize::try_from(written).expect("few"));
+    let number = |line: &str| {
+        let json: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let body = json["body"]["text"].as_str().expect("a text").strip_prefix("line ").expect("ours").to_owned();
+        body.parse::<u64>().expect("a number")
+    };
+    let mut numbers: Vec<u64> = text.lines().map(number).collect();
+    numbers.sort_unstable();
+    let (doubled, expected) =
+        (numbers.windows(2).filter(|pair| pair[0] == pair[1]).count(), (0..written).collect::<Vec<_>>());
+    assert_eq!(doubled, 0, "of {written} lines");
+    assert!(numbers == expected, "{} of {written} lines arrived", numbers.len());
+    agent.signal("TERM");
+    assert_eq!(agent.ended().0.code(), Some(0));
 }
