@@ -204,10 +204,10 @@ impl<L: Lanes> Block<L> {
         self.mask(|half| self.lanes.equal(half, byte))
     }
 
-    /// Where `0` to `9` stand.
+    /// Where `0` to `9`, the point and the minus stand.
     #[inline(always)]
-    pub(super) fn digits(&self) -> u64 {
-        self.mask(|half| self.between(half, b'0', b'9'))
+    pub(super) fn of_numbers(&self) -> u64 {
+        self.mask(|half| self.lanes.or(self.between(half, b'0', b'9'), self.between(half, b'-', b'.')))
     }
 
     /// Whether it may have brackets or backslashes: all of them and `|` lie in one row once bit 5 is set,

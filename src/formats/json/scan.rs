@@ -45,6 +45,9 @@ pub struct Located {
     pub value: (u32, u32),
 }
 
+/// Room for keys that is kept from one object to the next, however many one had.
+const MOST_KEPT: usize = 16 * 1024;
+
 /// Scans objects for what one [`Interest`] wants. Its buffers are reused from record to record; use one
 /// a worker.
 #[derive(Clone, Debug)]
@@ -56,6 +59,8 @@ pub struct Scanner {
     /// The place of the severity's key among those that it is taken from.
     trust: usize,
     scratch: Vec<u8>,
+    /// Keys that may be wanted: their numbers, and which they may be.
+    candidates: Vec<(u32, u8)>,
 }
 
 impl Scanner {
@@ -68,6 +73,7 @@ impl Scanner {
             severity: Severity::UNSPECIFIED,
             trust: usize::MAX,
             scratch: Vec::new(),
+            candidates: Vec::new(),
         }
     }
 
@@ -151,10 +157,24 @@ impl Scanner {
     }
 
     fn locate(&mut self, text: &[u8]) {
-        let Self { wanted, structure, located, scratch, .. } = self;
-        let keys = structure.keys();
-        for (number, &key) in keys.iter().enumerate() {
-            let Some(hit) = wanted.find(text, key as usize) else { continue };
+        let Self { wanted, structure, located, scratch, candidates, .. } = self;
+        let (keys, escapes) = (structure.keys(), structure.has_escapes());
+        if candidates.len() > MOST_KEPT {
+            *candidates = Vec::new();
+        }
+        if candidates.len() < keys.len() {
+            candidates.resize(keys.len(), (0, 0));
+        }
+        // Where the wanted keys stand is what nobody can guess, so the loop that finds them has no branch.
+        let mut count = 0;
+        for (number, &key) in (0..).zip(keys) {
+            let may_be = wanted.candidates(text, key as usize, escapes);
+            candidates[count] = (number, may_be);
+            count += usize::from(may_be != 0);
+        }
+        for &(number, may_be) in &candidates[..count] {
+            let (number, key) = (number as usize, keys[number as usize]);
+            let Some(hit) = wanted.find(may_be, text, key as usize) else { continue };
             let value = value(text, hit.end, keys.get(number + 1));
             let name = hit.wanted.and_then(|wanted| wanted.name);
             if name.is_some() || hit.reserved {

@@ -37,6 +37,8 @@ pub(super) struct Structure {
     /// The keys' places, and room behind them.
     keys: Vec<u32>,
     count: usize,
+    /// Whether the text may hold a backslash.
+    escapes: bool,
 }
 
 /// What one block hands to the next. Places are those behind a token whose first byte that is not blank
@@ -79,9 +81,15 @@ impl Structure {
         &self.keys[..self.count]
     }
 
+    /// Whether something in the last proven object may be escaped.
+    pub(super) fn has_escapes(&self) -> bool {
+        self.escapes
+    }
+
     /// Judges `text`, which has no white space around it and is shorter than 4 GiB.
     pub(super) fn prove(&mut self, text: &[u8]) -> Verdict {
         self.count = 0;
+        self.escapes = false;
         if self.keys.len() > MOST_KEPT {
             self.keys = Vec::new();
         }
@@ -136,7 +144,9 @@ impl Structure {
         let rare = block.has_rare();
         let mut quote = block.is(b'"');
         if rare || from.escaped != 0 {
-            quote &= !escaped(block.is(b'\\'), &mut from.escaped);
+            let backslash = block.is(b'\\');
+            self.escapes |= backslash != 0;
+            quote &= !escaped(backslash, &mut from.escaped);
         }
         // From each opening quote to the byte before the closing one.
         let within = parity(quote) ^ from.within;
@@ -152,7 +162,7 @@ impl Structure {
         let mut scalar = outside & !(open | close | colon | comma | block.beyond());
         let mut blank = 0;
         let mut bad = 0;
-        let unusual = scalar & !block.digits();
+        let unusual = scalar & !block.of_numbers();
         if unusual != 0 {
             blank = unusual & block.is(b' ');
             scalar ^= blank;
@@ -247,6 +257,7 @@ impl Structure {
         self.keys.clear();
         self.keys.extend(members(text, 0).map(|member| member.key.start as u32));
         self.count = self.keys.len();
+        self.escapes = true;
     }
 }
 
@@ -318,7 +329,7 @@ fn escaped(backslash: u64, carry: &mut u64) -> u64 {
     escaped
 }
 
-/// Whether bytes that stand outside strings and are no digits belong to numbers or words.
+/// Whether bytes that stand outside strings and are no digits, points or minuses belong to numbers or words.
 #[inline]
 fn is_of_scalars(mut places: u64, bytes: &[u8]) -> bool {
     while places != 0 {

@@ -117,16 +117,18 @@ impl WantedKeys {
         }
     }
 
-    /// Whether the key whose opening quote is at `quote` is wanted.
+    /// Which keys the one whose opening quote is at `quote` may be, told from its first bytes: none if 0.
+    /// `escapes` where the text has any.
     #[inline]
-    pub(super) fn find(&self, text: &[u8], quote: usize) -> Option<Hit<'_>> {
-        let begin = *text.get(quote + 1..quote + 5)?.first_chunk()?;
+    pub(super) fn candidates(&self, text: &[u8], quote: usize, escapes: bool) -> u8 {
+        // No member is so short that these bytes are not there.
+        let Some(begin) = text.get(quote + 1..quote + 5).and_then(<[u8]>::first_chunk) else { return u8::MAX };
         // An escape stands for any character.
-        let may_be = if has_backslash(begin) { u8::MAX } else { self.begins[hash(begin)] };
-        if may_be == 0 { None } else { self.compare(may_be, text, quote) }
+        if escapes && has_backslash(*begin) { u8::MAX } else { self.begins[hash(*begin)] }
     }
 
-    fn compare(&self, mut may_be: u8, text: &[u8], quote: usize) -> Option<Hit<'_>> {
+    /// Whether the key whose opening quote is at `quote` is wanted; `may_be` are its candidates.
+    pub(super) fn find(&self, mut may_be: u8, text: &[u8], quote: usize) -> Option<Hit<'_>> {
         let rest = text.get(quote + 1..)?;
         let mut found: Option<Hit<'_>> = None;
         while may_be != 0 {
