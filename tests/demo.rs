@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -65,6 +65,26 @@ fn the_demo_loses_doubles_and_leaks_nothing() {
     let again = tailwater(&["demo", "--for", "1s", "--rate", "50", "--data", data_text]).output().expect("runs");
     assert!(again.status.success(), "{}", text(&again));
     assert!(row(&text(&again), "written") < written, "the second demo starts anew");
+}
+
+#[test]
+fn an_interrupted_demo_drains_and_says_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("demo");
+    let mut demo = tailwater(&["demo", "--data", data.to_str().expect("UTF-8")]).spawn().expect("runs");
+    let mut shown = BufReader::new(demo.stdout.take().expect("piped"));
+    let mut begun = String::new();
+    while !begun.contains("shop wrote") {
+        assert_ne!(shown.read_line(&mut begun).expect("UTF-8"), 0, "{begun}");
+    }
+    let killed = Command::new("kill").args(["-INT", &demo.id().to_string()]).status().expect("runs");
+    assert!(killed.success());
+    let mut summary = String::new();
+    shown.read_to_string(&mut summary).expect("UTF-8");
+    assert!(demo.wait().expect("ends").success(), "{summary}");
+    assert!(row(&summary, "written") > 0, "{summary}");
+    assert_eq!(row(&summary, "out") + row(&summary, "filtered"), row(&summary, "written"), "{summary}");
+    assert_eq!(row(&summary, "lost"), 0, "{summary}");
 }
 
 #[test]
