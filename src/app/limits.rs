@@ -39,6 +39,19 @@ impl Limits {
     }
 }
 
+/// Raises the limit of open files as far as the process may: every log that is read is one, and the usual
+/// limit is made for interactive programs.
+pub fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, "the limit of open files stays low");
+        }
+    }
+}
+
 /// Folders of the process's cgroup for a controller and of all its parents: the tightest limit holds.
 fn folders(root: &Path, cgroup: &str, controller: &str) -> impl Iterator<Item = PathBuf> {
     let mut found = vec![root.to_owned(), root.join(controller)];

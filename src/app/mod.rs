@@ -71,6 +71,7 @@ impl Agent {
     /// Loads, prepares and starts everything.
     pub async fn start(loader: Loader) -> Result<Self, Rejected> {
         let plan = loader().map_err(Rejected::Config)?;
+        limits::raise_open_files();
         let limits = Limits::detect();
         let telemetry = Arc::new(Telemetry::new());
         let memory = Arc::new(MemoryBudget::new(limits.memory));

@@ -32,10 +32,15 @@ impl Agent {
         self.child.wait().expect("it can be waited for");
     }
 
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.expect("kill is there").success());
+    }
+
     /// SIGTERM; it must end by itself and well.
     pub fn stop(mut self) {
-        let sent = Command::new("kill").arg(self.child.id().to_string()).status();
-        assert!(sent.expect("kill is there").success());
+        self.signal("TERM");
         let end = Instant::now() + Duration::from_secs(60);
         while Instant::now() < end {
             if let Some(status) = self.child.try_wait().expect("it can be waited for") {

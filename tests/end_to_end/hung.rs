@@ -25,7 +25,8 @@ struct Outcome {
     written: u64,
 }
 
-fn free_port() -> u16 {
+/// A port that nobody uses now.
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
 }
 

@@ -7,6 +7,8 @@ mod agent;
 mod hung;
 mod kill;
 mod node;
+mod reload;
+mod zero_copy;
 
 #[path = "../support/fault_proxy.rs"]
 mod fault_proxy;
