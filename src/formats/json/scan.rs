@@ -2,7 +2,7 @@
 //! members stand that something reads.
 //!
 //! Spliceable is an object whose text can never alter the document around it, whoever reads that:
-//! [`structure`](super::structure) says what is proven. What is left unseen (a number's own grammar, a
+//! `structure` says what is proven. What is left unseen (a number's own grammar, a
 //! bad escape, a duplicate key) costs that one document at the server, never another.
 
 use std::ops::Range;

@@ -32,7 +32,7 @@ pub const KIND: StepKind = StepKind {
 #[serde(deny_unknown_fields)]
 struct Options {
     /// The expression, with groups such as `(?<status>[0-9]{3})`, in the syntax of
-    /// https://docs.rs/regex#syntax. The first match in the text counts; `^` and `$` anchor it. Limits: at
+    /// <https://docs.rs/regex#syntax>. The first match in the text counts; `^` and `$` anchor it. Limits: at
     /// least one and at most 64 named groups; it must not compile to more than 1 MiB.
     pattern: Spanned<String>,
     /// The text that is searched: `body` or an attribute. Default: `body`.

@@ -58,7 +58,7 @@ struct Options {
     /// What is searched, by name. At least one pattern or expression is needed.
     #[serde(default)]
     patterns: Vec<Pattern>,
-    /// Regular expressions for what else is searched, in the syntax of https://docs.rs/regex#syntax. Each is
+    /// Regular expressions for what else is searched, in the syntax of <https://docs.rs/regex#syntax>. Each is
     /// searched in every text, which costs more than the patterns. With a group `(?<secret>…)` only what that
     /// group captures is replaced. Limit: an expression must not compile to more than 1 MiB.
     #[serde(default)]
