@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,11 +13,24 @@ use std::time::{Duration, SystemTime};
 /// A change this young may be followed by another that the file system stamps with the same time.
 const YOUNG: Duration = Duration::from_secs(3);
 
-/// Remembers the names in folders.
+/// Looks after which a link is followed anew although it did not change: one behind it may have.
+const TRUSTED: u64 = 10;
+
+/// Remembers the names in folders, and where links lead.
 #[derive(Debug, Default)]
 pub struct Folders {
     known: HashMap<PathBuf, Known>,
+    links: HashMap<PathBuf, Link>,
     look: u64,
+}
+
+#[derive(Debug)]
+struct Link {
+    /// Inode and time of the last change, by which another link in its place is told.
+    which: (u64, i64, i64),
+    target: PathBuf,
+    followed: u64,
+    used: u64,
 }
 
 #[derive(Debug)]
@@ -62,10 +76,31 @@ impl Folders {
         Ok(names)
     }
 
-    /// Forgets folders that were not asked for since the last call.
+    /// The path of a file with links followed; `None` where nothing is there.
+    pub fn target(&mut self, path: &Path) -> Option<PathBuf> {
+        let metadata = fs::symlink_metadata(path).ok()?;
+        let which = (metadata.ino(), metadata.ctime(), metadata.ctime_nsec());
+        if let Some(link) = self.links.get_mut(path)
+            && link.which == which
+            && self.look < link.followed + TRUSTED
+        {
+            link.used = self.look;
+            return Some(link.target.clone());
+        }
+        let target = path.canonicalize().ok()?;
+        // A file that is written to changes all the time, and has nowhere to lead to.
+        if metadata.is_symlink() {
+            let link = Link { which, target: target.clone(), followed: self.look, used: self.look };
+            self.links.insert(path.to_owned(), link);
+        }
+        Some(target)
+    }
+
+    /// Forgets what was not asked for since the last call.
     pub fn end_look(&mut self) {
         let look = self.look;
         self.known.retain(|_, known| known.used == look);
+        self.links.retain(|_, link| link.used == look);
         self.look += 1;
     }
 }

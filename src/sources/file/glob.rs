@@ -67,7 +67,7 @@ impl Glob {
         self.whole.is_match(path)
     }
 
-    /// Calls `each` with every path that matches and exists.
+    /// Calls `each` with every path that matches. One whose last name has no wildcard need not exist.
     ///
     /// # Errors
     /// In words, where a folder cannot be read; the others are walked all the same.
@@ -87,10 +87,7 @@ fn walk(
     trouble: &mut Option<String>,
 ) {
     let Some((name, rest)) = names.split_first() else {
-        if at.exists() {
-            each(at.to_owned());
-        }
-        return;
+        return each(at.to_owned());
     };
     if let Name::Exact(name) = name {
         return walk(&at.join(name), rest, depth, folders, each, trouble);
@@ -145,6 +142,7 @@ mod tests {
         assert_eq!(list("{a,b}/?.{log,txt}"), ["a/x.log", "a/y.txt"]);
         assert_eq!(list("top.log"), ["top.log"]);
         assert!(list("none/*.log").is_empty());
+        assert_eq!(list("absent.log"), ["absent.log"]);
         assert!(Glob::new("relative/*.log").is_err());
         assert!(Glob::new("/a/[").is_err());
     }

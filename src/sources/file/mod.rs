@@ -136,15 +136,16 @@ impl Discover for Files {
     fn list(&mut self, found: &mut Vec<Found>) -> Result<(), String> {
         let mut trouble = Ok(());
         for glob in &self.include {
-            let exclude = &self.exclude;
-            let listed = glob.list(&mut self.folders, &mut |path| {
-                if !exclude.iter().any(|glob| glob.matches(&path))
-                    && let Ok(target) = path.canonicalize()
+            let mut matching = Vec::new();
+            let listed = glob.list(&mut self.folders, &mut |path| matching.push(path));
+            trouble = trouble.and(listed);
+            for path in matching {
+                if !self.exclude.iter().any(|glob| glob.matches(&path))
+                    && let Some(target) = self.folders.target(&path)
                 {
                     found.push(Found { path, target, ended: false });
                 }
-            });
-            trouble = trouble.and(listed);
+            }
         }
         self.folders.end_look();
         trouble

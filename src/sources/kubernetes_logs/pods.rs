@@ -91,7 +91,7 @@ impl Pods {
         for name in names.iter() {
             let Some(number) = restarts(name) else { continue };
             let path = folder.join(name);
-            if let Ok(target) = path.canonicalize() {
+            if let Some(target) = self.folders.target(&path) {
                 found.push(Found { path, target, ended: Some(number) < newest });
             }
         }

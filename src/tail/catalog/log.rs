@@ -28,7 +28,9 @@ pub struct Log {
     /// Its generations in the order of the chain.
     pub members: Vec<Member>,
     pub next_seq: u32,
-    /// Since when it was not listed.
+    /// Whether this look found it.
+    pub seen: bool,
+    /// Since when it was not found.
     pub missing_since: Option<Instant>,
     /// Whether its worker was told that nothing follows.
     pub ended: bool,
@@ -66,6 +68,7 @@ impl Log {
             found,
             members: Vec::new(),
             next_seq: 0,
+            seen: true,
             missing_since: None,
             ended: false,
             compressed: UnixNanos::NONE,
@@ -85,12 +88,13 @@ impl Log {
     }
 
     /// Notes which generations still have a name.
-    pub fn mark_seen(&mut self, listed: bool, siblings: &[Sibling], current: FileId) {
+    pub fn mark_seen(&mut self, listed: bool, siblings: &[Sibling], current: Option<FileId>) {
         if !listed {
             return;
         }
         for member in &mut self.members {
-            member.linked = member.id.is(&current) || siblings.iter().any(|sibling| member.id.is(&sibling.id));
+            member.linked = current.is_some_and(|current| member.id.is(&current))
+                || siblings.iter().any(|sibling| member.id.is(&sibling.id));
         }
     }
 

@@ -10,10 +10,11 @@ mod held;
 mod log;
 mod save;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -132,13 +133,14 @@ impl Catalog {
             Err(words) => self.complaints.raise(LISTING, words),
         }
         self.trouble = None;
-        // A log comes before its rotations, which may be matched by the same pattern.
-        found.sort_by(|a, b| a.target.cmp(&b.target).then_with(|| a.path.cmp(&b.path)));
-        found.dedup_by(|later, first| later.target == first.target);
-        let claimed = self.claimed();
-        let mut fresh = Vec::new();
+        self.logs.values_mut().for_each(|log| log.seen = false);
+        // A log comes before its rotations, which may be matched by the same pattern. Paths are compared as
+        // bytes: by their names would cost more than all else here.
+        let bytes = |path: &Path| path.as_os_str().as_bytes().to_owned();
+        found.sort_by_cached_key(|found| (bytes(&found.target), bytes(&found.path)));
+        found.dedup_by(|later, first| later.target.as_os_str() == first.target.as_os_str());
         for one in &found {
-            self.see(one, &claimed, &mut fresh);
+            self.see(one);
         }
         self.found = found;
         self.miss();
@@ -157,24 +159,8 @@ impl Catalog {
         self.measure();
     }
 
-    /// Which file belongs to which log.
-    fn claimed(&self) -> HashMap<(u64, u64), (FileId, PathBuf)> {
-        let mut claimed = HashMap::new();
-        for (path, log) in &self.logs {
-            for member in &log.members {
-                claimed.insert((member.id.device, member.id.inode), (member.id, path.clone()));
-            }
-        }
-        claimed
-    }
-
     /// One log that exists.
-    fn see(
-        &mut self,
-        found: &Found,
-        claimed: &HashMap<(u64, u64), (FileId, PathBuf)>,
-        fresh: &mut Vec<(FileId, PathBuf)>,
-    ) {
+    fn see(&mut self, found: &Found) {
         let metadata = match fs::metadata(&found.target) {
             Ok(metadata) if metadata.is_file() => metadata,
             Ok(_) => return,
@@ -182,31 +168,26 @@ impl Catalog {
             Err(error) => return self.cannot(&found.target, &error),
         };
         let id = FileId::of(&metadata);
-        let elsewhere = |(owner_id, owner): &(FileId, PathBuf)| owner_id.is(&id) && *owner != found.path;
-        let owned = claimed.get(&(id.device, id.inode)).is_some_and(elsewhere) || fresh.iter().any(elsewhere);
-        if owned && !self.logs.contains_key(&found.path) {
-            return;
-        }
-        let result = match self.logs.remove(&found.path) {
-            Some(log) => self.look_again(log, found, id, &metadata, owned),
+        let log = match self.logs.remove(&found.path) {
+            Some(log) => Some(self.look_again(log, found, id, &metadata)),
+            // The same file is a part of another log: a rotation of it, say.
+            None if self.is_of_another(id) => None,
             None => self.first_sight(found, id),
         };
-        if let Some(log) = result {
-            fresh.extend(log.members.iter().map(|member| (member.id, found.path.clone())));
+        if let Some(log) = log {
             self.logs.insert(found.path.clone(), log);
         }
     }
 
+    /// Whether a file belongs to any of the logs but the one that is being looked at.
+    fn is_of_another(&self, id: FileId) -> bool {
+        self.logs.values().any(|log| log.members.iter().any(|member| member.id.is(&id)))
+    }
+
     /// A log that is known: has it grown, rotated, been truncated, ended?
-    fn look_again(
-        &mut self,
-        mut log: Log,
-        found: &Found,
-        id: FileId,
-        metadata: &fs::Metadata,
-        owned: bool,
-    ) -> Option<Log> {
+    fn look_again(&mut self, mut log: Log, found: &Found, id: FileId, metadata: &fs::Metadata) -> Log {
         log.missing_since = None;
+        log.seen = true;
         let moved = log.found.target != found.target;
         let listed = moved || log.folder_changed();
         let mut siblings = if listed { self.siblings(&log.found) } else { Vec::new() };
@@ -214,7 +195,7 @@ impl Catalog {
             siblings.extend(self.siblings(found));
         }
         log.found = found.clone();
-        log.mark_seen(listed, &siblings, id);
+        log.mark_seen(listed, &siblings, Some(id));
         self.look_for_growth(&mut log, &siblings);
         let known = log.members.iter().position(|member| member.id.is(&id));
         match known {
@@ -223,10 +204,10 @@ impl Catalog {
                 self.add(&mut log, &found.target, 0);
             }
             Some(index) => log.members[index].grew_to(metadata.len()),
-            None if owned => {}
+            None if self.is_of_another(id) => {}
             None => {
                 for sibling in siblings.iter().filter(|sibling| !sibling.compressed && sibling.size > 0) {
-                    if !log.knows(sibling) {
+                    if !log.knows(sibling) && !self.is_of_another(sibling.id) {
                         self.add(&mut log, &sibling.path, 0);
                     }
                 }
@@ -240,7 +221,7 @@ impl Catalog {
             log.ended = true;
             self.commands.push((log.worker, Command::End { origin: log.number }));
         }
-        Some(log)
+        log
     }
 
     /// The file at the path is shorter than what was read of it, or begins differently: its writer started
@@ -283,7 +264,7 @@ impl Catalog {
     }
 
     /// Opens a file as the log's next generation.
-    fn add(&mut self, log: &mut Log, path: &std::path::Path, start: u64) {
+    fn add(&mut self, log: &mut Log, path: &Path, start: u64) {
         match open_regular(path) {
             Ok((file, metadata)) => {
                 let id = FileId::of(&metadata);
@@ -307,37 +288,39 @@ impl Catalog {
         log.members.push(member);
     }
 
-    /// Logs that were not listed.
+    /// Logs that were not listed, or whose file is not there.
     fn miss(&mut self) {
-        let now = Instant::now();
-        let found: std::collections::BTreeSet<_> = self.found.iter().map(|found| &found.path).collect();
-        let mut gone = Vec::new();
-        for (path, log) in &mut self.logs {
-            let there = found.contains(path) && fs::metadata(&log.found.target).is_ok_and(|m| m.is_file());
-            if there {
-                continue;
-            }
-            let since = *log.missing_since.get_or_insert(now);
-            if !log.ended && now.duration_since(since) >= GONE_AFTER {
-                log.ended = true;
-                self.commands.push((log.worker, Command::End { origin: log.number }));
-            }
-            // Its files may be listed again, or get a successor: rows stay as long as one of them does.
-            let known = |id: FileId| log.members.iter().any(|member| member.id.is(&id));
-            let files_are_there = || {
-                let current = fs::metadata(&log.found.target).map(|metadata| FileId::of(&metadata));
-                let rotated = siblings::rotated(&log.found.target).unwrap_or_default();
-                current.is_ok_and(known) || rotated.iter().any(|sibling| known(sibling.id))
-            };
-            if log.ended && log.progress.done() && !files_are_there() {
-                gone.push(path.clone());
-            }
-        }
-        for path in gone {
-            if let Some(log) = self.logs.remove(&path) {
+        let missing: Vec<_> = self.logs.iter().filter(|(_, log)| !log.seen).map(|(path, _)| path.clone()).collect();
+        for path in missing {
+            let Some(mut log) = self.logs.remove(&path) else { continue };
+            if self.miss_one(&mut log) {
+                self.logs.insert(path, log);
+            } else {
                 self.commands.push((log.worker, Command::Remove { origin: log.number }));
             }
         }
+    }
+
+    /// A log that is missing; returns whether it may still matter.
+    fn miss_one(&mut self, log: &mut Log) -> bool {
+        let since = *log.missing_since.get_or_insert_with(Instant::now);
+        let siblings = self.siblings(&log.found);
+        let current = fs::metadata(&log.found.target).ok().map(|metadata| FileId::of(&metadata));
+        log.mark_seen(true, &siblings, current);
+        let known = log.members.len();
+        // A file that came and was rotated away between two looks is not missed with its log.
+        for sibling in siblings.iter().filter(|sibling| !sibling.compressed && sibling.size > 0) {
+            if !log.knows(sibling) && !self.is_of_another(sibling.id) {
+                self.add(log, &sibling.path, 0);
+            }
+        }
+        self.account_compressed(log, &siblings);
+        if !log.ended && log.members.len() == known && since.elapsed() >= GONE_AFTER {
+            log.ended = true;
+            self.commands.push((log.worker, Command::End { origin: log.number }));
+        }
+        // Its files may be listed again, or get a successor: rows stay as long as one of them does.
+        !(log.ended && log.progress.done()) || log.members.iter().any(|member| member.linked)
     }
 
     fn finish_members(&mut self) {
@@ -387,7 +370,7 @@ impl Catalog {
         }
     }
 
-    fn cannot(&mut self, path: &std::path::Path, error: &io::Error) {
+    fn cannot(&mut self, path: &Path, error: &io::Error) {
         let advice = match error.kind() {
             io::ErrorKind::PermissionDenied => "; let the agent's user read it",
             _ if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {

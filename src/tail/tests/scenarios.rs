@@ -309,3 +309,21 @@ async fn positions_that_cannot_be_saved_are_told_and_reading_goes_on() {
     assert_eq!(node.metrics.health.status().unhealthy, None);
     node.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_came_and_was_rotated_away_between_two_looks_is_read() {
+    let mut node = Node::new(Format::Text);
+    node.append("a.log", lines(0..10));
+    node.start();
+    node.run(2).await;
+    node.rename("a.log", "a.log.20261123-010203");
+    node.append("a.log", lines(10..20));
+    node.rename("a.log", "a.log.20261123-010204");
+    // Nothing stands at the path for a long time.
+    node.run(12).await;
+    assert_eq!(node.bodies(), expected(0..20));
+    node.append("a.log", lines(20..30));
+    node.run(3).await;
+    assert_eq!(node.bodies(), expected(0..30));
+    node.stop().await;
+}
