@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::complaints::Complaints;
 use crate::data::UnixNanos;
-use crate::options::ByteSize;
+use crate::options::{ByteSize, Percent};
 use crate::telemetry::ComponentMetrics;
 
-/// Where refused records go: `dead_letter: { max_size, when_full }`.
+/// Where refused records go: `dead_letter: { max_size, when_full, min_free }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeadLetterOptions {
@@ -23,6 +23,9 @@ pub struct DeadLetterOptions {
     /// What happens when that is reached: `drop` gives up the oldest entries, `block` holds the sink until
     /// there is room. Default: `drop`, so that bad input does not stop others.
     pub when_full: WhenDeadLetterFull,
+    /// The share of the disk that stays free for others: below it the dead letter counts as full. Default:
+    /// `10%`.
+    pub min_free: Percent,
 }
 
 /// What a full dead letter does.
@@ -38,7 +41,7 @@ pub enum WhenDeadLetterFull {
 
 impl Default for DeadLetterOptions {
     fn default() -> Self {
-        Self { max_size: ByteSize(256 << 20), when_full: WhenDeadLetterFull::Drop }
+        Self { max_size: ByteSize(256 << 20), when_full: WhenDeadLetterFull::Drop, min_free: Percent(10) }
     }
 }
 
@@ -75,9 +78,6 @@ const TOPIC: &str = "dead letter";
 
 /// A dead letter is kept in about this many files, so that giving up the oldest gives up a small part.
 const FILES: u64 = 8;
-
-/// Below this share of free disk the dead letter counts as full.
-const LEAST_FREE_PERCENT: u64 = 10;
 
 impl DeadLetter {
     /// The dead letter of the component called `type/name`. Nothing is touched before the first entry.
@@ -152,7 +152,11 @@ impl DeadLetter {
                 break;
             }
             if self.options.when_full == WhenDeadLetterFull::Block || files.is_empty() {
-                let why = if full { "`dead_letter.max_size` is reached" } else { "less than 10 % of the disk is free" };
+                let why = if full {
+                    "`dead_letter.max_size` is reached"
+                } else {
+                    "less of the disk is free than `dead_letter.min_free`"
+                };
                 return Err(io::Error::new(io::ErrorKind::StorageFull, why));
             }
             let (oldest, bytes) = files.remove(0);
@@ -188,7 +192,7 @@ impl DeadLetter {
 
     fn disk_crowded(&self) -> io::Result<bool> {
         let disk = rustix::fs::statvfs(&self.folder)?;
-        Ok(disk.f_bavail * 100 < disk.f_blocks * LEAST_FREE_PERCENT)
+        Ok(disk.f_bavail * 100 < disk.f_blocks * u64::from(self.options.min_free.0))
     }
 }
 
@@ -200,7 +204,8 @@ mod tests {
     fn dead_letter(folder: &Path, max_size: u64, when_full: WhenDeadLetterFull) -> DeadLetter {
         let metrics = Telemetry::new().component("sink", "elasticsearch/logs");
         let complaints = Arc::new(Complaints::new(metrics.clone()));
-        let options = DeadLetterOptions { max_size: ByteSize(max_size), when_full };
+        // However full this machine's disk is.
+        let options = DeadLetterOptions { max_size: ByteSize(max_size), when_full, min_free: Percent(0) };
         DeadLetter::new(folder, "elasticsearch/logs", options, metrics, complaints)
     }
 

@@ -16,6 +16,6 @@ pub use listen::Listen;
 pub use problem::{Code, Problem, Span};
 pub use secret::Secret;
 pub use section::Section;
-pub use size::{ByteSize, Duration};
+pub use size::{ByteSize, Duration, Percent};
 pub use spanned::Spanned;
 pub use tls::ClientTls;

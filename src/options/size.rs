@@ -1,4 +1,4 @@
-//! Sizes and durations as configurations write them: a number and a unit.
+//! Sizes, durations and shares as configurations write them: a number and a unit.
 
 use std::fmt;
 
@@ -11,6 +11,10 @@ pub struct ByteSize(pub u64);
 /// A length of time: `500ms`, `30s`, `1h30m`, `2d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Duration(pub std::time::Duration);
+
+/// A share: `10%`, from `0%` to `100%`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Percent(pub u8);
 
 const SIZE_UNITS: [(&str, u64); 9] = [
     ("KiB", 1 << 10),
@@ -70,6 +74,14 @@ impl Duration {
             rest = &rest[end..];
         }
         (!text.is_empty()).then(|| Self(std::time::Duration::from_nanos(nanos)))
+    }
+}
+
+impl Percent {
+    /// Reads `10%`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = text.strip_suffix('%')?.trim_end();
+        number.parse().ok().filter(|percent| *percent <= 100).map(Self)
     }
 }
 
@@ -142,6 +154,26 @@ impl<'de> Deserialize<'de> for Duration {
     }
 }
 
+impl<'de> Deserialize<'de> for Percent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Visit(Self::parse, |_| None, "a share from 0% to 100%"))
+    }
+}
+
+impl schemars::JsonSchema for Percent {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Percent".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A share: `10%`.",
+            "type": "string",
+            "pattern": r"^(100|[0-9]{1,2}) ?%$"
+        })
+    }
+}
+
 impl schemars::JsonSchema for ByteSize {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "ByteSize".into()
@@ -183,6 +215,15 @@ mod tests {
             assert_eq!(bytes(bad), None, "{bad}");
         }
         assert_eq!(ByteSize(16 << 20).to_string(), "16MiB");
+    }
+
+    #[test]
+    fn shares() {
+        assert_eq!(Percent::parse("10%"), Some(Percent(10)));
+        assert_eq!(Percent::parse("100 %"), Some(Percent(100)));
+        for bad in ["", "10", "%", "101%", "-1%", "1.5%"] {
+            assert_eq!(Percent::parse(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -121,7 +121,7 @@ async fn a_full_dead_letter_that_blocks_holds_the_sink_until_there_is_room() {
     let strict = json!({ "mappings": { "dynamic": "strict", "properties": { "@timestamp": { "type": "date" } } } });
     server.must("PUT", &format!("/{index}"), strict).await;
     let feed = Feed::new(&index, 1);
-    let more = ", template: off, concurrency: 1, dead_letter: { max_size: 4KiB, when_full: block }";
+    let more = ", template: off, concurrency: 1, dead_letter: { max_size: 4KiB, when_full: block, min_free: 0% }";
     let agent = Agent::start(&feed, &options(server.address(), &index, more));
     feed.lines(&["first ".repeat(500)]);
     feed.settled().await;

@@ -110,7 +110,7 @@ impl Write for Logged {
 fn elasticsearch(address: &str, mapping: &str) -> Box<dyn SinkPlan> {
     let options = json!({
         "endpoints": [address], "index": "logs", "mapping": mapping, "compression": "none", "template": "off",
-        "document_id": "auto"
+        "document_id": "auto", "dead_letter": { "min_free": "0%" }
     });
     (sinks::elasticsearch::DESCRIPTOR.plan)(&mut <dyn erased_serde::Deserializer<'_>>::erase(options)).expect("valid")
 }

@@ -14,10 +14,13 @@ impl DocumentEncoder {
         let mut renamed = 0;
         let own_time = timestamp_member(view);
         self.write_time(own_time.map_or(view.time(), |(time, _)| time), out);
-        out.extend_from_slice(&self.data_stream);
-        out.extend_from_slice(&self.resource);
-        self.write_log(view, out);
-        self.others.write(view, out, write_other_attributes);
+        let (data_stream, resource) = (&self.data_stream, &self.resource);
+        self.shared.write(view, out, |view, attributes, out| {
+            out.extend_from_slice(data_stream);
+            out.extend_from_slice(resource);
+            write_log(view, attributes, out);
+            write_other_attributes(view, attributes, out);
+        });
         write_trace(view, out);
         let members = has_members(view);
         let body = view.body();
@@ -53,25 +56,27 @@ impl DocumentEncoder {
         out.push(b'}');
         renamed
     }
+}
 
-    /// Appends `,"log":{…}`: level, and what the source said about the line.
-    fn write_log(&mut self, view: &LogView<'_>, out: &mut Vec<u8>) {
-        let severity = view.severity();
-        let before = out.len();
-        out.extend_from_slice(b",\"log\":{");
-        if severity.is_some() {
-            out.extend_from_slice(b"\"level\":\"");
-            out.extend_from_slice(level(severity).as_bytes());
-            out.extend_from_slice(b"\",");
-        }
-        if self.attributes.write(view, out, write_log_attributes) {
-            out.push(b'}');
-        } else if severity.is_some() {
-            out.pop();
-            out.push(b'}');
-        } else {
-            out.truncate(before);
-        }
+/// Appends `,"log":{…}`: level, and what the source said about the line.
+fn write_log(view: &LogView<'_>, attributes: &[Attribute], out: &mut Vec<u8>) {
+    let severity = view.severity();
+    let before = out.len();
+    out.extend_from_slice(b",\"log\":{");
+    if severity.is_some() {
+        out.extend_from_slice(b"\"level\":\"");
+        out.extend_from_slice(level(severity).as_bytes());
+        out.extend_from_slice(b"\",");
+    }
+    let start = out.len();
+    write_log_attributes(view, attributes, out);
+    if out.len() > start {
+        out.push(b'}');
+    } else if severity.is_some() {
+        out.pop();
+        out.push(b'}');
+    } else {
+        out.truncate(before);
     }
 }
 

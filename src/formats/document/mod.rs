@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::json::{MemberWriter, text};
 use crate::data::names::Interest;
 use crate::data::time::TimeText;
-use crate::data::{Attribute, EncodingId, LogBatch, LogView, UnixNanos, Value};
+use crate::data::{Attribute, EncodingId, LogBatch, LogView, Severity, UnixNanos, Value};
 
 /// Where the fields of a record stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
@@ -54,9 +54,8 @@ pub struct DocumentEncoder {
     resource: Bytes,
     arrival: UnixNanos,
     time: TimeText,
-    attributes: AttributeCache,
-    /// Under `ecs`: the attributes that have no place under `log`.
-    others: AttributeCache,
+    /// What records share: under `otel` their attributes, under `ecs` everything between time and members.
+    shared: SharedCache,
     scratch: Vec<u8>,
 }
 
@@ -71,8 +70,7 @@ impl DocumentEncoder {
             resource: Bytes::new(),
             arrival: UnixNanos::NONE,
             time: TimeText::default(),
-            attributes: AttributeCache::default(),
-            others: AttributeCache::default(),
+            shared: SharedCache::default(),
             scratch: Vec::new(),
         }
     }
@@ -107,8 +105,7 @@ impl DocumentEncoder {
             Layout::Ecs => ecs::write_resource(resource, out),
         });
         self.arrival = arrival;
-        self.attributes.clear();
-        self.others.clear();
+        self.shared.clear();
     }
 
     /// Bytes that a document needs beside the record's own, for a buffer of the right size.
@@ -170,33 +167,32 @@ fn write_attribute(view: &LogView<'_>, key: &[u8], attribute: &Attribute, out: &
     }
 }
 
-/// Encoded attributes of sources: the records of one stream of a container share theirs, so they are
-/// escaped once a batch.
+/// Encoded runs that depend on nothing but a record's attributes as its source gave them and on its
+/// severity: the records of one stream of a container share them, so they are written once a batch.
 #[derive(Clone, Debug, Default)]
-struct AttributeCache {
-    entries: Vec<CachedAttributes>,
+struct SharedCache {
+    entries: Vec<Cached>,
     text: Vec<u8>,
 }
 
 /// Attributes are recognised by where they lie: they do not move while their batch is being written.
 #[derive(Clone, Copy, Debug)]
-struct CachedAttributes {
-    address: usize,
-    len: usize,
+struct Cached {
+    key: (usize, usize, Severity),
     from: usize,
     to: usize,
 }
 
-/// A container has two streams; a source with more different ranges than this shares none.
-const MOST_CACHED: usize = 4;
+/// A container has two streams and a handful of severities; beyond this many, runs are written anew.
+const MOST_CACHED: usize = 16;
 
-impl AttributeCache {
+impl SharedCache {
     fn clear(&mut self) {
         self.entries.clear();
         self.text.clear();
     }
 
-    /// Appends what `encode` writes for the record's attributes; returns whether that is anything.
+    /// Appends what `encode` writes for the record; returns whether that is anything.
     fn write(
         &mut self,
         view: &LogView<'_>,
@@ -204,11 +200,8 @@ impl AttributeCache {
         encode: impl Fn(&LogView<'_>, &[Attribute], &mut Vec<u8>),
     ) -> bool {
         let attributes = view.attributes();
-        if attributes.is_empty() {
-            return false;
-        }
-        let (address, len) = (attributes.as_ptr().addr(), attributes.len());
-        if let Some(known) = self.entries.iter().find(|e| e.address == address && e.len == len) {
+        let key = (attributes.as_ptr().addr(), attributes.len(), view.severity());
+        if let Some(known) = self.entries.iter().find(|entry| entry.key == key) {
             out.extend_from_slice(&self.text[known.from..known.to]);
             return known.to > known.from;
         }
@@ -217,7 +210,7 @@ impl AttributeCache {
         if self.entries.len() < MOST_CACHED {
             let from = self.text.len();
             self.text.extend_from_slice(&out[before..]);
-            self.entries.push(CachedAttributes { address, len, from, to: self.text.len() });
+            self.entries.push(Cached { key, from, to: self.text.len() });
         }
         out.len() > before
     }

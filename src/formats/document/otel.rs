@@ -26,7 +26,7 @@ impl DocumentEncoder {
         }
         let before = out.len();
         out.extend_from_slice(b",\"attributes\":{");
-        let mut any = self.attributes.write(view, out, |view, attributes, out| {
+        let mut any = self.shared.write(view, out, |view, attributes, out| {
             for (index, attribute) in attributes.iter().enumerate() {
                 if index > 0 {
                     out.push(b',');

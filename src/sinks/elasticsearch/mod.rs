@@ -121,7 +121,8 @@ impl Elasticsearch {
             let (parcel, items, maybe_stored_since) = Parcel::new(parcel);
             let mut delivery = Delivery::new(shared.clone(), parcel, items, maybe_stored_since);
             let sender = sender.clone();
-            requests.spawn(async move { sender.run(&mut delivery).await });
+            // Boxed, so that the runtime moves a pointer and not all that a request needs.
+            requests.spawn(Box::pin(async move { sender.run(&mut delivery).await }));
         }
         loop {
             tokio::select! {
