@@ -3,9 +3,10 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use xxhash_rust::xxh3::xxh3_64;
+
+use super::read::fill;
 
 /// Most bytes that are hashed.
 pub const BYTES: usize = 1024;
@@ -55,15 +56,7 @@ impl Fingerprint {
 /// Reads up to `len` bytes; fewer where the file ends.
 fn read(file: &File, from: u64, len: usize) -> io::Result<Fingerprint> {
     let mut bytes = [0; BYTES];
-    let mut filled = 0;
-    while filled < len {
-        match file.read_at(&mut bytes[filled..len], from + filled as u64) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    let filled = fill(file, from, &mut bytes[..len])?;
     Ok(Fingerprint::of(&bytes[..filled]))
 }
 

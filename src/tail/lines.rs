@@ -55,7 +55,7 @@ pub struct Segment<'a> {
 /// What is counted while lines are cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Lines whose header could not be read, and the first one's offset.
+    /// Lines whose header could not be read.
     pub broken: u64,
     /// Records that were cut because they were too long.
     pub cut: u64,
@@ -346,11 +346,19 @@ impl<'a> Batch<'a> {
             let from = segment.from + (part.offset - segment.offset) as usize;
             return append(&segment.chunk.as_slice()[from..from + part.len], part.escaped, &mut self.joined);
         }
-        let mut bytes = vec![0; part.len];
-        let read = part.file.file().map(|file| file.read_exact_at(&mut bytes, part.offset));
+        let start = self.joined.len();
+        self.joined.resize(start + part.len, 0);
+        let read = part.file.file().map(|file| file.read_exact_at(&mut self.joined[start..], part.offset));
         match read {
-            Some(Ok(())) => append(&bytes, part.escaped, &mut self.joined),
-            _ => self.counts.lost += part.len as u64,
+            Some(Ok(())) if !part.escaped => {}
+            Some(Ok(())) => {
+                let escaped = self.joined.split_off(start);
+                unescape(&escaped, &mut self.joined);
+            }
+            _ => {
+                self.joined.truncate(start);
+                self.counts.lost += part.len as u64;
+            }
         }
     }
 

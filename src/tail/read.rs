@@ -27,6 +27,28 @@ pub async fn read_into(file: &Arc<File>, offset: u64, most: usize, mut slab: Sla
     }
 }
 
+/// Reads at `offset` until `space` is full or the file ends; the number of bytes. May wait for the disk.
+pub fn fill(file: &File, offset: u64, space: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < space.len() {
+        match file.read_at(&mut space[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// At most `most` bytes from `offset` on; fewer where the file ends. May wait for the disk.
+pub fn read_up_to(file: &File, offset: u64, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; most];
+    let filled = fill(file, offset, &mut bytes)?;
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
 fn cut(space: &mut [u8], most: usize) -> &mut [u8] {
     let len = space.len().min(most);
     &mut space[..len]

@@ -3,10 +3,10 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use memchr::{memchr, memrchr};
 
+use super::read::read_up_to;
 use crate::data::UnixNanos;
 use crate::formats::container::HeaderReader;
 
@@ -16,7 +16,7 @@ const WINDOW: usize = 64 * 1024;
 /// Offset behind the last line feed before `len`, where one is near; else `len`.
 pub fn last_line(file: &File, len: u64) -> io::Result<u64> {
     let from = len.saturating_sub(WINDOW as u64);
-    let window = read(file, from, (len - from) as usize)?;
+    let window = read_up_to(file, from, (len - from) as usize)?;
     let feed = memrchr(b'\n', &window);
     Ok(match feed {
         Some(feed) => from + feed as u64 + 1,
@@ -37,7 +37,7 @@ pub fn first_since(file: &File, len: u64, since: UnixNanos) -> io::Result<u64> {
         }
     }
     // The line that ends the search may begin before `high` and reach beyond it.
-    let window = read(file, low, WINDOW * 2)?;
+    let window = read_up_to(file, low, WINDOW * 2)?;
     let mut header = HeaderReader::default();
     let mut at = 0;
     while let Some(feed) = memchr(b'\n', &window[at..]) {
@@ -51,7 +51,7 @@ pub fn first_since(file: &File, len: u64, since: UnixNanos) -> io::Result<u64> {
 
 /// The first line with a header that begins behind `from` and before `until`.
 fn line_behind(file: &File, from: u64, until: u64) -> io::Result<Option<(u64, UnixNanos)>> {
-    let window = read(file, from, WINDOW)?;
+    let window = read_up_to(file, from, WINDOW)?;
     let mut header = HeaderReader::default();
     let Some(mut at) = memchr(b'\n', &window).map(|feed| feed + 1) else { return Ok(None) };
     while let Some(feed) = memchr(b'\n', &window[at..]) {
@@ -65,21 +65,6 @@ fn line_behind(file: &File, from: u64, until: u64) -> io::Result<Option<(u64, Un
         at += feed + 1;
     }
     Ok(None)
-}
-
-fn read(file: &File, from: u64, most: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; most];
-    let mut filled = 0;
-    while filled < most {
-        match file.read_at(&mut bytes[filled..], from + filled as u64) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    bytes.truncate(filled);
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::generation::GenerationFile;
 use super::inbox::{Command, Inbox, Settled};
 use super::lines::Counts;
 use super::origin::{AtEnd, Origin, Piece};
-use super::read::read_into;
+use super::read::{read_into, read_up_to};
 use crate::data::chunk::SLAB_BYTES;
 use crate::data::{Batch, Chunk, LogBuilder, Slab, SlabPool, UnixNanos};
 use crate::delivery::Message;
@@ -248,7 +248,7 @@ impl Worker {
         // A header, and the line feed, come on top.
         let most = origin.cutter.most() + 256;
         let (file, offset) = (open.clone(), piece.offset);
-        let read = tokio::task::spawn_blocking(move || read_whole(&file, offset, most)).await;
+        let read = tokio::task::spawn_blocking(move || read_up_to(&file, offset, most)).await;
         let bytes = match read.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -339,8 +339,13 @@ impl Worker {
         let (token, mailbox) = (origin.push(piece.end), origin.mailbox.clone());
         // While a reload holds the gate, everything sent before may be withdrawn: then this is, too.
         let ack = tokio::select! {
+            biased;
             ack = self.outlet.ack(mailbox, token, false) => ack.map_err(|gone| TaskError(gone.to_string()))?,
-            () = self.shutdown.cancelled() => return Ok(()),
+            () = self.shutdown.cancelled() => {
+                // Nobody will settle it: the log's other batches keep the place to read from again.
+                origin.settle(token, true, Instant::now());
+                return Ok(());
+            }
         };
         self.shelf.take_in(&self.inbox);
         if self.shelf.origins.get(&piece.origin).is_none_or(|origin| origin.epoch != piece.epoch) {
@@ -363,20 +368,16 @@ impl Worker {
     fn count(&self, piece: &Piece, counts: Counts) {
         let Some(origin) = self.shelf.origins.get(&piece.origin) else { return };
         let path = &origin.progress.path;
-        if counts.broken > 0 {
-            self.metrics.errors.inc_by(counts.broken - 1);
-            let words =
-                format!("{path}: {} lines near offset {} have no runtime's header", counts.broken, piece.offset);
-            tracing::debug!(component = %self.metrics.name, "{words}");
-            self.metrics.error(words);
-        }
-        if counts.cut > 0 {
-            self.metrics.errors.inc_by(counts.cut - 1);
-            let words =
-                format!("{path}: {} records near offset {} were too long and were cut", counts.cut, piece.offset);
-            tracing::debug!(component = %self.metrics.name, "{words}");
-            self.metrics.error(words);
-        }
+        let error = |count: u64, what: &str, why: &str| {
+            if count > 0 {
+                self.metrics.errors.inc_by(count - 1);
+                let words = format!("{path}: {count} {what} near offset {} {why}", piece.offset);
+                tracing::debug!(component = %self.metrics.name, "{words}");
+                self.metrics.error(words);
+            }
+        };
+        error(counts.broken, "lines", "have no runtime's header");
+        error(counts.cut, "records", "were too long and were cut");
         if counts.lost > 0 {
             (self.lost)(path, "given up", counts.lost);
         }
@@ -425,20 +426,4 @@ impl Shelf {
         let queue = if more { &mut self.ready } else { &mut self.idle };
         queue.push_back(number);
     }
-}
-
-fn read_whole(file: &std::fs::File, offset: u64, most: usize) -> std::io::Result<Vec<u8>> {
-    use std::os::unix::fs::FileExt;
-    let mut bytes = vec![0; most];
-    let mut filled = 0;
-    while filled < most {
-        match file.read_at(&mut bytes[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    bytes.truncate(filled);
-    Ok(bytes)
 }

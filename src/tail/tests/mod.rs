@@ -127,6 +127,8 @@ struct Node {
     root: tempfile::TempDir,
     settings: Settings,
     to: Destination,
+    /// Bytes that fit into the edge before the destination.
+    edge: u64,
     running: Option<Running>,
     metrics: Arc<ComponentMetrics>,
 }
@@ -146,7 +148,7 @@ impl Node {
         let metrics = Telemetry::new().component("source", "file/test");
         let root = tempfile::tempdir().expect("a folder");
         fs::create_dir(root.path().join("logs")).expect("creates");
-        Self { root, settings, to, running: None, metrics }
+        Self { root, settings, to, edge: 16 << 20, running: None, metrics }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -163,7 +165,7 @@ impl Node {
     fn start(&mut self) {
         let memory = Arc::new(MemoryBudget::new(64 << 20));
         let pool = SlabPool::new(memory.share(Signal::Logs), 4);
-        let (sender, receiver) = edge(16 << 20, WhenFull::Block, self.metrics.clone());
+        let (sender, receiver) = edge(self.edge, WhenFull::Block, self.metrics.clone());
         let chain = Chain { readers: vec![Reader::Edge { sender, input: "file/test".into() }] };
         let (_gate, outlet) = Gate::open(chain, Way::new(), self.metrics.clone());
         let inbox = Arc::<Inbox>::default();
@@ -214,7 +216,8 @@ impl Node {
     async fn stop(&mut self) {
         let running = self.running.take().expect("runs");
         running.shutdown.cancel();
-        running.worker.await.expect("no panic");
+        let ended = tokio::time::timeout(Duration::from_secs(60), running.worker).await;
+        ended.expect("ends once everything is settled").expect("no panic");
         running.catalog.close();
         running.sink.abort();
         let _ = running.sink.await;

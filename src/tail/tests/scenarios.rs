@@ -48,6 +48,30 @@ async fn rotations_are_found_beside_the_target_of_a_link() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_while_several_logs_are_handed_on_ends_with_every_batch_settled() {
+    let mut node = Node::new(Format::Text);
+    node.edge = 1;
+    const LOGS: usize = 300;
+    let names: Vec<_> = (0..LOGS).map(|n| format!("{n}.log")).collect();
+    names.iter().for_each(|name| node.append(name, "before\n"));
+    node.start();
+    node.run(4).await;
+    assert_eq!(node.bodies().len(), LOGS);
+    names.iter().for_each(|name| node.append(name, "behind\n"));
+    // One sweep finds them all, and the edge takes one batch after the other.
+    tokio::time::advance(super::worker::SWEEP).await;
+    while node.bodies().len() == LOGS {
+        tokio::task::yield_now().await;
+    }
+    assert!(node.bodies().len() < 2 * LOGS, "the stop comes too late to matter");
+    node.stop().await;
+    node.start();
+    node.run(4).await;
+    assert_eq!(node.bodies().len(), 2 * LOGS, "what was not handed on is read after the start, and nothing twice");
+    node.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deleted_file_is_read_to_its_end() {
     let mut node = Node::new(Format::Text);
     node.append("a.log", lines(0..10));
