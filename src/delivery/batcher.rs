@@ -9,16 +9,6 @@ use super::Message;
 use super::queue::EdgeReceiver;
 use crate::data::Batch;
 
-/// When a parcel is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ParcelLimits {
-    /// Most bytes of a parcel, as the sink weighs messages; a single record may be larger.
-    pub max_bytes: u64,
-    /// Longest time that a message waits for others. It does not wait where somebody waits for its
-    /// verdict.
-    pub linger: Duration,
-}
-
 /// Takes messages out of an edge and hands them on in parcels.
 #[derive(Debug)]
 pub struct Batcher {
@@ -34,12 +24,13 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// A batcher of what comes through `input`.
+    /// A batcher of what comes through `input`. A message waits for others for at most `linger`, and not at
+    /// all where somebody waits for its verdict.
     pub fn new(input: EdgeReceiver, linger: Duration) -> Self {
         Self { input, linger, parcel: Vec::new(), bytes: 0, due: None, left: VecDeque::new(), ended: false }
     }
 
-    /// The next parcel of at most `max_bytes`, never empty; `None` once the input has ended and everything
+    /// The next parcel of at most `max_bytes` as `weigh` tells them, or a single record that is larger, never empty; `None` once the input has ended and everything
     /// was handed out. Cancel-safe: what was gathered stays for the next call.
     pub async fn next(&mut self, max_bytes: u64, weigh: impl Fn(&Message) -> u64) -> Option<Vec<Message>> {
         loop {

@@ -145,9 +145,9 @@ impl DeadLetter {
         let crowded = self.disk_crowded()?;
         let mut freed = 0;
         loop {
-            // On a crowded disk an entry takes the place of older ones and no more.
             // One entry that is larger than everything allowed would otherwise never find room.
             let full = used > 0 && used + more > self.options.max_size.0;
+            // On a crowded disk an entry takes the place of older ones and no more.
             if !full && (!crowded || freed >= more) {
                 break;
             }

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 pub struct Path {
     outstanding: AtomicUsize,
     revoked: AtomicBool,
-    idle: Notify,
+    withdrawn: Notify,
 }
 
 impl Path {
@@ -29,7 +29,7 @@ impl Path {
     /// Withdraws every message on the path.
     pub fn revoke(&self) {
         self.revoked.store(true, Ordering::Release);
-        self.idle.notify_waiters();
+        self.withdrawn.notify_waiters();
     }
 
     /// Number of unsettled messages.
@@ -37,29 +37,16 @@ impl Path {
         self.outstanding.load(Ordering::Acquire)
     }
 
-    /// Waits until nothing is on the path.
-    pub async fn drained(&self) {
-        loop {
-            let idle = self.idle.notified();
-            tokio::pin!(idle);
-            idle.as_mut().enable();
-            if self.outstanding() == 0 {
-                return;
-            }
-            idle.await;
-        }
-    }
-
     /// Waits until the path is revoked; for work in flight that must then stop.
     pub async fn revoked(&self) {
         loop {
-            let idle = self.idle.notified();
-            tokio::pin!(idle);
-            idle.as_mut().enable();
+            let withdrawn = self.withdrawn.notified();
+            tokio::pin!(withdrawn);
+            withdrawn.as_mut().enable();
             if self.is_revoked() {
                 return;
             }
-            idle.await;
+            withdrawn.await;
         }
     }
 
@@ -68,8 +55,6 @@ impl Path {
     }
 
     pub(super) fn leave(&self) {
-        if self.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.idle.notify_waiters();
-        }
+        self.outstanding.fetch_sub(1, Ordering::AcqRel);
     }
 }

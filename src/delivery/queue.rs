@@ -22,8 +22,8 @@ pub enum WhenFull {
 }
 
 /// Sends messages into an edge.
-#[derive(Debug)]
-pub struct EdgeSender(Arc<Edge>);
+#[derive(Clone, Debug)]
+pub struct EdgeSender(Arc<Entrance>);
 
 /// Receives the messages of an edge, in order.
 #[derive(Debug)]
@@ -32,6 +32,10 @@ pub struct EdgeReceiver(Arc<Edge>);
 /// The other side of the edge is gone; the message comes back.
 #[derive(Debug)]
 pub struct Closed(pub Message);
+
+/// What the senders of an edge share: when the last of them goes, it closes.
+#[derive(Debug)]
+struct Entrance(Arc<Edge>);
 
 #[derive(Debug)]
 struct Edge {
@@ -47,22 +51,26 @@ struct Edge {
 struct State {
     messages: VecDeque<Message>,
     bytes: u64,
-    senders: usize,
     closed: bool,
-    receiver_gone: bool,
 }
 
 /// An edge that holds at most `limit` bytes, or one message that is larger.
 pub fn edge(limit: u64, when_full: WhenFull, metrics: Arc<ComponentMetrics>) -> (EdgeSender, EdgeReceiver) {
     metrics.queue_limit_bytes.set(i64::try_from(limit).unwrap_or(i64::MAX));
-    let state = Mutex::new(State { senders: 1, ..State::default() });
-    let edge = Arc::new(Edge { limit, when_full, metrics, state, room: Notify::new(), filled: Notify::new() });
-    (EdgeSender(edge.clone()), EdgeReceiver(edge))
+    let (room, filled) = (Notify::new(), Notify::new());
+    let edge = Arc::new(Edge { limit, when_full, metrics, state: Mutex::default(), room, filled });
+    (EdgeSender(Arc::new(Entrance(edge.clone()))), EdgeReceiver(edge))
 }
 
 impl Edge {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_one();
+        self.room.notify_waiters();
     }
 
     fn take_front(&self, state: &mut State) -> Option<Message> {
@@ -78,7 +86,7 @@ impl EdgeSender {
     pub async fn send(&self, message: Message) -> Result<(), Closed> {
         let mut message = message;
         loop {
-            let room = self.0.room.notified();
+            let room = self.0.0.room.notified();
             tokio::pin!(room);
             room.as_mut().enable();
             match self.try_send(message) {
@@ -93,12 +101,12 @@ impl EdgeSender {
     /// Puts a message into the queue if that needs no waiting.
     #[expect(clippy::result_large_err, reason = "the message comes back to its sender, which moves it on")]
     pub fn try_send(&self, message: Message) -> Result<(), TrySend> {
-        let edge = &*self.0;
+        let edge = &*self.0.0;
         let bytes = message.batch.bytes();
         let mut shed = Vec::new();
         {
             let mut state = edge.lock();
-            if state.receiver_gone || state.closed {
+            if state.closed {
                 return Err(TrySend::Closed(message));
             }
             while !state.messages.is_empty() && state.bytes + bytes > edge.limit {
@@ -119,23 +127,20 @@ impl EdgeSender {
         }
         Ok(())
     }
-}
 
-impl EdgeSender {
     /// Takes no more messages from anyone; the receiver ends once it has what is in the queue.
     pub fn close(&self) {
-        self.0.lock().closed = true;
-        self.0.filled.notify_one();
-        self.0.room.notify_waiters();
+        self.0.0.close();
     }
 
     /// Takes the waiting messages of one path out of the queue again.
     pub fn withdraw(&self, path: &Arc<Path>) -> Vec<Message> {
+        let edge = &*self.0.0;
         let mut withdrawn = Vec::new();
         {
-            let mut state = self.0.lock();
+            let mut state = edge.lock();
             for _ in 0..state.messages.len() {
-                let Some(message) = self.0.take_front(&mut state) else { break };
+                let Some(message) = edge.take_front(&mut state) else { break };
                 if Arc::ptr_eq(message.ack.path(), path) {
                     withdrawn.push(message);
                 } else {
@@ -144,7 +149,7 @@ impl EdgeSender {
                 }
             }
         }
-        self.0.room.notify_waiters();
+        edge.room.notify_waiters();
         withdrawn
     }
 }
@@ -158,21 +163,9 @@ pub enum TrySend {
     Closed(Message),
 }
 
-impl Clone for EdgeSender {
-    fn clone(&self) -> Self {
-        self.0.lock().senders += 1;
-        Self(self.0.clone())
-    }
-}
-
-impl Drop for EdgeSender {
+impl Drop for Entrance {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.senders -= 1;
-        if state.senders == 0 {
-            drop(state);
-            self.0.filled.notify_one();
-        }
+        self.0.close();
     }
 }
 
@@ -190,7 +183,7 @@ impl EdgeReceiver {
                     self.0.room.notify_waiters();
                     return Some(message);
                 }
-                if state.senders == 0 || state.closed {
+                if state.closed {
                     return None;
                 }
             }
@@ -215,8 +208,9 @@ impl Drop for EdgeReceiver {
     fn drop(&mut self) {
         let abandoned = {
             let mut state = self.0.lock();
-            state.receiver_gone = true;
+            state.closed = true;
             state.bytes = 0;
+            self.0.metrics.queue_bytes.set(0);
             std::mem::take(&mut state.messages)
         };
         drop(abandoned);

@@ -108,11 +108,6 @@ impl DocumentEncoder {
         self.shared.clear();
     }
 
-    /// Bytes that a document needs beside the record's own, for a buffer of the right size.
-    pub fn overhead(&self) -> usize {
-        self.resource.len() + self.data_stream.len() + 320
-    }
-
     /// Appends the document of a record of the batch that was begun, without a line terminator. Returns
     /// how many members of its object were renamed.
     pub fn write(&mut self, view: &LogView<'_>, form: Form, out: &mut Vec<u8>) -> u32 {
