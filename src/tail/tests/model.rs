@@ -1,7 +1,7 @@
 //! Random lives of log files and of the agent: whatever happens, every line arrives, and always under the
 //! same position.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 
@@ -14,6 +14,8 @@ async fn live(seed: u64) {
     let mut node = Node::new(Format::Text);
     let mut next = 0usize;
     let mut rotations = 0;
+    // A log that no look found at its path is known to nobody: its rotations match no pattern.
+    let mut known = BTreeSet::new();
     node.start();
     for _ in 0..60 {
         match random.u32(..100) {
@@ -26,7 +28,7 @@ async fn live(seed: u64) {
             }
             45..60 => {
                 let log = format!("{}.log", random.usize(..3));
-                if node.path(&log).exists() {
+                if known.contains(&log) && node.path(&log).exists() {
                     rotations += 1;
                     // Later rotations have later times, as on a real node.
                     let file = fs::File::open(node.path(&log)).expect("opens");
@@ -36,6 +38,7 @@ async fn live(seed: u64) {
                 }
             }
             60..80 => {
+                known.extend((0..3).map(|n| format!("{n}.log")).filter(|log| node.path(log).exists()));
                 let seconds = random.u32(1..4);
                 node.run(seconds).await;
             }
