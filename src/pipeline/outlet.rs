@@ -119,22 +119,22 @@ impl Outlet {
     /// Waits until the gate is open and returns an ack on the path that [`Outlet::send`] will use for it.
     /// Between the two the caller must not wait for anything else.
     pub async fn ack(&mut self, settle: Arc<dyn Settle>, token: u64, waited_for: bool) -> Result<Ack, Gone> {
-        let instance = self.instance().await?;
+        let instance = Instance::in_force(&mut self.version, &mut self.current).await?;
         Ok(Ack::new(settle, token, instance.version.path.clone(), waited_for))
     }
 
     /// Runs the message through everything fused behind this output, then hands what is left to the
     /// edges, waiting where one is full. When it returns, the message is owned by the graph.
     pub async fn send(&mut self, message: Message) -> Result<(), Gone> {
-        let metrics = self.gate.metrics.clone();
-        let instance = match self.current.take() {
+        let Self { gate, version, current } = self;
+        let instance = match current.take() {
             // The ack was made on this version's path: it goes the way that its path stands for, also
             // while the gate is closed, because the drain waits for it.
-            Some(instance) if Arc::ptr_eq(&instance.version.path, message.ack.path()) => self.current.insert(instance),
-            _ => self.instance().await?,
+            Some(instance) if Arc::ptr_eq(&instance.version.path, message.ack.path()) => current.insert(instance),
+            _ => Instance::in_force(version, current).await?,
         };
-        metrics.records_out.inc_by(message.batch.count() as u64);
-        metrics.bytes_out.inc_by(message.batch.bytes());
+        gate.metrics.records_out.inc_by(message.batch.count() as u64);
+        gate.metrics.bytes_out.inc_by(message.batch.bytes());
         instance.output.push(message, &mut instance.pending);
         for (sender, message) in instance.pending.drain(..) {
             // A closed edge belongs to a sink that died; dropping the message abandons it, and the
@@ -147,14 +147,21 @@ impl Outlet {
         }
         Ok(())
     }
+}
 
-    async fn instance(&mut self) -> Result<&mut Instance, Gone> {
-        let version = self.version.wait_for(Option::is_some).await.map_err(|_| Gone)?.clone().ok_or(Gone)?;
-        let fresh = match self.current.take() {
-            Some(instance) if Arc::ptr_eq(&instance.version, &version) => instance,
-            _ => Instance { output: Port::of(&version.chain), version, pending: Vec::new() },
+impl Instance {
+    /// The instance of the version in force, kept in `current`; waits while the gate is closed.
+    async fn in_force<'a>(
+        version: &mut watch::Receiver<Option<Arc<Version>>>,
+        current: &'a mut Option<Self>,
+    ) -> Result<&'a mut Self, Gone> {
+        let open = version.wait_for(Option::is_some).await.map_err(|_| Gone)?;
+        let version = open.as_ref().ok_or(Gone)?;
+        let instance = match current.take() {
+            Some(instance) if Arc::ptr_eq(&instance.version, version) => instance,
+            _ => Self { output: Port::of(&version.chain), version: version.clone(), pending: Vec::new() },
         };
-        Ok(self.current.insert(fresh))
+        Ok(current.insert(instance))
     }
 }
 
