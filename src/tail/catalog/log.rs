@@ -98,10 +98,14 @@ impl Log {
         }
     }
 
-    /// Whether the file of a generation was started anew.
-    pub fn was_truncated(&self, index: usize, metadata: &Metadata) -> bool {
+    /// Whether the file of a generation, now at `path`, was started anew.
+    pub fn was_truncated(&self, index: usize, metadata: &Metadata, path: &Path) -> bool {
         let member = &self.members[index];
-        let Some(file) = &member.file else { return metadata.len() < member.length };
+        let Some(file) = &member.file else {
+            let differs = |open| member.prefix.begins(&open).is_ok_and(|begins| !begins);
+            return metadata.len() < member.length
+                || metadata.len() > member.length && open_regular(path).is_ok_and(|(open, _)| differs(open));
+        };
         if metadata.len() < file.read() || metadata.len() < u64::from(member.prefix.len) {
             return true;
         }
@@ -117,9 +121,9 @@ impl Log {
 
     /// Closes generations that are settled to their end, and forgets those whose files are long gone.
     pub fn finish_members(&mut self) {
-        let (safe, done) = (self.progress.safe(), self.progress.done());
+        let safe = self.progress.safe();
         for member in &mut self.members {
-            if member.seq < safe.seq || done {
+            if member.seq < safe.seq {
                 if let Some(file) = member.file.take() {
                     member.length = file.read();
                 }
@@ -134,6 +138,11 @@ impl Log {
             excess -= usize::from(forget);
             !forget
         });
+    }
+
+    /// Whether it has ended and everything of it is settled, also what its worker was not told of yet.
+    pub fn is_done(&self) -> bool {
+        self.ended && self.progress.done() && self.progress.safe().seq >= self.next_seq
     }
 
     /// How far behind reading is, for the status page.

@@ -196,10 +196,10 @@ impl Catalog {
         }
         log.found = found.clone();
         log.mark_seen(listed, &siblings, Some(id));
-        self.look_for_growth(&mut log, &siblings);
+        self.look_for_growth(&mut log, &siblings, (&found.target, id, metadata.len()));
         let known = log.members.iter().position(|member| member.id.is(&id));
         match known {
-            Some(index) if log.was_truncated(index, metadata) => {
+            Some(index) if log.was_truncated(index, metadata, &found.target) => {
                 self.truncated(&mut log, index, &siblings);
                 self.add(&mut log, &found.target, 0);
             }
@@ -231,7 +231,11 @@ impl Catalog {
         let member = &mut log.members[index];
         let copies = siblings.iter().filter(|sibling| !sibling.compressed);
         let copy = copies.filter_map(|sibling| Some((sibling, member.copy_at(&sibling.path)?))).next();
-        let Some(file) = &member.file else { return };
+        let Some(file) = &member.file else {
+            // It was read to its end before; its place belongs to the next generation.
+            member.id.inode = 0;
+            return;
+        };
         match copy {
             Some((sibling, copy)) => {
                 member.id = sibling.id;
@@ -248,17 +252,22 @@ impl Catalog {
         }
     }
 
-    /// A finished generation that grew after all: what came later is read as well.
-    fn look_for_growth(&mut self, log: &mut Log, siblings: &[Sibling]) {
-        for sibling in siblings.iter().filter(|sibling| !sibling.compressed) {
+    /// A finished generation that grew after all: what came later is read as well. `current` is the file at
+    /// the log's path, finished where the log was not listed for a while.
+    fn look_for_growth(&mut self, log: &mut Log, siblings: &[Sibling], current: (&Path, FileId, u64)) {
+        let rotated = siblings.iter().filter(|sibling| !sibling.compressed);
+        for (path, id, size) in rotated.map(|one| (one.path.as_path(), one.id, one.size)).chain([current]) {
             let grown = log.members.iter().position(|member| {
-                member.id.is(&sibling.id) && member.file.is_none() && member.length < sibling.size && !member.skipped
+                member.id.is(&id) && member.file.is_none() && member.length < size && !member.skipped
             });
             let Some(index) = grown else { continue };
+            let Ok((file, _)) = open_regular(path) else { continue };
+            if !log.members[index].prefix.begins(&file).unwrap_or(false) {
+                continue;
+            }
             let (generation, start) = (log.members[index].generation, log.members[index].length);
-            let Ok((file, _)) = open_regular(&sibling.path) else { continue };
             log.members.remove(index);
-            let member = Member::new(log.next_seq, generation, sibling.id, file, start, None);
+            let member = Member::new(log.next_seq, generation, id, file, start, None);
             self.push(log, member);
         }
     }
@@ -320,7 +329,7 @@ impl Catalog {
             self.commands.push((log.worker, Command::End { origin: log.number }));
         }
         // Its files may be listed again, or get a successor: rows stay as long as one of them does.
-        !(log.ended && log.progress.done()) || log.members.iter().any(|member| member.linked)
+        !log.is_done() || log.members.iter().any(|member| member.linked)
     }
 
     fn finish_members(&mut self) {

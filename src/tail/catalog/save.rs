@@ -45,9 +45,9 @@ impl Catalog {
 }
 
 fn row(log: &mut Log, index: usize) -> Row {
-    let (safe, done) = (log.progress.safe(), log.progress.done());
+    let safe = log.progress.safe();
     let member = &mut log.members[index];
-    let finished = member.file.is_none() || member.seq < safe.seq || done;
+    let finished = member.file.is_none() || member.seq < safe.seq;
     let (offset, reached) = match &member.file {
         _ if finished => (member.file.as_ref().map_or(member.length, |file| file.read()), member.reached),
         Some(_) if member.seq == safe.seq => (safe.offset, safe.reached),

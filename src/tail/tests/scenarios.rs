@@ -351,3 +351,41 @@ async fn a_file_that_came_and_was_rotated_away_between_two_looks_is_read() {
     assert_eq!(node.bodies(), expected(0..30));
     node.stop().await;
 }
+
+/// A link that is gone for longer than a log may be missing, and what happens to its target meanwhile.
+async fn unlisted_for_a_while(restart: bool, meanwhile: &str, expected: Vec<String>) {
+    let mut node = Node::new(Format::Text);
+    let target = node.root.path().join("0.log");
+    fs::write(&target, lines(0..10)).expect("writes");
+    symlink(&target, node.path("web.log")).expect("links");
+    node.start();
+    node.run(3).await;
+    fs::remove_file(node.path("web.log")).expect("removes");
+    node.run(30).await;
+    fs::write(&target, meanwhile).expect("writes");
+    if restart {
+        node.stop().await;
+        node.start();
+    }
+    symlink(&target, node.path("web.log")).expect("links");
+    node.run(5).await;
+    let mut file = fs::OpenOptions::new().append(true).open(&target).expect("opens");
+    file.write_all(b"later\n").expect("writes");
+    node.run(5).await;
+    assert_eq!(node.bodies(), expected, "restart: {restart}");
+    assert_eq!(node.lost(), 0);
+    node.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_was_not_listed_for_a_while_goes_on_where_it_was() {
+    let first = expected(0..10);
+    let then = |more: &[&str]| [&first[..], &more.iter().map(|&line| line.to_owned()).collect::<Vec<_>>()].concat();
+    for restart in [false, true] {
+        unlisted_for_a_while(restart, &lines(0..10), then(&["later"])).await;
+        unlisted_for_a_while(restart, &(lines(0..10) + "grown\n"), then(&["grown", "later"])).await;
+    }
+    unlisted_for_a_while(false, "shorter\n", then(&["shorter", "later"])).await;
+    let other = "other ".repeat(20);
+    unlisted_for_a_while(false, &format!("{other}\n"), then(&[&other, "later"])).await;
+}
