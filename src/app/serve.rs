@@ -19,6 +19,16 @@ pub enum Stopped {
     ByCaller,
 }
 
+impl Stopped {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::BySignal => "a signal",
+            Self::Finished => "every source has ended",
+            Self::ByCaller => "the time is over",
+        }
+    }
+}
+
 /// Serves until a signal, until every source has ended, or until `until` is ready; then drains. A SIGHUP
 /// and every item of `changes` reload the configuration.
 ///
@@ -44,7 +54,7 @@ pub async fn serve(
             Some(()) = changes.recv() => reload(&shared, "a file changed"),
         }
     };
-    tracing::info!(reason = ?stopped, "draining; a second signal ends at once");
+    tracing::info!(reason = stopped.words(), "draining; a signal from now on ends at once");
     tokio::select! {
         () = agent.shutdown() => {}
         _ = terminate.recv() => tracing::warn!("ended before everything was drained"),

@@ -31,8 +31,12 @@ pub fn run(paths: Vec<PathBuf>) -> Result<(), Failed> {
             let (code, place) = (warning.problem.code.0, warning.place.as_ref().map(ToString::to_string));
             tracing::warn!(code, place, "configuration: {}", warning.problem.message);
         }
+        let files = first.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(version, config = %files, data_dir = %first.data_dir.display(), "tailwater starts");
         let agent = Agent::start(loader).await?;
         serve(agent, changed, std::future::pending()).await.map_err(|error| Failed::Process(error.to_string()))?;
+        tracing::info!("stopped");
         Ok(())
     })
 }

@@ -14,6 +14,8 @@ use crate::telemetry::ComponentMetrics;
 pub enum Attempted {
     /// Nothing is left to do.
     Done,
+    /// All of it was withdrawn before the server had said anything.
+    Withdrawn,
     /// The server cannot now: again later.
     Retry {
         /// In the server's words.
@@ -107,6 +109,7 @@ impl Sender {
         let mut backoff = Backoff::new(random);
         loop {
             let wait = match work.attempt().await {
+                Attempted::Withdrawn => return,
                 Attempted::Done => {
                     self.concurrency.succeeded();
                     self.complaints.over(SENDING);

@@ -256,13 +256,17 @@ impl fmt::Display for Printable<'_> {
 }
 
 impl Fields {
-    /// What makes two lines the same: the message and the component, not counts or durations.
+    /// What makes two lines the same: the message, the component and the reason, not counts or durations. A
+    /// configuration's hash counts too, so that every reload that changed something is told.
     fn identity(&self) -> String {
-        let component = self.others.iter().find_map(|(name, value)| match value {
-            FieldValue::Text(text) if *name == "component" => Some(text.as_str()),
-            _ => None,
-        });
-        format!("{}\0{}", self.message, component.unwrap_or_default())
+        let mut identity = self.message.clone();
+        for (name, value) in &self.others {
+            if let (FieldValue::Text(text), "component" | "reason" | "hash") = (value, *name) {
+                identity.push('\0');
+                identity.push_str(text);
+            }
+        }
+        identity
     }
 
     fn push(&mut self, field: &Field, value: FieldValue) {

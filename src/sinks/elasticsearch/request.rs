@@ -35,6 +35,8 @@ pub(super) struct Delivery {
     pub dead: Vec<(Item, Box<str>)>,
     /// Whether messages were withdrawn since the groups were last cleared of them.
     stale: bool,
+    /// Whether the cluster has settled anything of it.
+    answered: bool,
 }
 
 /// Items that are sent together.
@@ -57,7 +59,7 @@ impl Delivery {
     pub fn new(shared: Arc<Shared>, parcel: Parcel, items: Vec<Item>, maybe_stored_since: Option<UnixNanos>) -> Self {
         let encoder = shared.encoder.clone();
         let groups = vec![Group { items, maybe_stored_since, body: None }];
-        Self { shared, encoder, parcel, groups, dead: Vec::new(), stale: false }
+        Self { shared, encoder, parcel, groups, dead: Vec::new(), stale: false, answered: false }
     }
 
     /// One request and everything that follows from its answer without a wait.
@@ -226,8 +228,14 @@ impl Delivery {
     }
 
     fn count_delivered(&mut self, items: &[Item]) {
+        self.answered = true;
         let delivered = self.parcel.delivered(items);
         self.shared.metrics.records_out.inc_by(delivered);
+    }
+
+    /// Nothing is left to do: because the cluster said so, or because nobody wants it any more.
+    fn done(&self) -> Attempted {
+        if self.answered { Attempted::Done } else { Attempted::Withdrawn }
     }
 
     /// Encodes the group's items, as many as a body may hold and at least one; the others become a group of
@@ -314,7 +322,7 @@ impl Work for Delivery {
                 return attempted;
             }
             if self.parcel.is_empty() {
-                return Attempted::Done;
+                return self.done();
             }
             if !self.groups.is_empty() {
                 let shared = self.shared.clone();
@@ -322,7 +330,7 @@ impl Work for Delivery {
                     return attempted;
                 }
             }
-            let Some(group) = self.groups.pop() else { return Attempted::Done };
+            let Some(group) = self.groups.pop() else { return self.done() };
             if group.items.is_empty() {
                 continue;
             }

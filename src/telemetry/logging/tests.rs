@@ -79,3 +79,15 @@ fn text_stays_on_one_line_and_levels_filter() {
     assert_eq!(text.lines().count(), 1, "{text}");
     assert!(text.ends_with(" INFO a\\nb why=\"two words\"\n"), "{text}");
 }
+
+#[test]
+fn another_reason_is_another_line() {
+    let text = printed(Format::Text, || {
+        for _ in 0..5 {
+            tracing::error!(reason = "line 3: no", "configuration rejected");
+        }
+        tracing::error!(reason = "the file is gone", "configuration rejected");
+    });
+    assert_eq!(text.lines().filter(|line| line.contains("line 3")).count(), 3, "{text}");
+    assert_eq!(text.lines().filter(|line| line.contains("gone")).count(), 1, "{text}");
+}
