@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Handles, Listeners, Node};
 use crate::config::{Errors, Plan};
@@ -49,6 +50,7 @@ pub enum Rejected {
 pub struct Agent {
     shared: Arc<Shared>,
     control: JoinHandle<()>,
+    hurry: CancellationToken,
     finished: watch::Receiver<bool>,
     _data_dir: DataDir,
 }
@@ -95,11 +97,13 @@ impl Agent {
         let listeners = listeners.map_err(|error| Rejected::Unavailable(error.to_string()))?;
         let data_dir = DataDir::take(&common.data_dir).map_err(|error| Rejected::Unavailable(error.to_string()))?;
         let (runner, ended) = Runner::start(prepared, common.clone());
+        let hurry = runner.hurry();
         shared.status.enter(Phase::Running);
         let (finish, finished) = watch::channel(false);
         let control =
             Control { loader, runner, listeners, common, shared: shared.clone(), finish, failures: Default::default() };
-        Ok(Self { shared, control: tokio::spawn(control.run(inbox, ended)), finished, _data_dir: data_dir })
+        let control = tokio::spawn(control.run(inbox, ended));
+        Ok(Self { shared, control, hurry, finished, _data_dir: data_dir })
     }
 
     /// What the agent shows, and the way to ask it for things.
@@ -115,8 +119,10 @@ impl Agent {
         }
     }
 
-    /// Stops reading, drains for at most the configured time, ends everything.
+    /// Stops reading, drains for at most the configured time, ends everything. A reload that is under way is
+    /// cut short.
     pub async fn shutdown(self) {
+        self.hurry.cancel();
         // A control task that is gone has nothing left to stop.
         let _ = self.shared.commands.send(Command::Shutdown).await;
         if let Err(error) = self.control.await {

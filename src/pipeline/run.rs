@@ -35,6 +35,7 @@ pub struct Runner {
     running: BTreeMap<ComponentId, Running>,
     ended: mpsc::UnboundedSender<Ended>,
     starts: u64,
+    hurry: CancellationToken,
 }
 
 /// One component that is a task.
@@ -70,7 +71,8 @@ impl Runner {
     /// Starts a prepared graph. The receiver tells of every component that ends.
     pub fn start(prepared: Prepared, common: Common) -> (Self, mpsc::UnboundedReceiver<Ended>) {
         let (ended, events) = mpsc::unbounded_channel();
-        let mut runner = Self { common, graph: Graph::default(), running: BTreeMap::new(), ended, starts: 0 };
+        let (graph, running, hurry) = (Graph::default(), BTreeMap::new(), CancellationToken::new());
+        let mut runner = Self { common, graph, running, ended, starts: 0, hurry };
         runner.start_missing(prepared, &BTreeSet::new(), Vec::new());
         (runner, events)
     }
@@ -78,6 +80,12 @@ impl Runner {
     /// The graph that runs.
     pub fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// Cancelled by whoever is about to shut the runner down: a replacement that is under way then withdraws
+    /// at once what has not come to rest, so that the shutdown need not wait for two drains.
+    pub fn hurry(&self) -> CancellationToken {
+        self.hurry.clone()
     }
 
     /// Whether it is what runs under that name now that has ended, not a predecessor of it.
@@ -120,7 +128,7 @@ impl Runner {
         for id in &gone {
             self.running[id].stop_if_source();
         }
-        let handed_on = self.drain(gone.union(&rerouted), limit).await;
+        let handed_on = self.drain(gone.union(&rerouted), limit, &self.hurry).await;
         self.stop(&gone).await;
         for id in gone.iter().filter(|id| next.position(id).is_none()) {
             common.telemetry.remove(&id.0);
@@ -133,19 +141,24 @@ impl Runner {
     pub async fn shutdown(mut self, limit: Duration) {
         self.running.values().for_each(Running::stop_if_source);
         let all: BTreeSet<_> = self.running.keys().cloned().collect();
-        drop(self.drain(all.iter(), limit).await);
+        drop(self.drain(all.iter(), limit, &CancellationToken::new()).await);
         self.stop(&all).await;
     }
 
-    /// Waits until these components are at rest: for `limit` at most, and not at all for one whose
-    /// destination is unhealthy. Then withdraws what is left. Messages of sources that cannot read them
+    /// Waits until these components are at rest: for `limit` at most, no longer once `hurry` is cancelled,
+    /// and not at all for one whose destination is unhealthy. Then withdraws what is left. Messages of sources that cannot read them
     /// again are returned with the name of the component that they waited for.
-    async fn drain(&self, ids: impl Iterator<Item = &ComponentId>, limit: Duration) -> Vec<(ComponentId, Message)> {
+    async fn drain(
+        &self,
+        ids: impl Iterator<Item = &ComponentId>,
+        limit: Duration,
+        hurry: &CancellationToken,
+    ) -> Vec<(ComponentId, Message)> {
         let deadline = Instant::now() + limit;
         let drains = ids.map(|id| async move {
             let running = &self.running[id];
             while !running.at_rest() {
-                if Instant::now() >= deadline || self.is_stuck(id) {
+                if Instant::now() >= deadline || hurry.is_cancelled() || self.is_stuck(id) {
                     return self.withdraw(id, running).await;
                 }
                 sleep(LOOK).await;

@@ -59,6 +59,27 @@ async fn what_a_hung_sink_holds_is_withdrawn_and_read_again_by_the_new_path() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reload_gives_way_to_a_shutdown() {
+    let (numbers, old, new, common) = (Numbers::default(), Record::default(), Record::default(), common());
+    let first = prepare(graph(&numbers, 1, (1, &old)), &common).unwrap_or_else(|e| panic!("{e:?}"));
+    let (mut runner, _ended) = Runner::start(first, common.clone());
+    old.hang(true);
+    numbers.allow(30);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (before, hurry) = (Instant::now(), runner.hurry());
+    let second = prepare(graph(&numbers, 1, (2, &new)), &common).unwrap_or_else(|e| panic!("{e:?}"));
+    let (none, stop) = (BTreeSet::new(), tokio::time::sleep(DRAIN / 4));
+    tokio::join!(runner.replace(second, common.clone(), &none, DRAIN), async {
+        stop.await;
+        hurry.cancel();
+    });
+    assert!(before.elapsed() < DRAIN / 2, "it took {:?}", before.elapsed());
+    numbers.settled(30).await;
+    assert_eq!(new.texts(), numbered(0..30), "what was withdrawn took the new path");
+    runner.shutdown(DRAIN).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unhealthy_destination_is_not_waited_for() {
     let (numbers, old, new, common) = (Numbers::default(), Record::default(), Record::default(), common());
     let first = prepare(graph(&numbers, 1, (1, &old)), &common).unwrap_or_else(|e| panic!("{e:?}"));
