@@ -4,13 +4,23 @@
 #[path = "../benches/stages/mod.rs"]
 mod stages;
 
+use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use allocation_counter::measure;
 use serde_json::json;
 use stages::{Log, Steps, corpus, encode, reads, settle};
-use tailwater::data::{MemoryBudget, Signal, SlabPool};
+use tailwater::data::{MemoryBudget, Resource, Signal, SlabPool};
 use tailwater::formats::document::{DocumentEncoder, Layout};
+use tailwater::tail::Format;
+use tailwater::tail::generation::{GenerationFile, fresh_generation};
+use tailwater::tail::inbox::{Command, Inbox, Mailbox};
+use tailwater::tail::lines::LineCutter;
+use tailwater::tail::origin::{Origin, Position, Progress};
+use tailwater::tail::worker::Worker;
+use tailwater::telemetry::Telemetry;
+use tokio_util::sync::CancellationToken;
 
 /// Allocations a record that are still called none.
 const MOST: f64 = 0.01;
@@ -58,6 +68,56 @@ fn dropping_debug_lines_on_the_way_to_elasticsearch_allocates_nothing_a_record()
 fn setting_an_attribute_allocates_nothing_a_record() {
     let steps = json!([{ "parse_json": {} }, { "set": "attributes[\"env\"] = \"prod\"" }]);
     let rate = allocations_a_record(steps, Layout::Ecs);
+    println!("{rate:.5} allocations a record");
+    assert!(rate < MOST, "{rate:.5} allocations a record");
+}
+
+/// The whole way, from a file that a worker reads.
+#[test]
+fn a_file_that_is_tailed_allocates_nothing_a_record() {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    std::io::Write::write_all(&mut file, &corpus(24 << 20)).expect("writes");
+    let list = json!([{ "parse_json": { "on_error": "keep" } }, { "drop": "attributes[\"level\"] == \"debug\"" }]);
+    let Steps { outlet, mut end, .. } = Steps::new(list, &DocumentEncoder::interest(Layout::Ecs));
+    let (inbox, shutdown) = (Arc::<Inbox>::default(), CancellationToken::new());
+    let progress = Arc::new(Progress::new("a.log".into(), Position::default()));
+    let open = Arc::new(File::open(file.path()).expect("opens"));
+    let generation = Arc::new(GenerationFile::new(fresh_generation(), open, 0, None));
+    let cutter = LineCutter::new(Format::Container, 1 << 20, Some("a.log"));
+    let mailbox = Arc::new(Mailbox { inbox: inbox.clone(), origin: 0 });
+    let origin = Origin::new(0, progress, Arc::new(Resource::default()), cutter, mailbox, [generation]);
+    inbox.command(Command::Add(Box::new(origin)));
+    let pool = SlabPool::new(MemoryBudget::new(64 << 20).share(Signal::Logs), 8);
+    let metrics = Telemetry::new().component("source", "file/a");
+    let worker = Worker::new(inbox, outlet, pool, metrics.clone(), Arc::new(|_, _, _| ()), shutdown);
+    let mut worker = Box::pin(worker.run());
+
+    let mut encoder = DocumentEncoder::new(Layout::Ecs);
+    let mut body = Vec::with_capacity(1 << 20);
+    let documents = AtomicUsize::new(0);
+    // Encodes what arrives until so many bytes were read.
+    let mut until = async |bytes: u64| {
+        while metrics.bytes_in.get() < bytes {
+            let message = end.recv().await.expect("the worker holds the other end");
+            body.clear();
+            documents.fetch_add(encode(&mut encoder, &settle(message), &mut body), Ordering::Relaxed);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let mut run = |bytes: u64| {
+        runtime.block_on(async {
+            tokio::select! {
+                ended = &mut worker => panic!("the worker ended: {ended:?}"),
+                () = until(bytes) => {}
+            }
+        });
+    };
+    run(8 << 20);
+    let before = (metrics.records_in.get(), documents.load(Ordering::Relaxed));
+    let info = measure(|| run(23 << 20));
+    let records = metrics.records_in.get() - before.0;
+    assert!(records > 30_000 && documents.load(Ordering::Relaxed) > before.1);
+    let rate = info.count_total as f64 / records as f64;
     println!("{rate:.5} allocations a record");
     assert!(rate < MOST, "{rate:.5} allocations a record");
 }

@@ -113,9 +113,11 @@ impl Log {
 
 /// The transform `steps` with an edge behind it.
 pub struct Steps {
-    outlet: Outlet,
+    /// Where a source hands its messages in.
+    pub outlet: Outlet,
     _gate: Arc<Gate>,
-    end: EdgeReceiver,
+    /// The edge behind the steps.
+    pub end: EdgeReceiver,
     settle: Arc<dyn Settle>,
 }
 

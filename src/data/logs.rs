@@ -318,7 +318,7 @@ pub struct LogBuilder {
 impl LogBuilder {
     /// An empty batch about `resource`.
     pub fn new(resource: Arc<Resource>, scope: Arc<Scope>) -> Self {
-        Self { resource, scope, source: Recycled::new(), chunks: Vec::with_capacity(2), bytes: 0 }
+        Self { resource, scope, source: Recycled::new(), chunks: Vec::with_capacity(3), bytes: 0 }
     }
 
     /// Adds payload; returns the index for its slices.

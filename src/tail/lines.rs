@@ -33,6 +33,9 @@ pub enum Format {
 /// `most` has room for.
 const MOST_PARTS: usize = 1024;
 
+/// Room for joined text that is taken before it is known to be needed.
+const MOST_EXPECTED: usize = 64 * 1024;
+
 /// Bytes of one generation, read at once: whole lines, or the unterminated end of a file.
 #[derive(Clone, Debug)]
 pub struct Segment<'a> {
@@ -71,6 +74,10 @@ pub struct LineCutter {
     header: HeaderReader,
     generation: u64,
     open: [Option<Open>; 2],
+    /// Lists of parts that are not in use: at most one for each stream.
+    spare: Vec<Vec<Part>>,
+    /// Most bytes that a batch had to join, up to a limit.
+    expected: usize,
     constants: Constants,
 }
 
@@ -117,6 +124,8 @@ impl LineCutter {
             header: HeaderReader::default(),
             generation: 0,
             open: [None, None],
+            spare: Vec::new(),
+            expected: 0,
             constants: Constants::new(path),
         }
     }
@@ -142,7 +151,7 @@ impl LineCutter {
         builder.add_chunk(segment.chunk.clone());
         builder.add_chunk(self.constants.chunk.clone());
         builder.add_payload_bytes(segment.len as u64);
-        let mut batch = Batch::begin(segment, builder, &self.constants);
+        let mut batch = Batch::begin(segment, builder, &self.constants, self.expected);
         if self.generation != segment.file.generation.id {
             self.generation = segment.file.generation.id;
             self.header = HeaderReader::default();
@@ -157,6 +166,7 @@ impl LineCutter {
             self.line(text, from, text.len(), text.len(), &mut batch);
         }
         let (joined, counts) = batch.finish();
+        self.expected = self.expected.max(joined.len()).min(MOST_EXPECTED);
         add_joined(joined, builder);
         counts
     }
@@ -165,13 +175,14 @@ impl LineCutter {
     pub fn flush(&mut self, segment: &Segment<'_>, builder: &mut LogBuilder) -> Counts {
         builder.add_chunk(segment.chunk.clone());
         builder.add_chunk(self.constants.chunk.clone());
-        let mut batch = Batch::begin(segment, builder, &self.constants);
+        let mut batch = Batch::begin(segment, builder, &self.constants, self.expected);
         for stream in [Stream::Stdout, Stream::Stderr] {
             if let Some(open) = self.open[stream as usize].take() {
-                batch.close(open, stream);
+                self.spare.push(batch.close(open, stream));
             }
         }
         let (joined, counts) = batch.finish();
+        self.expected = self.expected.max(joined.len()).min(MOST_EXPECTED);
         add_joined(joined, builder);
         counts
     }
@@ -212,7 +223,7 @@ impl LineCutter {
             && let Some(open) = slot.take()
         {
             batch.counts.cut += 1;
-            batch.close(open, line.stream);
+            self.spare.push(batch.close(open, line.stream));
         }
         let segment = batch.segment;
         let at = |place: usize| segment.offset + place as u64;
@@ -220,7 +231,7 @@ impl LineCutter {
         let open = slot.get_or_insert_with(|| Open {
             start: Position { seq: segment.seq, offset: at(from), reached: segment.reached },
             time: line.time,
-            parts: Vec::new(),
+            parts: self.spare.pop().unwrap_or_default(),
             len: 0,
             end: (file.clone(), 0),
         });
@@ -235,7 +246,7 @@ impl LineCutter {
         if !line.partial
             && let Some(open) = slot.take()
         {
-            batch.close(open, line.stream);
+            self.spare.push(batch.close(open, line.stream));
         }
     }
 }
@@ -246,15 +257,17 @@ struct Batch<'a> {
     records: &'a mut LogRecords,
     ranges: [(u32, u16); 3],
     joined: Vec<u8>,
+    /// How much is likely to be joined, if anything is.
+    expected: usize,
     counts: Counts,
 }
 
 impl<'a> Batch<'a> {
-    fn begin(segment: &'a Segment<'a>, builder: &'a mut LogBuilder, constants: &Constants) -> Self {
+    fn begin(segment: &'a Segment<'a>, builder: &'a mut LogBuilder, constants: &Constants, expected: usize) -> Self {
         let records = builder.source();
         records.attributes.extend_from_slice(&constants.attributes);
         records.generations.push(segment.file.generation);
-        Self { segment, records, ranges: constants.ranges, joined: Vec::new(), counts: Counts::default() }
+        Self { segment, records, ranges: constants.ranges, joined: Vec::new(), expected, counts: Counts::default() }
     }
 
     /// A record whose body stands in the segment. `kind` is 0 without a stream, else the stream's number + 1.
@@ -298,15 +311,23 @@ impl<'a> Batch<'a> {
 
     /// A whole record whose text is escaped.
     fn push_unescaped(&mut self, line: &Line, content: &[u8], from: usize, end: usize) {
-        let start = self.joined.len();
+        let start = self.start_joined();
         unescape(content, &mut self.joined);
         self.push(line.stream as usize + 1, line.time, 0..0, from, end);
         self.body_is_joined(start);
     }
 
-    /// Joins an open record.
-    fn close(&mut self, open: Open, stream: Stream) {
-        let start = self.joined.len();
+    /// Where the next joined text begins. Room for what the batches before needed is taken at once.
+    fn start_joined(&mut self) -> usize {
+        if self.joined.is_empty() {
+            self.joined.reserve(self.expected);
+        }
+        self.joined.len()
+    }
+
+    /// Joins an open record. Returns the list of its parts, empty, for the next one.
+    fn close(&mut self, mut open: Open, stream: Stream) -> Vec<Part> {
+        let start = self.start_joined();
         for part in &open.parts {
             self.copy(part);
         }
@@ -318,6 +339,8 @@ impl<'a> Batch<'a> {
             (record.start, record.end) = (open.start.offset, open.end.1);
         }
         self.body_is_joined(start);
+        open.parts.clear();
+        open.parts
     }
 
     /// The last record's body is what was joined from `start` on.
