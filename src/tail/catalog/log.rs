@@ -114,6 +114,11 @@ impl Log {
             && file.file().is_some_and(|open| member.prefix.begins(&open).is_ok_and(|begins| !begins))
     }
 
+    /// Looks at the first bytes of what is being read, so that a copy is told from something else.
+    pub fn learn(&mut self) {
+        self.members.iter_mut().for_each(Member::learn);
+    }
+
     /// Whether a rotated file is one of the generations, or a copy of one.
     pub fn knows(&self, sibling: &Sibling) -> bool {
         self.members.iter().any(|member| member.id.is(&sibling.id) || member.copy_at(&sibling.path).is_some())

@@ -197,20 +197,23 @@ impl Catalog {
         log.found = found.clone();
         log.mark_seen(listed, &siblings, Some(id));
         self.look_for_growth(&mut log, &siblings, (&found.target, id, metadata.len()));
+        self.look_for_truncation(&mut log, &siblings);
         let known = log.members.iter().position(|member| member.id.is(&id));
         match known {
             Some(index) if log.was_truncated(index, metadata, &found.target) => {
                 self.truncated(&mut log, index, &siblings);
+                self.add_unknown(&mut log, &siblings);
                 self.add(&mut log, &found.target, 0);
             }
-            Some(index) => log.members[index].grew_to(metadata.len()),
+            Some(index) => {
+                log.members[index].grew_to(metadata.len());
+                // The file may have been copied and begun anew before a byte of it was seen.
+                log.learn();
+                self.add_unknown(&mut log, &siblings);
+            }
             None if self.is_of_another(id) => {}
             None => {
-                for sibling in siblings.iter().filter(|sibling| !sibling.compressed && sibling.size > 0) {
-                    if !log.knows(sibling) && !self.is_of_another(sibling.id) {
-                        self.add(&mut log, &sibling.path, 0);
-                    }
-                }
+                self.add_unknown(&mut log, &siblings);
                 self.add(&mut log, &found.target, 0);
             }
         }
@@ -272,6 +275,27 @@ impl Catalog {
         }
     }
 
+    /// Files that were begun anew and then rotated, between two looks.
+    fn look_for_truncation(&mut self, log: &mut Log, siblings: &[Sibling]) {
+        for sibling in siblings.iter().filter(|sibling| !sibling.compressed) {
+            let Some(index) = log.members.iter().position(|member| member.id.is(&sibling.id)) else { continue };
+            let Ok(metadata) = fs::metadata(&sibling.path) else { continue };
+            if log.members[index].file.is_some() && log.was_truncated(index, &metadata, &sibling.path) {
+                self.truncated(log, index, siblings);
+                self.add(log, &sibling.path, 0);
+            }
+        }
+    }
+
+    /// Rotated files that came and went between two looks.
+    fn add_unknown(&mut self, log: &mut Log, siblings: &[Sibling]) {
+        for sibling in siblings.iter().filter(|sibling| !sibling.compressed && sibling.size > 0) {
+            if !log.knows(sibling) && !self.is_of_another(sibling.id) {
+                self.add(log, &sibling.path, 0);
+            }
+        }
+    }
+
     /// Opens a file as the log's next generation.
     fn add(&mut self, log: &mut Log, path: &Path, start: u64) {
         match open_regular(path) {
@@ -318,11 +342,8 @@ impl Catalog {
         log.mark_seen(true, &siblings, current);
         let known = log.members.len();
         // A file that came and was rotated away between two looks is not missed with its log.
-        for sibling in siblings.iter().filter(|sibling| !sibling.compressed && sibling.size > 0) {
-            if !log.knows(sibling) && !self.is_of_another(sibling.id) {
-                self.add(log, &sibling.path, 0);
-            }
-        }
+        self.look_for_truncation(log, &siblings);
+        self.add_unknown(log, &siblings);
         self.account_compressed(log, &siblings);
         if !log.ended && log.members.len() == known && since.elapsed() >= GONE_AFTER {
             log.ended = true;

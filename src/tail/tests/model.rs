@@ -26,7 +26,20 @@ async fn live(seed: u64) {
                     next += 1;
                 }
             }
-            45..60 => {
+            45..48 => {
+                // logrotate's copytruncate: what was not read yet is in the copy.
+                let log = format!("{}.log", random.usize(..3));
+                if known.contains(&log) && node.path(&log).exists() {
+                    rotations += 1;
+                    let copy = node.path(&format!("{log}.20261123-{rotations:06}"));
+                    fs::copy(node.path(&log), &copy).expect("copies");
+                    let stamp = std::time::SystemTime::now() + Duration::from_millis(rotations);
+                    fs::File::options().write(true).open(&copy).and_then(|f| f.set_modified(stamp)).expect("sets");
+                    let file = fs::File::options().write(true).open(node.path(&log)).expect("opens");
+                    file.set_len(0).expect("truncates");
+                }
+            }
+            48..60 => {
                 let log = format!("{}.log", random.usize(..3));
                 if known.contains(&log) && node.path(&log).exists() {
                     rotations += 1;
