@@ -38,8 +38,9 @@ impl Severity {
         // Every record that has a level comes here: lowered once, then compared by length and content.
         let mut lower = [0; 16];
         let letters = lower.get_mut(..name.len())?;
-        letters.copy_from_slice(name);
-        letters.make_ascii_lowercase();
+        for (to, from) in letters.iter_mut().zip(name) {
+            *to = from.to_ascii_lowercase();
+        }
         let number = match &*letters {
             b"trace" | b"verbose" | b"finest" | b"t" => 1,
             b"debug" | b"dbg" | b"fine" | b"d" => 5,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::fault_proxy::FaultProxy;
 use crate::node::Node;
-use crate::server::{Server, unique, until};
+use crate::server::{Server, unique};
 
 const RECORDS: u64 = 20_000;
 
@@ -65,7 +65,7 @@ transforms:
 # What a request costs beside its body must not depend on how fast valgrind is: requests are full.
 sinks:
   elasticsearch/{target}:
-    {{ inputs: [steps/main], endpoints: ["http://{proxy}"], index: {target}, mapping: ecs, compression: none, batch: {{ linger: 5s }} }}
+    {{ inputs: [steps/main], endpoints: ["http://{proxy}"], index: {target}, mapping: ecs, compression: none, batch: {{ linger: 20s }} }}
 "#,
         data = node.path("data"),
         logs = node.path("containers"),
@@ -89,7 +89,11 @@ sinks:
         }
         server.must("GET", &format!("/{target}/_count"), serde_json::Value::Null).await["count"].as_u64().unwrap_or(0)
     };
-    until("every record is stored", || async { stored().await == records / 2 }).await;
+    let end = Instant::now() + Duration::from_secs(240);
+    while stored().await != records / 2 {
+        assert!(Instant::now() < end, "not every record is stored in time");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let told = Command::new("kill").arg(agent.id().to_string()).status();
     assert!(told.expect("kill is there").success());
     let end = Instant::now() + Duration::from_secs(60);

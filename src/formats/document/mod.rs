@@ -120,9 +120,9 @@ impl DocumentEncoder {
     fn write_time(&mut self, time: UnixNanos, out: &mut Vec<u8>) {
         // Elasticsearch's nanoseconds are signed; a time beyond them (the year 2262) is a broken clock's.
         let sane = time.is_some() && i64::try_from(time.0).is_ok();
-        let mut begin = *b"{\"@timestamp\":\"000000000000000000000000000000\"";
-        begin[15..45].copy_from_slice(self.time.of(if sane { time } else { self.arrival }));
-        out.extend_from_slice(&begin);
+        out.extend_from_slice(b"{\"@timestamp\":\"");
+        out.extend_from_slice(self.time.of(if sane { time } else { self.arrival }));
+        out.push(b'"');
     }
 
     /// Appends what the record says as one JSON string: the body, then the object as edited.

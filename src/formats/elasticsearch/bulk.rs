@@ -29,11 +29,10 @@ pub fn write_item(
     out: &mut Vec<u8>,
 ) -> u32 {
     match (ids, Id::of(view, input)) {
-        // What nearly every record has, in one piece.
         (DocumentId::Position, Id::Position(id)) => {
-            let mut action = *b"{\"create\":{\"_id\":\"0000000000000000000000\"}}\n";
-            action[18..18 + id::ID_LEN].copy_from_slice(&id);
-            out.extend_from_slice(&action);
+            out.extend_from_slice(b"{\"create\":{\"_id\":\"");
+            out.extend_from_slice(&id);
+            out.extend_from_slice(b"\"}}\n");
         }
         (DocumentId::Position, Id::Uid(uid)) => {
             out.extend_from_slice(b"{\"create\":{\"_id\":");

@@ -5,7 +5,7 @@
 //! finds an old one's segment by its range, and twelve of a hash of the record's position and of the input
 //! by which it reached the sink.
 
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use crate::data::LogView;
 
@@ -18,25 +18,14 @@ pub fn of_position(view: &LogView<'_>, input: &str) -> Option<[u8; ID_LEN]> {
     let end = view.batch.end_generation(view.record)?;
     let stamp = if view.record.time.is_some() { view.record.time } else { start.birth };
     let numbers = [start.id, view.record.start, end.id, view.record.end];
-    let mut hashed = [0; 128];
-    for (place, number) in hashed.chunks_exact_mut(8).zip(numbers) {
-        place.copy_from_slice(&number.to_le_bytes());
+    let mut hashed = [0; 32];
+    for (place, number) in hashed.as_chunks_mut::<8>().0.iter_mut().zip(numbers) {
+        *place = number.to_le_bytes();
     }
-    // Components' names are short; a longer one counts through its hash.
-    let name = &mut hashed[32..];
-    let len = match name.get_mut(..input.len()) {
-        Some(place) => {
-            place.copy_from_slice(input.as_bytes());
-            input.len()
-        }
-        None => {
-            name[..16].copy_from_slice(&xxh3_128(input.as_bytes()).to_le_bytes());
-            16
-        }
-    };
-    let mut id = [0; 16];
-    id[..4].copy_from_slice(&(stamp.seconds() as u32).to_be_bytes());
-    id[4..].copy_from_slice(&xxh3_128(&hashed[..32 + len]).to_be_bytes()[..12]);
+    // The input counts through its hash, so that nothing has to be put beside the numbers.
+    let hash = xxh3_128_with_seed(&hashed, xxh3_64(input.as_bytes())).to_be_bytes();
+    let seconds = (stamp.seconds() as u32).to_be_bytes();
+    let id = std::array::from_fn(|at| if at < 4 { seconds[at] } else { hash[at - 4] });
     Some(base64url(id))
 }
 
