@@ -106,12 +106,15 @@ impl Log {
             return metadata.len() < member.length
                 || metadata.len() > member.length && open_regular(path).is_ok_and(|(open, _)| differs(open));
         };
-        if metadata.len() < file.read() || metadata.len() < u64::from(member.prefix.len) {
+        // The worker reads on meanwhile: the length must be asked for after how far it is, not before.
+        let (read, size) = (file.read(), file.size());
+        let Some(open) = file.file() else { return false };
+        let Ok(length) = open.metadata().map(|now| now.len()) else { return false };
+        if length < read || length < u64::from(member.prefix.len) {
             return true;
         }
         // Unchanged files need no second look.
-        metadata.len() != file.size()
-            && file.file().is_some_and(|open| member.prefix.begins(&open).is_ok_and(|begins| !begins))
+        length != size && member.prefix.begins(&open).is_ok_and(|begins| !begins)
     }
 
     /// Looks at the first bytes of what is being read, so that a copy is told from something else.
@@ -231,5 +234,33 @@ impl Member {
             && self.prefix.begins(&file).unwrap_or(false)
             && before.ends(&file, offset).unwrap_or(false);
         same.then_some(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::tail::origin::Position;
+
+    #[test]
+    fn a_worker_that_read_on_since_the_look_began_is_no_truncation() {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(b"first\n").expect("writes");
+        let before = file.as_file().metadata().expect("is there");
+        let path = file.path().to_owned();
+        let found = Found { path: path.clone(), target: path.clone(), ended: false };
+        let progress = Arc::new(Progress::new("a.log".into(), Position::default()));
+        let mut log = Log::new(0, 0, progress, found);
+        let (open, metadata) = open_regular(&path).expect("opens");
+        let generation = crate::tail::generation::fresh_generation();
+        log.members.push(Member::new(0, generation, FileId::of(&metadata), open, 0, None));
+        file.write_all(b"second\n").expect("writes");
+        log.members[0].file.as_ref().expect("is read").set_read(13);
+        assert!(!log.was_truncated(0, &before, &path));
+        file.as_file().set_len(0).expect("truncates");
+        let after = file.as_file().metadata().expect("is there");
+        assert!(log.was_truncated(0, &after, &path));
     }
 }
