@@ -49,9 +49,17 @@ struct Edge {
 
 #[derive(Debug, Default)]
 struct State {
-    messages: VecDeque<Message>,
+    messages: VecDeque<Waiting>,
     bytes: u64,
     closed: bool,
+}
+
+/// A message in the queue.
+#[derive(Debug)]
+struct Waiting {
+    message: Message,
+    /// Whether it came by [`EdgeSender::offer`]: its source never waits, so it may be shed.
+    offered: bool,
 }
 
 /// An edge that holds at most `limit` bytes, or one message that is larger.
@@ -73,11 +81,37 @@ impl Edge {
         self.room.notify_waiters();
     }
 
-    fn take_front(&self, state: &mut State) -> Option<Message> {
-        let message = state.messages.pop_front()?;
-        state.bytes -= message.batch.bytes();
+    fn take_front(&self, state: &mut State) -> Option<Waiting> {
+        let waiting = state.messages.pop_front()?;
+        state.bytes -= waiting.message.batch.bytes();
+        self.show(state);
+        Some(waiting)
+    }
+
+    /// Takes out the oldest message that was offered.
+    fn take_offered(&self, state: &mut State) -> Option<Waiting> {
+        let oldest = state.messages.iter().position(|waiting| waiting.offered)?;
+        let waiting = state.messages.remove(oldest)?;
+        state.bytes -= waiting.message.batch.bytes();
+        self.show(state);
+        Some(waiting)
+    }
+
+    fn put(&self, state: &mut State, waiting: Waiting) {
+        state.bytes += waiting.message.batch.bytes();
+        state.messages.push_back(waiting);
+        self.show(state);
+    }
+
+    fn show(&self, state: &State) {
         self.metrics.queue_bytes.set(i64::try_from(state.bytes).unwrap_or(i64::MAX));
-        Some(message)
+    }
+
+    /// Counts a message that the queue's limit cost.
+    fn shed(&self, message: Message) {
+        let records = message.batch.count() as u64;
+        self.metrics.records_dropped.inc_by(records);
+        message.ack.settle(Outcome::Dropped, records);
     }
 }
 
@@ -101,31 +135,56 @@ impl EdgeSender {
     /// Puts a message into the queue if that needs no waiting.
     #[expect(clippy::result_large_err, reason = "the message comes back to its sender, which moves it on")]
     pub fn try_send(&self, message: Message) -> Result<(), TrySend> {
+        self.put(message, false)
+    }
+
+    /// Puts a message into the queue without ever waiting, for sources that are driven by time. Where the
+    /// queue is full and its policy is to wait, the oldest of the messages that came this way are dropped and
+    /// counted until this one fits: those of sources that do wait are left alone. Where that is not enough,
+    /// it is this message that is dropped and counted.
+    #[expect(clippy::result_large_err, reason = "the message comes back to its sender, which moves it on")]
+    pub fn offer(&self, message: Message) -> Result<(), Closed> {
+        match self.put(message, true) {
+            Ok(()) => Ok(()),
+            Err(TrySend::Closed(message)) => Err(Closed(message)),
+            Err(TrySend::Full(message)) => {
+                self.0.0.shed(message);
+                Ok(())
+            }
+        }
+    }
+
+    #[expect(clippy::result_large_err, reason = "the message comes back to its sender, which moves it on")]
+    fn put(&self, message: Message, offered: bool) -> Result<(), TrySend> {
         let edge = &*self.0.0;
         let bytes = message.batch.bytes();
         let mut shed = Vec::new();
-        {
+        let result = {
             let mut state = edge.lock();
             if state.closed {
                 return Err(TrySend::Closed(message));
             }
-            while !state.messages.is_empty() && state.bytes + bytes > edge.limit {
-                match edge.when_full {
-                    WhenFull::Block => return Err(TrySend::Full(message)),
-                    WhenFull::DropOldest => shed.extend(edge.take_front(&mut state)),
+            loop {
+                if state.messages.is_empty() || state.bytes + bytes <= edge.limit {
+                    edge.put(&mut state, Waiting { message, offered });
+                    break Ok(());
+                }
+                let room = match edge.when_full {
+                    WhenFull::DropOldest => edge.take_front(&mut state),
+                    WhenFull::Block if offered => edge.take_offered(&mut state),
+                    WhenFull::Block => None,
+                };
+                match room {
+                    Some(waiting) => shed.push(waiting.message),
+                    None => break Err(TrySend::Full(message)),
                 }
             }
-            state.bytes += bytes;
-            state.messages.push_back(message);
-            edge.metrics.queue_bytes.set(i64::try_from(state.bytes).unwrap_or(i64::MAX));
+        };
+        if result.is_ok() {
+            edge.filled.notify_one();
         }
-        edge.filled.notify_one();
-        for message in shed {
-            let records = message.batch.count() as u64;
-            edge.metrics.records_dropped.inc_by(records);
-            message.ack.settle(Outcome::Dropped, records);
-        }
-        Ok(())
+        shed.into_iter().for_each(|message| edge.shed(message));
+        result
     }
 
     /// Takes no more messages from anyone; the receiver ends once it has what is in the queue.
@@ -140,12 +199,11 @@ impl EdgeSender {
         {
             let mut state = edge.lock();
             for _ in 0..state.messages.len() {
-                let Some(message) = edge.take_front(&mut state) else { break };
-                if Arc::ptr_eq(message.ack.path(), path) {
-                    withdrawn.push(message);
+                let Some(waiting) = edge.take_front(&mut state) else { break };
+                if Arc::ptr_eq(waiting.message.ack.path(), path) {
+                    withdrawn.push(waiting.message);
                 } else {
-                    state.bytes += message.batch.bytes();
-                    state.messages.push_back(message);
+                    edge.put(&mut state, waiting);
                 }
             }
         }
@@ -178,7 +236,7 @@ impl EdgeReceiver {
             filled.as_mut().enable();
             {
                 let mut state = self.0.lock();
-                if let Some(message) = self.0.take_front(&mut state) {
+                if let Some(Waiting { message, .. }) = self.0.take_front(&mut state) {
                     drop(state);
                     self.0.room.notify_waiters();
                     return Some(message);
@@ -193,7 +251,7 @@ impl EdgeReceiver {
 
     /// The next message if one is waiting.
     pub fn try_recv(&mut self) -> Option<Message> {
-        let message = self.0.take_front(&mut self.0.lock())?;
+        let Waiting { message, .. } = self.0.take_front(&mut self.0.lock())?;
         self.0.room.notify_waiters();
         Some(message)
     }
@@ -215,5 +273,57 @@ impl Drop for EdgeReceiver {
         };
         drop(abandoned);
         self.0.room.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Batch, Chunk, LogBuilder, LogRecord, Slice};
+    use crate::delivery::{Ack, Settle, Verdict};
+    use crate::telemetry::Telemetry;
+
+    /// Notes which messages were dropped, by their tokens.
+    #[derive(Default)]
+    struct Dropped(Mutex<Vec<u64>>);
+
+    impl Settle for Dropped {
+        fn settled(&self, token: u64, verdict: Verdict) {
+            if verdict.count(Outcome::Dropped) > 0 {
+                self.0.lock().expect("not poisoned").push(token);
+            }
+        }
+    }
+
+    fn message(told: &Arc<Dropped>, token: u64) -> Message {
+        let mut builder = LogBuilder::new(Arc::default(), Arc::default());
+        let chunk = builder.add_chunk(Chunk::from_static(b"a line"));
+        builder.source().records.push(LogRecord::of_body(Slice::new(chunk, 0, 6)));
+        Message::new(Batch::Logs(builder.build()), Ack::new(told.clone(), token, Path::new(), false))
+    }
+
+    #[tokio::test]
+    async fn an_offer_takes_the_place_of_offers_alone() {
+        let told = Arc::new(Dropped::default());
+        let metrics = Telemetry::new().component("sink", "x");
+        let each = message(&told, 0).batch.bytes();
+        let (sender, mut receiver) = edge(3 * each, WhenFull::Block, metrics.clone());
+        let dropped = || told.0.lock().expect("not poisoned").clone();
+        sender.try_send(message(&told, 1)).expect("room");
+        for token in [2, 3, 4] {
+            sender.offer(message(&told, token)).expect("open");
+        }
+        assert_eq!(dropped(), [2], "the oldest offer makes room");
+        let Err(TrySend::Full(refused)) = sender.try_send(message(&told, 5)) else { panic!("who waits sheds nobody") };
+        refused.ack.done();
+        for _ in [1, 3, 4] {
+            receiver.recv().await.expect("there").ack.done();
+        }
+        for token in [6, 7, 8] {
+            sender.try_send(message(&told, token)).expect("room");
+        }
+        sender.offer(message(&told, 9)).expect("open");
+        assert_eq!(dropped(), [2, 9], "those that wait are left alone");
+        assert_eq!(metrics.records_dropped.get(), 2);
     }
 }

@@ -147,6 +147,43 @@ impl Outlet {
         }
         Ok(())
     }
+
+    /// As [`Outlet::ack`], without waiting for a gate to open.
+    pub fn try_ack(&mut self, settle: Arc<dyn Settle>, token: u64, waited_for: bool) -> Result<Ack, NotNow> {
+        let instance = Instance::in_force_now(&mut self.version, &mut self.current)?;
+        Ok(Ack::new(settle, token, instance.version.path.clone(), waited_for))
+    }
+
+    /// As [`Outlet::send`], without ever waiting: for sources that are driven by time. Where an edge is full,
+    /// the oldest that came this way is dropped and counted ([`EdgeSender::offer`]). With an ack of
+    /// [`Outlet::try_ack`] the gate is never found closed; with one of another path, a message that comes
+    /// while it is closed is dropped, which abandons it.
+    pub fn offer(&mut self, message: Message) -> Result<(), NotNow> {
+        let Self { gate, version, current } = self;
+        let instance = match current.take() {
+            Some(instance) if Arc::ptr_eq(&instance.version.path, message.ack.path()) => current.insert(instance),
+            _ => Instance::in_force_now(version, current)?,
+        };
+        gate.metrics.records_out.inc_by(message.batch.count() as u64);
+        gate.metrics.bytes_out.inc_by(message.batch.bytes());
+        instance.output.push(message, &mut instance.pending);
+        for (sender, message) in instance.pending.drain(..) {
+            // A closed edge belongs to a sink that died; dropping the message abandons it.
+            let _ = sender.offer(message);
+        }
+        Ok(())
+    }
+}
+
+/// Why [`Outlet::try_ack`] or [`Outlet::offer`] could not at once.
+#[derive(Debug, thiserror::Error)]
+pub enum NotNow {
+    /// The gate is closed: a reload changes what is behind the output. It opens again.
+    #[error("what is behind this output is being replaced")]
+    Closed,
+    /// Nothing takes messages any more.
+    #[error(transparent)]
+    Gone(#[from] Gone),
 }
 
 impl Instance {
@@ -157,11 +194,27 @@ impl Instance {
     ) -> Result<&'a mut Self, Gone> {
         let open = version.wait_for(Option::is_some).await.map_err(|_| Gone)?;
         let version = open.as_ref().ok_or(Gone)?;
+        Ok(Self::of(version, current))
+    }
+
+    /// The same without waiting.
+    fn in_force_now<'a>(
+        version: &mut watch::Receiver<Option<Arc<Version>>>,
+        current: &'a mut Option<Self>,
+    ) -> Result<&'a mut Self, NotNow> {
+        // An error says that the gate is gone.
+        version.has_changed().map_err(|_| Gone)?;
+        let open = version.borrow_and_update();
+        let version = open.as_ref().ok_or(NotNow::Closed)?;
+        Ok(Self::of(version, current))
+    }
+
+    fn of<'a>(version: &Arc<Version>, current: &'a mut Option<Self>) -> &'a mut Self {
         let instance = match current.take() {
             Some(instance) if Arc::ptr_eq(&instance.version, version) => instance,
             _ => Self { output: Port::of(&version.chain), version: version.clone(), pending: Vec::new() },
         };
-        Ok(current.insert(instance))
+        current.insert(instance)
     }
 }
 
@@ -239,5 +292,40 @@ impl Ports<'_> {
     /// The transform's metrics.
     pub fn metrics(&self) -> &ComponentMetrics {
         self.metrics
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::Verdict;
+    use crate::delivery::queue::{WhenFull, edge};
+    use crate::pipeline::testing::batch;
+    use crate::telemetry::Telemetry;
+
+    struct Unheard;
+
+    impl Settle for Unheard {
+        fn settled(&self, _: u64, _: Verdict) {}
+    }
+
+    #[test]
+    fn an_offer_waits_neither_for_a_full_edge_nor_for_a_closed_gate() {
+        let metrics = Telemetry::new().component("sink", "x");
+        let (sender, mut receiver) = edge(1, WhenFull::Block, metrics.clone());
+        let chain = Chain { readers: vec![Reader::Edge { sender, input: "in/x".into() }] };
+        let (gate, mut outlet) = Gate::open(chain.clone(), Path::new(), metrics.clone());
+        for line in ["first", "second"] {
+            let ack = outlet.try_ack(Arc::new(Unheard), 0, false).expect("open");
+            gate.close();
+            outlet.offer(Message::new(Batch::Logs(batch(&[line])), ack)).expect("goes the way of its ack");
+            assert!(matches!(outlet.try_ack(Arc::new(Unheard), 0, false), Err(NotNow::Closed)));
+            gate.reopen(chain.clone(), Path::new());
+        }
+        assert_eq!(metrics.records_dropped.get(), 1);
+        let left = receiver.try_recv().expect("the second took the first one's place");
+        let Batch::Logs(logs) = &left.batch else { panic!("logs went in") };
+        assert_eq!(logs.view(0).body(), b"second");
+        left.ack.done();
     }
 }
