@@ -6,6 +6,44 @@ use super::resource::Resource;
 use super::selection::Selection;
 use super::time::UnixNanos;
 
+/// What kind of metric a series belongs to: OpenMetrics 1.0, and Prometheus's names for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MetricKind {
+    /// Nothing is known.
+    #[default]
+    Unknown = 0,
+    /// Goes up, from zero at its start.
+    Counter = 1,
+    /// Goes up and down.
+    Gauge = 2,
+    /// Counts observations in buckets.
+    Histogram = 3,
+    /// Counts what is now, in buckets.
+    GaugeHistogram = 4,
+    /// Quantiles of observations.
+    Summary = 5,
+    /// Facts as labels.
+    Info = 6,
+    /// One of several states.
+    StateSet = 7,
+}
+
+impl MetricKind {
+    /// The word of OpenMetrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::GaugeHistogram => "gaugehistogram",
+            Self::Summary => "summary",
+            Self::Info => "info",
+            Self::StateSet => "stateset",
+        }
+    }
+}
+
 /// A series of the series table: its slot, and the epoch in which the slot belongs to it. A slot is used
 /// again only under a new epoch, so a stale reference never names another series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

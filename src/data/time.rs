@@ -6,6 +6,23 @@ use std::time::{Duration, SystemTime};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixNanos(pub u64);
 
+/// Milliseconds since 1970-01-01T00:00:00Z: Prometheus's time, before that moment negative.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixMillis(pub i64);
+
+impl UnixMillis {
+    /// The wall clock now.
+    pub fn now() -> Self {
+        UnixNanos::now().into()
+    }
+}
+
+impl From<UnixNanos> for UnixMillis {
+    fn from(time: UnixNanos) -> Self {
+        Self((time.0 / 1_000_000) as i64)
+    }
+}
+
 /// Length of [`UnixNanos::write_rfc3339`]'s output: `2026-11-23T01:02:03.123456789Z`.
 pub const RFC3339_LEN: usize = 30;
 

@@ -6,3 +6,5 @@ pub mod document;
 pub mod elasticsearch;
 pub mod json;
 pub mod ndjson;
+pub mod prometheus;
+pub mod protobuf;

@@ -1,0 +1,259 @@
+//! The wire format of Protocol Buffers, read without copying: <https://protobuf.dev/programming-guides/encoding/>.
+//!
+//! A message is an iterator over its fields. Lengths are checked against what is there before anything is
+//! looked at; messages in messages are read by the caller, so depth is the caller's. Groups are refused.
+
+/// What is wrong with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// It ends within a field.
+    #[error("it ends within a field")]
+    Short,
+    /// A varint has more than 64 bits.
+    #[error("a varint is longer than 64 bits")]
+    Varint,
+    /// A field number of 0 or above the limit, or a wire type that is not known.
+    #[error("a field's tag is wrong")]
+    Tag,
+    /// A field has another wire type than its message says.
+    #[error("a field has the wrong type")]
+    Type,
+    /// A string is not UTF-8.
+    #[error("a string is not valid UTF-8")]
+    Utf8,
+}
+
+/// The value of a field.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// `int32`, `int64`, `uint32`, `uint64`, `sint32`, `sint64`, `bool`, enumerations.
+    Varint(u64),
+    /// `fixed64`, `sfixed64`, `double`.
+    Fixed64(u64),
+    /// `fixed32`, `sfixed32`, `float`.
+    Fixed32(u32),
+    /// `string`, `bytes`, messages, packed fields.
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Value<'a> {
+    /// A varint.
+    pub fn varint(self) -> Result<u64, WireError> {
+        if let Self::Varint(value) = self { Ok(value) } else { Err(WireError::Type) }
+    }
+
+    /// A `sint64` or `sint32`: zigzag.
+    pub fn zigzag(self) -> Result<i64, WireError> {
+        self.varint().map(zigzag)
+    }
+
+    /// A `double`.
+    pub fn double(self) -> Result<f64, WireError> {
+        if let Self::Fixed64(bits) = self { Ok(f64::from_bits(bits)) } else { Err(WireError::Type) }
+    }
+
+    /// Bytes or a message.
+    pub fn bytes(self) -> Result<&'a [u8], WireError> {
+        if let Self::Bytes(bytes) = self { Ok(bytes) } else { Err(WireError::Type) }
+    }
+
+    /// A string.
+    pub fn text(self) -> Result<&'a str, WireError> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| WireError::Utf8)
+    }
+
+    /// Values of a `repeated` field of varints, packed or not, handed to `each`.
+    pub fn each_varint(self, mut each: impl FnMut(u64)) -> Result<(), WireError> {
+        match self {
+            Self::Varint(value) => each(value),
+            Self::Bytes(mut packed) => {
+                while !packed.is_empty() {
+                    each(take_varint(&mut packed)?);
+                }
+            }
+            _ => return Err(WireError::Type),
+        }
+        Ok(())
+    }
+
+    /// Values of a `repeated double`, packed or not, handed to `each`.
+    pub fn each_double(self, mut each: impl FnMut(f64)) -> Result<(), WireError> {
+        match self {
+            Self::Fixed64(bits) => each(f64::from_bits(bits)),
+            Self::Bytes(packed) => {
+                let (doubles, rest) = packed.as_chunks::<8>();
+                if !rest.is_empty() {
+                    return Err(WireError::Short);
+                }
+                doubles.iter().for_each(|bytes| each(f64::from_le_bytes(*bytes)));
+            }
+            _ => return Err(WireError::Type),
+        }
+        Ok(())
+    }
+}
+
+/// The number that a zigzag varint stands for.
+pub const fn zigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
+/// The fields of a message in the order in which they stand. Ends at the first error.
+#[derive(Clone, Debug)]
+pub struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    /// The fields of `message`.
+    pub const fn of(message: &'a [u8]) -> Self {
+        Self(message)
+    }
+
+    /// What has not been read yet.
+    pub const fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The next field: its number and value; `None` at the end.
+    #[inline]
+    pub fn field(&mut self) -> Result<Option<(u32, Value<'a>)>, WireError> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let tag = take_varint(&mut self.0)?;
+        let number =
+            u32::try_from(tag >> 3).ok().filter(|number| (1..1 << 29).contains(number)).ok_or(WireError::Tag)?;
+        let value = match tag & 7 {
+            0 => Value::Varint(take_varint(&mut self.0)?),
+            1 => Value::Fixed64(u64::from_le_bytes(take_array(&mut self.0)?)),
+            2 => Value::Bytes(take_delimited(&mut self.0)?),
+            5 => Value::Fixed32(u32::from_le_bytes(take_array(&mut self.0)?)),
+            _ => return Err(WireError::Tag),
+        };
+        Ok(Some((number, value)))
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<(u32, Value<'a>), WireError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let field = self.field();
+        if field.is_err() {
+            self.0 = &[];
+        }
+        field.transpose()
+    }
+}
+
+/// Takes a varint from the front.
+#[inline]
+pub fn take_varint(bytes: &mut &[u8]) -> Result<u64, WireError> {
+    if let [first, rest @ ..] = *bytes
+        && *first < 0x80
+    {
+        *bytes = rest;
+        return Ok(u64::from(*first));
+    }
+    let mut value = 0;
+    for (index, byte) in bytes.iter().enumerate().take(10) {
+        if index == 9 && *byte > 1 {
+            return Err(WireError::Varint);
+        }
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            *bytes = &bytes[index + 1..];
+            return Ok(value);
+        }
+    }
+    Err(if bytes.len() >= 10 { WireError::Varint } else { WireError::Short })
+}
+
+/// Takes a length and as many bytes from the front.
+#[inline]
+pub fn take_delimited<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], WireError> {
+    let length = take_varint(bytes)?;
+    let length = usize::try_from(length).map_err(|_| WireError::Short)?;
+    let (taken, rest) = bytes.split_at_checked(length).ok_or(WireError::Short)?;
+    *bytes = rest;
+    Ok(taken)
+}
+
+fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], WireError> {
+    let (taken, rest) = bytes.split_first_chunk::<N>().ok_or(WireError::Short)?;
+    *bytes = rest;
+    Ok(*taken)
+}
+
+/// Appends a varint.
+#[inline]
+pub fn push_varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Appends a field of bytes, a string or a message.
+pub fn push_bytes(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    push_varint(u64::from(number) << 3 | 2, out);
+    push_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
+
+/// Appends a varint field.
+pub fn push_uint(number: u32, value: u64, out: &mut Vec<u8>) {
+    push_varint(u64::from(number) << 3, out);
+    push_varint(value, out);
+}
+
+/// Appends a `double` field.
+pub fn push_double(number: u32, value: f64, out: &mut Vec<u8>) {
+    push_varint(u64::from(number) << 3 | 1, out);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_told_and_ends_the_message() {
+        let all = |bytes| Fields::of(bytes).collect::<Vec<_>>();
+        assert_eq!(all(b""), []);
+        assert_eq!(all(b"\x08\x96\x01"), [Ok((1, Value::Varint(150)))]);
+        assert_eq!(all(b"\x08"), [Err(WireError::Short)]);
+        assert_eq!(all(b"\x00\x00"), [Err(WireError::Tag)]);
+        assert_eq!(all(b"\x0b\x0c"), [Err(WireError::Tag)]);
+        assert_eq!(all(b"\x0a\x05abc"), [Err(WireError::Short)]);
+        assert_eq!(all(b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), [Err(WireError::Short)]);
+        assert_eq!(all(b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"), [Err(WireError::Varint)]);
+        assert_eq!(all(b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), [Ok((1, Value::Varint(u64::MAX)))]);
+        assert_eq!(Value::Bytes(b"\xff").text(), Err(WireError::Utf8));
+        assert_eq!(Value::Varint(1).double(), Err(WireError::Type));
+        assert_eq!(Value::Bytes(&[0; 9]).each_double(drop), Err(WireError::Short));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_pushed_is_read(number in 1_u32..1 << 29, int in any::<u64>(), double in any::<u64>(), bytes in ".*") {
+            let mut out = Vec::new();
+            push_uint(number, int, &mut out);
+            push_double(number, f64::from_bits(double), &mut out);
+            push_bytes(number, bytes.as_bytes(), &mut out);
+            let read: Result<Vec<_>, _> = Fields::of(&out).collect();
+            let expected = [Value::Varint(int), Value::Fixed64(double), Value::Bytes(bytes.as_bytes())];
+            prop_assert_eq!(read, Ok(expected.map(|value| (number, value)).to_vec()));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            for (_, value) in Fields::of(&bytes).flatten() {
+                let _ = (value.text(), value.each_varint(drop), value.each_double(drop));
+            }
+        }
+    }
+}
