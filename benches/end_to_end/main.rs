@@ -1,13 +1,16 @@
-//! The log path end to end, as a user would run it: the release binary, pinned to one core, tails a corpus of
-//! container logs and sends it to a counting stand-in for Elasticsearch on the other core.
+//! The paths of logs and of metrics end to end, as a user would run them: the release binary, pinned to one core.
+//! It tails a corpus of container logs and sends it to a counting stand-in for Elasticsearch on the other core;
+//! or it scrapes targets and sends to a counting receiver of remote write, beside its peers.
 //!
 //! ```text
 //! cargo bench --bench end_to_end -- logs                  everything at full size; writes benches/results/
 //! cargo bench --bench end_to_end -- logs --size 64        a quick look at 64 MiB
 //! cargo bench --bench end_to_end -- logs --only rows      one part: rows, many, idle or fair
+//! cargo bench --bench end_to_end -- metrics               10 k, 100 k and 1 M series, beside peers; writes benches/results/
+//! cargo bench --bench end_to_end -- metrics --series 100000 --agents tailwater1,prometheus1 --seconds 20
 //! ```
 //!
-//! Costs are processor time, and are told as the ratio to a plain `read` and newline search of the same files in
+//! Costs are processor time. Those of logs are told as the ratio to a plain `read` and newline search of the same files in
 //! the same run: seconds differ between machines, ratios less so. Two cores and Linux are needed.
 
 #![expect(clippy::print_stdout, reason = "a program that reports to the terminal")]
@@ -15,6 +18,7 @@
 mod agent;
 mod corpus;
 mod counting_sink;
+mod metrics;
 mod paced;
 mod process;
 mod reference;
@@ -61,6 +65,26 @@ enum Command {
         #[arg(long, default_value_t = 3)]
         repeat: usize,
     },
+    /// Measures the path of metrics.
+    Metrics(metrics::Options),
+    /// The targets; started by `metrics`.
+    #[command(hide = true)]
+    Targets {
+        #[arg(long)]
+        port: u16,
+        #[arg(long)]
+        count: usize,
+        #[arg(long)]
+        series: usize,
+        #[arg(long)]
+        seed: u64,
+    },
+    /// The counting receiver; started by `metrics`.
+    #[command(hide = true)]
+    Receiver {
+        #[arg(long)]
+        listen: SocketAddr,
+    },
     /// The counting sink; started by `logs`.
     #[command(hide = true)]
     Sink {
@@ -93,6 +117,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("{} {newlines}", cpu.as_nanos());
             Ok(())
         }
+        Command::Metrics(options) => metrics::run(&options),
+        Command::Targets { port, count, series, seed } => Ok(metrics::targets::serve(port, count, series, seed)?),
+        Command::Receiver { listen } => Ok(metrics::receiver::serve(listen)?),
         Command::Logs { size, only, seed, seconds, repeat } => logs(size, only, seed, seconds, repeat.max(1)),
     }
 }
@@ -100,7 +127,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn logs(size: u64, only: Option<Part>, seed: u64, seconds: u64, repeat: usize) -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("end_to_end");
     let wanted = |part| only.is_none_or(|only| only == part);
-    let mut report = Report::new(size, seed, repeat);
+    let mut report = Report::new("Logs, end to end", &format!("logs --size {size} --seed {seed} --repeat {repeat}"));
     if wanted(Part::Rows) {
         let corpus = corpus::corpus(&root, Spec { bytes: size << 20, files: 10, seed })?;
         rows(&corpus, &root, repeat, &mut report)?;
@@ -116,7 +143,7 @@ fn logs(size: u64, only: Option<Part>, seed: u64, seconds: u64, repeat: usize) -
     if wanted(Part::Fair) {
         report.fair(&paced::run(Flow::Gzip, 50, true, seconds.min(30), &root)?);
     }
-    report.finish(size == FULL && only.is_none())
+    report.finish(size == FULL && only.is_none(), "")
 }
 
 fn rows(corpus: &Corpus, root: &Path, repeat: usize, report: &mut Report) -> Result<(), Box<dyn Error>> {

@@ -24,25 +24,26 @@ const NAMES: [&str; 4] = [
     "drop → Elasticsearch bulk, gzip",
 ];
 
-const MIB: f64 = 1024.0 * 1024.0;
+/// Bytes of a MiB.
+pub const MIB: f64 = 1024.0 * 1024.0;
 
 impl Report {
-    /// An empty report about this machine.
-    pub fn new(size: u64, seed: u64, repeat: usize) -> Self {
+    /// An empty report about this machine and this subcommand with its options.
+    pub fn new(title: &str, command: &str) -> Self {
         let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let mut report = Self { text: String::new() };
-        report.line("# Logs, end to end\n");
+        report.line(&format!("# {title}\n"));
         report.line(&format!("- tailwater {}, {}", env!("CARGO_PKG_VERSION"), jiff::Zoned::now().date()));
         report.line(&format!("- {}, {cores} cores, Linux {}", cpu.trim_start_matches([' ', '\t', ':']), kernel.trim()));
-        report
-            .line(&format!("- `cargo bench --bench end_to_end -- logs --size {size} --seed {seed} --repeat {repeat}`"));
+        report.line(&format!("- `cargo bench --bench end_to_end -- {command}`"));
         report
     }
 
-    fn line(&mut self, line: &str) {
+    /// Adds a line, and shows it at once.
+    pub fn line(&mut self, line: &str) {
         println!("{line}");
         self.text.push_str(line);
         self.text.push('\n');
@@ -145,14 +146,14 @@ impl Report {
         ));
     }
 
-    /// Writes the report, if it is one to keep.
-    pub fn finish(self, keep: bool) -> Result<(), Box<dyn Error>> {
+    /// Writes the report, if it is one to keep, to a file of this machine and day whose name ends as given.
+    pub fn finish(self, keep: bool, end: &str) -> Result<(), Box<dyn Error>> {
         if keep {
             let cpu = self.text.lines().nth(3).unwrap_or("- unknown").trim_start_matches("- ");
             let words = cpu.split(',').next().unwrap_or("unknown").split(|c: char| !c.is_ascii_alphanumeric());
             let machine = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-").to_lowercase();
             let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/results");
-            let file = results.join(format!("{}-{machine}.md", jiff::Zoned::now().date()));
+            let file = results.join(format!("{}-{machine}{end}.md", jiff::Zoned::now().date()));
             fs::create_dir_all(results)?;
             fs::write(&file, self.text)?;
             println!("\nwritten to {}", file.display());
