@@ -18,6 +18,7 @@ pub mod recycle;
 pub mod resource;
 pub mod selection;
 pub mod severity;
+pub mod target_group;
 pub mod time;
 pub mod traces;
 
@@ -34,5 +35,6 @@ pub use overlay::{Cut, Field, FieldEdit, JsonKind, Overlay, RecordState};
 pub use resource::{EncodingId, Resource, Scope};
 pub use selection::Selection;
 pub use severity::Severity;
+pub use target_group::TargetGroup;
 pub use time::{UnixMillis, UnixNanos};
 pub use traces::TraceBatch;
