@@ -39,7 +39,8 @@ const fn code(code: &'static str, title: &'static str, text: &'static str) -> Ex
 
 /// All codes in the order of their numbers. TW00 is about files and YAML, TW01 about `${…}` and secrets,
 /// TW02 about keys and values, TW03 about names and inputs, TW04 about expressions, steps and routes, TW05 about
-/// options of sources, TW06 about options of sinks, TW07 about `tests`; TW08 are warnings, TW09 comes from
+/// options of sources, TW06 about options of sinks, TW07 about `tests` and HTTP
+/// clients; TW08 are warnings, TW09 comes from
 /// parts that cannot be prepared.
 pub const CODES: &[Explanation] = &[
     code(
@@ -290,15 +291,59 @@ pub const CODES: &[Explanation] = &[
         "The transform has several outputs, so `at` must say which is compared: `route/teams.shop`.",
     ),
     code(
-        "TW0750",
-        "a target is not a host and a port",
-        "`targets` holds addresses such as `web-1:9100`. Whether it is HTTP or HTTPS, and the path, are the job's \
-         options `scheme` and `metrics_path`, or the labels `__scheme__` and `__metrics_path__`.",
+        "TW0704",
+        "two ways to log in to an HTTP server",
+        "At most one of `basic_auth`, `authorization`, `oauth2`, `bearer_token` and `bearer_token_file` can be given, as \
+         in Prometheus. Keep the one that the server expects.",
     ),
     code(
-        "TW0751",
-        "a label has no name",
-        "The key of an entry of `labels` is empty. Give the label a name, or leave it out.",
+        "TW0705",
+        "a value and a file for the same",
+        "A value and the file that it could come from exclude each other: `password` and `password_file`, for example.",
+    ),
+    code(
+        "TW0706",
+        "basic authentication has a key of its own",
+        "The type of `authorization` cannot be `Basic`. Write `basic_auth: { username: …, password_file: … }`.",
+    ),
+    code(
+        "TW0707",
+        "a token cannot be asked for",
+        "`oauth2` needs a `client_id` and a `token_url` that begins with http:// or https://.",
+    ),
+    code(
+        "TW0708",
+        "a certificate without its key",
+        "In `tls_config` a certificate (`cert` or `cert_file`) and its key (`key` or `key_file`) go together.",
+    ),
+    code(
+        "TW0709",
+        "there is no such version of TLS",
+        "`min_version` and `max_version` are `TLS12` or `TLS13`, and the first is not newer than the second.",
+    ),
+    code(
+        "TW0710",
+        "the proxy is not clear",
+        "`proxy_url` is http://host:port or https://host:port; it excludes `proxy_from_environment`, and `no_proxy` and \
+         `proxy_connect_header` need a proxy.",
+    ),
+    code(
+        "TW0711",
+        "this header cannot be given",
+        "The name or the value has characters that HTTP forbids, or it is one of the headers that the agent sets itself, \
+         such as `Host`, `Content-Type` and `Authorization`.",
+    ),
+    code(
+        "TW0712",
+        "this exists in Prometheus and not here",
+        "The key, or its value, is right for Prometheus, and this agent cannot do it: SOCKS proxies, TLS 1.0 and 1.1, \
+         tokens by signed assertions.",
+    ),
+    code(
+        "TW0713",
+        "a secret can be read in the configuration",
+        "A warning. In a block in Prometheus's own words a secret may be written inline, as Prometheus allows it. \
+         Whoever may read the file knows it: `\"${file:/path}\"` or the key that ends in `_file` keeps it elsewhere.",
     ),
     code(
         "TW0801",

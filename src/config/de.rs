@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use access::{Entries, Items, SpannedParts, Variant, Word};
+use access::{Entries, Items, Parts, SpannedParts, Variant, Word};
 use serde::de::{self, Deserializer, Visitor};
 
 use super::codes;
@@ -19,8 +19,10 @@ use super::fault::{self, Fault};
 use super::interpolate::{self, Environment, Interpolated};
 use super::raw::{Entry, Node, Scalar, Value};
 use super::scalar::{self, Resolved};
-use crate::options::secret::SECRET;
+use crate::options::joined::JOINED;
+use crate::options::secret::{SECRET, SECRET_ADDRESS};
 use crate::options::spanned::SPANNED;
+use crate::options::verbatim::VERBATIM;
 use crate::options::{Problem, Span};
 
 /// What is noted while the nodes of one part of the configuration are read.
@@ -34,6 +36,8 @@ pub struct Context<'a> {
 pub struct Notes {
     /// Everything that is wrong.
     pub problems: Vec<Problem>,
+    /// What is unusual, but no error.
+    pub warnings: Vec<Problem>,
     /// A wrong value was told: what fails behind it fails because of it.
     told: bool,
     /// Number of problems before the part that is being read.
@@ -65,7 +69,8 @@ impl<'a> Context<'a> {
         let before = self.notes.borrow().problems.len();
         self.notes.borrow_mut().told = false;
         self.notes.borrow_mut().before = before;
-        let de = NodeDeserializer { context: self, node, key, literal: false, beside: &[] };
+        let de =
+            NodeDeserializer { context: self, node, key, literal: false, verbatim: false, part: false, beside: &[] };
         match read(de) {
             Ok(value) => (self.notes.borrow().problems.len() == before).then_some(value),
             Err(error) => {
@@ -159,7 +164,7 @@ impl<'a> Context<'a> {
     }
 
     /// A secret: the file it comes from, or nothing, and its value.
-    fn secret(&self, node: &Node) -> Result<(String, String), Fault> {
+    fn secret(&self, node: &Node, verbatim: bool) -> Result<(String, String), Fault> {
         let help = "write `\"${file:/path}\"` or `\"${env:NAME}\"` and keep the secret there";
         let refuse = |message: &str| {
             let mut notes = self.notes.borrow_mut();
@@ -180,6 +185,15 @@ impl<'a> Context<'a> {
                 Ok((file, done.text))
             }
             Ok(None) if node.is_null() => refuse("the secret is missing"),
+            Ok(done) if verbatim => {
+                let mut notes = self.notes.borrow_mut();
+                notes.secrets.insert(node.span);
+                if done.is_none() && !scalar.text.is_empty() {
+                    let message = "a secret is written into the configuration";
+                    notes.warnings.push(Problem::new(codes::SECRET_VISIBLE, node.span, message).help(help));
+                }
+                Ok((String::new(), done.map_or_else(|| scalar.text.to_string(), |done| done.text)))
+            }
             Ok(None) => refuse("a secret must not be written into the configuration"),
             Ok(Some(_)) => refuse("a secret is one reference, with no text around it and no default"),
             Err(fault) => Err(self.refuse(node, fault)),
@@ -200,6 +214,10 @@ pub struct NodeDeserializer<'a> {
     key: Option<Span>,
     /// Keys are not interpolated.
     literal: bool,
+    /// It is within a block in Prometheus's own words.
+    verbatim: bool,
+    /// It is one of two structs in the mapping: unknown keys have been told.
+    part: bool,
     /// Keys that were taken out of the mapping before, for suggestions.
     beside: &'static [&'static str],
 }
@@ -212,7 +230,7 @@ impl<'a> NodeDeserializer<'a> {
     }
 
     fn child(self, node: &'a Node, key: Option<Span>) -> Self {
-        Self { node, key, beside: &[], ..self }
+        Self { node, key, part: false, beside: &[], ..self }
     }
 
     fn told<T>(self, result: Result<T, Fault>) -> Result<T, Fault> {
@@ -292,9 +310,19 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         let result = match name {
             SPANNED => visitor.visit_seq(SpannedParts { de: self, next: 0 }),
             SECRET => {
-                let (file, value) = self.context.secret(self.node)?;
+                let (file, value) = self.context.secret(self.node, self.verbatim)?;
                 visitor.visit_seq(de::value::SeqDeserializer::new([file, value].into_iter()))
             }
+            SECRET_ADDRESS => {
+                let (file, value) = match &self.node.value {
+                    Value::Scalar(scalar) if !scalar.text.contains(['@', '$']) => {
+                        (String::new(), scalar.text.to_string())
+                    }
+                    _ => self.context.secret(self.node, self.verbatim)?,
+                };
+                visitor.visit_seq(de::value::SeqDeserializer::new([file, value].into_iter()))
+            }
+            VERBATIM => visitor.visit_newtype_struct(Self { verbatim: true, ..self }),
             _ => visitor.visit_newtype_struct(self),
         };
         self.told(result)
@@ -311,15 +339,23 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        let Value::Map(entries) = &self.node.value else { return self.deserialize_map(visitor) };
-        for entry in entries.iter().filter(|entry| !fields.contains(&&*entry.key)) {
+        let entries: &[Entry] = match &self.node.value {
+            Value::Map(entries) => entries,
+            _ if name == JOINED && self.node.is_null() => &[],
+            _ => return self.deserialize_map(visitor),
+        };
+        let unknown = |entry: &&Entry| !self.part && !fields.contains(&&*entry.key);
+        for entry in entries.iter().filter(unknown) {
             let help = fault::instead(&entry.key, &[fields, self.beside].concat(), "keys");
             let message = format!("unknown key `{}`", entry.key);
             self.context.note(Problem::new(codes::UNKNOWN_KEY, entry.key_span, message).help(help));
+        }
+        if name == JOINED {
+            return self.told(visitor.visit_seq(Parts { de: Self { part: true, ..self }, left: 2 }));
         }
         self.told(visitor.visit_map(self.entries(entries, Some(fields))))
     }

@@ -85,6 +85,7 @@ pub fn load_with(
     let mut plan = plan::make(&document, tables, &context, &mut findings);
     let mut notes = context.into_notes();
     findings.problems.append(&mut notes.problems);
+    findings.warnings.append(&mut notes.warnings);
     if !findings.problems.is_empty() {
         return Err(Errors::locate(findings.problems, &files, &notes));
     }

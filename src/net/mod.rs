@@ -1,9 +1,11 @@
 //! Floor 2: listening and connecting, with TLS, for every component that talks to a network. One TLS stack
 //! (rustls with ring), one HTTP client shape.
 
+mod connect;
 pub mod http_client;
 pub mod http_server;
 pub mod listen;
+pub mod proxy;
 pub mod tls;
 
 pub use http_client::{Answer, ClientError, Endpoints, HttpClient};

@@ -1,11 +1,18 @@
-//! The process's one TLS provider, and the client settings that options ask for.
+//! The process's one TLS provider, and the settings of clients that options ask for.
 
 use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::sync::{Arc, Once, OnceLock};
 
+use rustls::client::WantsClientCert;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::options::ClientTls;
+use crate::options::TlsConfig;
+use crate::options::http_client::TlsVersion;
 
 /// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -18,17 +25,28 @@ pub enum TlsError {
         /// What the system said.
         error: std::io::Error,
     },
-    /// A file holds no usable PEM.
-    #[error("tls: {path} is not usable PEM: {error}")]
+    /// A file, or text in the configuration, holds no usable PEM.
+    #[error("tls: {from} is not usable PEM: {error}")]
     Pem {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the option.
+        from: String,
         /// What the parser said.
         error: String,
     },
     /// A certificate without its key, or the other way round.
     #[error("tls: `cert_file` and `key_file` go together; give both or neither")]
     HalfIdentity,
+    /// A certificate and a key that do not belong together, or that cannot be used.
+    #[error("tls: the certificate from {from} cannot be used with its key: {error}")]
+    Identity {
+        /// Where the certificate comes from.
+        from: String,
+        /// What the library said.
+        error: String,
+    },
+    /// The library refused.
+    #[error("tls: {0}")]
+    Settings(String),
 }
 
 /// Makes ring the provider of cryptography for the process. Every connection of the agent uses it; called
@@ -37,54 +55,164 @@ pub fn install_provider() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // An error means that somebody was faster, with the only provider that is linked.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let _ = provider().as_ref().clone().install_default();
     });
 }
 
-/// Applies `tls` to a client under construction.
-pub(super) fn configure(
-    mut builder: reqwest::ClientBuilder,
-    tls: &ClientTls,
-) -> Result<reqwest::ClientBuilder, TlsError> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider())).clone()
+}
+
+/// PEM as an option gives it.
+pub(super) struct Pem {
+    from: String,
+    bytes: Vec<u8>,
+}
+
+impl Pem {
+    /// What is written inline under `option`, or what the file holds; `None` where neither is given.
+    pub(super) fn read(option: &str, inline: Option<&str>, file: Option<&Path>) -> Result<Option<Self>, TlsError> {
+        if let Some(text) = inline {
+            return Ok(Some(Self { from: format!("`{option}`"), bytes: text.as_bytes().to_vec() }));
+        }
+        let Some(path) = file else { return Ok(None) };
+        let bytes = std::fs::read(path).map_err(|error| TlsError::Read { path: path.to_owned(), error })?;
+        Ok(Some(Self { from: path.display().to_string(), bytes }))
+    }
+
+    pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.bytes).collect();
+        match read {
+            Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+            Ok(_) => Err(self.unusable("it holds no certificate")),
+            Err(error) => Err(self.unusable(&error.to_string())),
+        }
+    }
+
+    pub(super) fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
+        PrivateKeyDer::from_pem_slice(&self.bytes).map_err(|error| match error {
+            rustls::pki_types::pem::Error::NoItemsFound => self.unusable("it holds no private key"),
+            error => self.unusable(&error.to_string()),
+        })
+    }
+
+    /// Authorities to trust. One that cannot be used is passed over, as long as another can.
+    pub(super) fn roots(&self) -> Result<RootCertStore, TlsError> {
+        let mut roots = RootCertStore::empty();
+        let (added, _) = roots.add_parsable_certificates(self.certificates()?);
+        if added == 0 { Err(self.unusable("it holds no certificate of an authority")) } else { Ok(roots) }
+    }
+
+    pub(super) fn unfit(&self, error: &rustls::Error) -> TlsError {
+        TlsError::Identity { from: self.from.clone(), error: error.to_string() }
+    }
+
+    fn unusable(&self, error: &str) -> TlsError {
+        TlsError::Pem { from: self.from.clone(), error: error.to_owned() }
+    }
+}
+
+/// What a client does in TLS. Reads files.
+pub(super) fn client(tls: &TlsConfig) -> Result<ClientConfig, TlsError> {
     install_provider();
-    if let Some(path) = &tls.ca_file {
-        let pem = read(path)?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| unusable(path, &error))?;
-        if certificates.is_empty() {
-            return Err(TlsError::Pem { path: path.clone(), error: "it holds no certificate".into() });
+    let (oldest, newest) = tls.versions();
+    let versions: Vec<_> = [(TlsVersion::Tls12, &rustls::version::TLS12), (TlsVersion::Tls13, &rustls::version::TLS13)]
+        .into_iter()
+        .filter_map(|(version, known)| (oldest <= version && version <= newest).then_some(known))
+        .collect();
+    let refused = |error: rustls::Error| TlsError::Settings(error.to_string());
+    let builder = ClientConfig::builder_with_provider(provider()).with_protocol_versions(&versions).map_err(refused)?;
+    let ca = Pem::read("ca", tls.ca.as_deref(), tls.ca_file.as_deref())?;
+    let builder = match ca {
+        _ if tls.insecure_skip_verify => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider())))
         }
-        builder = builder.tls_certs_only(certificates);
+        Some(pem) => builder.with_root_certificates(pem.roots()?),
+        None => builder.with_root_certificates(system_roots()),
+    };
+    identified(builder, tls)
+}
+
+fn identified(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    tls: &TlsConfig,
+) -> Result<ClientConfig, TlsError> {
+    let certificate = Pem::read("cert", tls.cert.as_deref(), tls.cert_file.as_deref())?;
+    let key = tls.key.as_ref().map(|key| key.expose());
+    let key = Pem::read("key", key.as_deref(), tls.key_file.as_deref())?;
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => builder
+            .with_client_auth_cert(certificate.certificates()?, key.key()?)
+            .map_err(|error| certificate.unfit(&error)),
+        (None, None) => Ok(builder.with_no_client_auth()),
+        _ => Err(TlsError::HalfIdentity),
     }
-    match (&tls.cert_file, &tls.key_file) {
-        (Some(certificate), Some(key)) => {
-            let mut pem = read(certificate)?;
-            pem.push(b'\n');
-            pem.extend(read(key)?);
-            builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(|error| unusable(key, &error))?);
-        }
-        (None, None) => {}
-        _ => return Err(TlsError::HalfIdentity),
-    }
-    if !tls.verify {
-        builder = builder.tls_danger_accept_invalid_certs(true);
-    }
-    Ok(builder)
+}
+
+/// The authorities that the system trusts, read once.
+fn system_roots() -> Arc<RootCertStore> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    ROOTS
+        .get_or_init(|| {
+            let mut roots = RootCertStore::empty();
+            let found = rustls_native_certs::load_native_certs();
+            for error in &found.errors {
+                tracing::debug!(%error, "a certificate of the system's authorities cannot be read");
+            }
+            roots.add_parsable_certificates(found.certs);
+            Arc::new(roots)
+        })
+        .clone()
 }
 
 /// A hash of what the files hold, by which a change is seen.
-pub(super) fn content(tls: &ClientTls) -> u64 {
+pub(super) fn content(tls: &TlsConfig) -> u64 {
     let files = [&tls.ca_file, &tls.cert_file, &tls.key_file].into_iter().flatten();
-    let hashes: Vec<u8> =
+    let mut hashes: Vec<u8> =
         files.flat_map(|path| xxh3_64(&std::fs::read(path).unwrap_or_default()).to_le_bytes()).collect();
+    hashes.extend(tls.key.iter().flat_map(|key| xxh3_64(key.expose().as_bytes()).to_le_bytes()));
     xxh3_64(&hashes)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|error| TlsError::Read { path: path.to_owned(), error })
-}
+/// Takes whatever certificate a server shows: `insecure_skip_verify`. That the server has its key is still
+/// checked.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
 
-fn unusable(path: &Path, error: &reqwest::Error) -> TlsError {
-    use std::error::Error;
-    let error = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-    TlsError::Pem { path: path.to_owned(), error }
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signed, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }

@@ -1,7 +1,9 @@
 //! Floor 0: what options are made of. Every value that a configuration writes with a unit, a secret or a
 //! place has its type here, with its JSON Schema, so that components only declare fields.
 
+pub mod http_client;
 pub mod identity;
+pub mod joined;
 pub mod listen;
 pub mod problem;
 pub mod secret;
@@ -10,12 +12,16 @@ pub mod size;
 pub mod spanned;
 pub mod suggest;
 pub mod tls;
+pub mod verbatim;
 
+pub use http_client::{HttpClientOptions, TlsConfig};
 pub use identity::{Identity, Role};
+pub use joined::Joined;
 pub use listen::Listen;
 pub use problem::{Code, Problem, Span};
-pub use secret::Secret;
+pub use secret::{Secret, SecretAddress};
 pub use section::Section;
 pub use size::{ByteSize, Duration, Percent};
 pub use spanned::Spanned;
 pub use tls::ClientTls;
+pub use verbatim::Verbatim;

@@ -9,8 +9,11 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 /// Name of the newtype by which a deserializer recognises [`Secret`]: one that interpolates answers with
 /// a sequence of the path of the file it came from (empty for the environment) and the value, and refuses
-/// a value written inline.
+/// a value written inline, unless that is in a [`Verbatim`](super::Verbatim).
 pub const SECRET: &str = "$tailwater::Secret";
+
+/// What a secret looks like in every part of a configuration but a [`Verbatim`](super::Verbatim).
+pub(super) const SECRET_PATTERN: &str = r"^\$\{(file|env):[^}]+\}$";
 
 /// A secret value. Cloning shares it, so that [`Secret::reread`] is seen by every holder.
 #[derive(Clone)]
@@ -90,29 +93,66 @@ impl PartialEq for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-
-        impl<'de> Visitor<'de> for Visit {
-            type Value = Secret;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a secret: \"${file:/path}\" or \"${env:NAME}\"")
-            }
-
-            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Secret, D::Error> {
-                String::deserialize(deserializer).map(Secret::from_value)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Secret, A::Error> {
-                let missing = || A::Error::custom("a deserializer that interpolates gives file and value");
-                let file: String = seq.next_element()?.ok_or_else(missing)?;
-                let value: String = seq.next_element()?.ok_or_else(missing)?;
-                let file = (!file.is_empty()).then(|| PathBuf::from(file));
-                Ok(Secret(Inner::new(file, value.into())))
-            }
-        }
-
         deserializer.deserialize_newtype_struct(SECRET, Visit)
+    }
+}
+
+/// Name of the newtype by which a deserializer recognises [`SecretAddress`]: it answers as for [`SECRET`] where
+/// a user or a reference stands in the address, and takes any other address as it is.
+pub const SECRET_ADDRESS: &str = "$tailwater::SecretAddress";
+
+/// An address that is a secret where it holds a user and a password: `http://user:password@host`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SecretAddress(pub Secret);
+
+impl std::ops::Deref for SecretAddress {
+    type Target = Secret;
+
+    fn deref(&self) -> &Secret {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(SECRET_ADDRESS, Visit).map(Self)
+    }
+}
+
+impl schemars::JsonSchema for SecretAddress {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SecretAddress".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string" })
+    }
+}
+
+/// Reads a secret from whatever a deserializer answers with.
+struct Visit;
+
+impl<'de> Visitor<'de> for Visit {
+    type Value = Secret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a secret: \"${file:/path}\" or \"${env:NAME}\"")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Secret, D::Error> {
+        String::deserialize(deserializer).map(Secret::from_value)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Secret, A::Error> {
+        let missing = || A::Error::custom("a deserializer that interpolates gives file and value");
+        let file: String = seq.next_element()?.ok_or_else(missing)?;
+        let value: String = seq.next_element()?.ok_or_else(missing)?;
+        let file = (!file.is_empty()).then(|| PathBuf::from(file));
+        Ok(Secret(Inner::new(file, value.into())))
     }
 }
 
@@ -125,7 +165,7 @@ impl schemars::JsonSchema for Secret {
         schemars::json_schema!({
             "type": "string",
             "description": "A secret: `${file:/path}` or `${env:NAME}`. Written inline it is an error.",
-            "pattern": r"^\$\{(file|env):[^}]+\}$"
+            "pattern": SECRET_PATTERN
         })
     }
 }

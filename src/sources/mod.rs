@@ -2,5 +2,4 @@
 
 pub mod file;
 pub mod kubernetes_logs;
-pub mod prometheus_scrape;
 pub mod stdin;

@@ -3,11 +3,10 @@
 
 use tailwater::config::Tables;
 use tailwater::data::Signal;
-use tailwater::options::{Problem, Spanned};
+use tailwater::options::{HttpClientOptions, Joined, Problem, Span, Spanned, Verbatim};
 use tailwater::pipeline::component::{Plan, PrepareContext, Source};
 use tailwater::pipeline::{Descriptor, Outputs, PrepareError, SourceContext, SourcePlan, Task};
 use tailwater::registry;
-use tailwater::sources::prometheus_scrape::discovery::static_config::StaticConfig;
 
 /// Whether an environment variable is set is the same in every run.
 pub fn environment(name: &str) -> Option<String> {
@@ -23,7 +22,7 @@ pub fn environment(name: &str) -> Option<String> {
 
 /// The tables of the registry and the sources of these tests.
 pub fn tables() -> Tables {
-    let sources = registry::SOURCES.iter().copied().chain([&METRICS, &SEVERAL, &LOGS, &DISCOVERY]);
+    let sources = registry::SOURCES.iter().copied().chain([&METRICS, &SEVERAL, &LOGS, &HTTP]);
     Tables { sources: sources.collect::<Vec<_>>().leak(), ..registry::TABLES }
 }
 
@@ -36,12 +35,14 @@ const LOGS: Descriptor<dyn SourcePlan> = descriptor("test_logs", |options| {
     Ok(Box::new(Test(Signal::Logs)))
 });
 
-/// Sends metrics, with the options by which targets are found.
-const DISCOVERY: Descriptor<dyn SourcePlan> =
-    descriptor("test_discovery", |options| Ok(Box::new(erased_serde::deserialize::<Discovery>(options)?)));
-
 /// Has an output for each signal.
 const SEVERAL: Descriptor<dyn SourcePlan> = descriptor("test_otlp", |_| Ok(Box::new(Several)));
+
+/// Talks HTTP: by its own words, and in `jobs` by Prometheus's.
+const HTTP: Descriptor<dyn SourcePlan> = descriptor("test_http", |options| {
+    let options: Joined<Jobs, HttpClientOptions> = erased_serde::deserialize(options)?;
+    Ok(Box::new(Http(options)))
+});
 
 type Planned = Result<Box<dyn SourcePlan>, erased_serde::Error>;
 
@@ -66,19 +67,27 @@ struct Options {
 
 #[derive(Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Discovery {
-    static_configs: Vec<StaticConfig>,
+struct Jobs {
+    jobs: Verbatim<Vec<Joined<Options, HttpClientOptions>>>,
 }
 
-impl Plan for Discovery {
+struct Http(Joined<Jobs, HttpClientOptions>);
+
+struct Test(Signal);
+
+struct Several;
+
+impl Plan for Test {}
+impl Plan for Several {}
+
+impl Plan for Http {
     fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        self.static_configs.iter().for_each(|config| config.problems(&mut problems));
-        problems
+        let jobs = self.0.jobs.iter().map(|job| &job.shared);
+        jobs.chain([&self.0.shared]).flat_map(|http| http.problems(Span::UNKNOWN)).collect()
     }
 }
 
-impl SourcePlan for Discovery {
+impl SourcePlan for Http {
     fn outputs(&self) -> Outputs {
         Outputs::One(Signal::Metrics)
     }
@@ -91,13 +100,6 @@ impl SourcePlan for Discovery {
         Ok(Box::new(Idle))
     }
 }
-
-struct Test(Signal);
-
-struct Several;
-
-impl Plan for Test {}
-impl Plan for Several {}
 
 impl SourcePlan for Test {
     fn outputs(&self) -> Outputs {

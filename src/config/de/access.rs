@@ -66,7 +66,7 @@ fn word<'de, K: de::DeserializeSeed<'de>>(
     seed: K,
 ) -> Result<K::Value, Fault> {
     let node = Node { span, value: Value::Scalar(Scalar { text: text.into(), plain: false }) };
-    let de = NodeDeserializer { context: de.context, node: &node, key: None, literal: true, beside: &[] };
+    let de = NodeDeserializer { node: &node, key: None, literal: true, part: false, beside: &[], ..de };
     de.told(seed.deserialize(de))
 }
 
@@ -148,6 +148,24 @@ impl<'de> de::VariantAccess<'de> for NodeDeserializer<'_> {
 
     fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
         self.deserialize_struct("", fields, visitor)
+    }
+}
+
+/// Two structs, each read from the whole mapping: what a `Joined` is made of.
+pub(super) struct Parts<'a> {
+    pub de: NodeDeserializer<'a>,
+    pub left: u8,
+}
+
+impl<'de> de::SeqAccess<'de> for Parts<'_> {
+    type Error = Fault;
+
+    fn next_element_seed<T: de::DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        self.de.told(seed.deserialize(self.de)).map(Some)
     }
 }
 

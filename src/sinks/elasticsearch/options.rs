@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration as StdDuration;
 
-use reqwest::Url;
-use reqwest::header::{HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
+use url::Url;
 
 use crate::delivery::dead_letter::DeadLetterOptions;
 use crate::formats::compression::Compression;

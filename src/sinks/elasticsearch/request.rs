@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use reqwest::Method;
+use http::Method;
 
 use super::earlier;
 use super::parcel::{Item, Parcel};

@@ -1,28 +1,29 @@
 //! The cluster as the sink talks to it: addresses, credentials, and what went wrong in words.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Url};
+use http::Method;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
+use url::Url;
 
 use super::options::Options;
 use crate::delivery::sender::{Attempted, StatusClass};
 use crate::formats::elasticsearch::answer::whole_error;
 use crate::net::http_client::{HttpClientError, Request};
 use crate::net::{Answer, ClientError, Endpoints, HttpClient};
-use crate::options::Secret;
+use crate::options::{HttpClientOptions, Secret, Spanned};
 
-/// How often the files of secrets and certificates are looked at for a change.
+/// How often the files of secrets are looked at for a change.
 const REREAD_EVERY: Duration = Duration::from_secs(10);
 
 /// The cluster.
 #[derive(Debug)]
 pub(super) struct Server {
-    client: Arc<HttpClient>,
+    client: HttpClient,
     endpoints: Endpoints,
     headers: HeaderMap,
     credentials: Option<Credentials>,
@@ -90,8 +91,14 @@ impl Server {
         let headers = options.headers.iter().filter_map(|(name, value)| {
             Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
         });
+        let talk = HttpClientOptions {
+            tls_config: Some(Spanned::unknown((&options.tls).into())),
+            // A redirected body would be sent as another request.
+            follow_redirects: false,
+            ..HttpClientOptions::default()
+        };
         Ok(Self {
-            client: Arc::new(HttpClient::new(&options.tls)?),
+            client: HttpClient::new(&talk)?,
             endpoints: Endpoints::new(options.urls()),
             headers: headers.collect(),
             credentials,
@@ -198,23 +205,14 @@ impl Server {
         }
     }
 
-    /// Reads credentials and certificates again.
+    /// Reads credentials again; the client does the same for certificates.
     async fn reread(&self) {
-        let secret = match &self.credentials {
-            Some(Credentials::ApiKey(secret) | Credentials::Basic { password: secret, .. }) => Some(secret.clone()),
-            None => None,
+        let Some(Credentials::ApiKey(secret) | Credentials::Basic { password: secret, .. }) = &self.credentials else {
+            return;
         };
-        let client = self.client.clone();
-        let reread = move || {
-            // A file that is gone for a moment, as during a swap, leaves the secret as it was.
-            let _ = secret.map(|secret| secret.reread());
-            client.reread()
-        };
-        match tokio::task::spawn_blocking(reread).await {
-            Ok(Ok(true)) => tracing::info!("the files of `tls` changed: new connections go by them"),
-            Ok(Err(error)) => tracing::warn!(%error, "the files of `tls` changed, and those before stay in force"),
-            Ok(Ok(false)) | Err(_) => {}
-        }
+        let secret = secret.clone();
+        // A file that is gone for a moment, as during a swap, leaves the secret as it was.
+        let _ = tokio::task::spawn_blocking(move || secret.reread()).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The index template that makes teams' fields live together: installed before the first document, for
 //! exactly the names that this sink writes.
 
-use reqwest::Method;
+use http::Method;
 use serde_json::{Value, json};
 
 use super::server::{Call, Trouble};

@@ -1,3 +1,0 @@
-//! The source `prometheus_scrape`: metrics fetched from targets, in Prometheus's words.
-
-pub mod discovery;
