@@ -139,6 +139,7 @@ impl Steps {
             metrics: metrics.clone(),
             telemetry,
             names: Arc::new(Names::default()),
+            series: tailwater::data::SeriesTable::new(1),
             memory: Arc::new(MemoryBudget::new(1 << 30)),
             data_dir: std::path::Path::new("").into(),
             identity: Arc::new(Identity::default()),

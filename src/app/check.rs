@@ -1,7 +1,7 @@
 //! Whether a configuration would run: every part is prepared, as at a start or a reload, and thrown away.
 
 use crate::config::{Errors, Plan};
-use crate::data::MemoryBudget;
+use crate::data::{MemoryBudget, SeriesTable, series_table};
 use crate::pipeline::{Common, prepare};
 use crate::telemetry::Telemetry;
 
@@ -18,6 +18,7 @@ pub(super) fn apart(plan: &Plan) -> Common {
     Common {
         telemetry: Telemetry::new().into(),
         names: Default::default(),
+        series: SeriesTable::new(series_table::DEFAULT_LIMIT),
         memory: MemoryBudget::new(u64::MAX).into(),
         data_dir: plan.data_dir.as_path().into(),
         identity: plan.identity.clone().into(),

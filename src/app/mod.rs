@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Handles, Listeners, Node};
 use crate::config::{Errors, Plan};
-use crate::data::{MemoryBudget, Names};
+use crate::data::{MemoryBudget, Names, SeriesTable, series_table};
 use crate::pipeline::{BuildError, Common, Runner, prepare};
 use crate::telemetry::{AgentStatus, Phase, Rates, Telemetry};
 use control::{Command, Control};
@@ -81,6 +81,7 @@ impl Agent {
         let common = Common {
             telemetry: telemetry.clone(),
             names: Arc::new(Names::default()),
+            series: SeriesTable::new(series_table::DEFAULT_LIMIT),
             memory: memory.clone(),
             data_dir: plan.data_dir.as_path().into(),
             identity: Arc::new(plan.identity.clone()),

@@ -346,6 +346,17 @@ pub const CODES: &[Explanation] = &[
          Whoever may read the file knows it: `\"${file:/path}\"` or the key that ends in `_file` keeps it elsewhere.",
     ),
     code(
+        "TW0750",
+        "a target is not a host and a port",
+        "`targets` holds addresses such as `web-1:9100`. Whether it is HTTP or HTTPS, and the path, are the job's \
+         options `scheme` and `metrics_path`, or the labels `__scheme__` and `__metrics_path__`.",
+    ),
+    code(
+        "TW0751",
+        "a label has no name",
+        "The key of an entry of `labels` is empty. Give the label a name, or leave it out.",
+    ),
+    code(
         "TW0801",
         "nothing reads an output",
         "A warning. What this component sends goes nowhere and counts as filtered. Name the output in the `inputs` \

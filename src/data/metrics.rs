@@ -1,10 +1,24 @@
-//! Metric batches: samples that name series of the series table.
+//! Metric batches: columns of samples beside a list of series of the [series table](super::series_table).
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use super::histogram::Histogram;
+use super::labels::Labels;
+use super::recycle::{Pool, Recycle, Recycled, clear_bounded};
 use super::resource::Resource;
 use super::selection::Selection;
-use super::time::UnixNanos;
+use super::series_table::{SeriesList, SeriesRef};
+use super::time::UnixMillis;
+
+/// The staleness marker: the NaN by which Prometheus says that a series has ended. Only its bits tell it
+/// from other NaNs.
+pub const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+
+/// Whether a value is the staleness marker.
+pub const fn is_stale(value: f64) -> bool {
+    value.to_bits() == STALE.to_bits()
+}
 
 /// What kind of metric a series belongs to: OpenMetrics 1.0, and Prometheus's names for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -44,25 +58,89 @@ impl MetricKind {
     }
 }
 
-/// A series of the series table: its slot, and the epoch in which the slot belongs to it. A slot is used
-/// again only under a new epoch, so a stale reference never names another series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SeriesRef {
-    /// Place in the table.
-    pub slot: u32,
-    /// Epoch of the slot.
-    pub epoch: u32,
+/// What an exposition says about a metric.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Family {
+    /// Name of the metric family, without suffixes such as `_bucket`.
+    pub name: Box<str>,
+    /// Its kind.
+    pub kind: MetricKind,
+    /// What it is, in words.
+    pub help: Box<str>,
+    /// Its unit, a suffix of its name.
+    pub unit: Box<str>,
 }
 
-/// One value of one series at one time.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sample {
-    /// The series.
-    pub series: SeriesRef,
-    /// When it was taken.
-    pub time: UnixNanos,
-    /// The value; the bit pattern matters, since a staleness marker is a NaN of its own.
+/// An example of what a sample counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exemplar {
+    /// Index of its sample in the batch.
+    pub sample: u32,
+    /// Its labels, encoded as [`Labels`], in [`Samples::text`].
+    pub labels: Range<u32>,
+    /// What was observed.
     pub value: f64,
+    /// When, if it says so.
+    pub time: Option<UnixMillis>,
+}
+
+/// The columns of a batch; shared by all its forks. Sample `i` is of series `i` of the batch's list.
+#[derive(Clone, Debug, Default)]
+pub struct Samples {
+    /// When the samples were taken, where [`Samples::times`] is empty.
+    pub time: UnixMillis,
+    /// When each sample was taken, where they differ.
+    pub times: Vec<UnixMillis>,
+    /// The values. Where a sample is a native histogram its value here means nothing.
+    pub values: Vec<f64>,
+    /// Native histograms, each with the index of its sample, ascending.
+    pub histograms: Vec<(u32, Arc<Histogram>)>,
+    /// Exemplars in the order of their samples.
+    pub exemplars: Vec<Exemplar>,
+    /// When the counters of some samples began, each with the index of its sample, ascending.
+    pub created: Vec<(u32, UnixMillis)>,
+    /// Labels of exemplars.
+    pub text: Vec<u8>,
+}
+
+impl Recycle for Samples {
+    fn pool() -> &'static Pool<Self> {
+        static POOL: Pool<Samples> = Pool::new();
+        &POOL
+    }
+
+    fn clear(&mut self) {
+        self.time = UnixMillis::default();
+        clear_bounded(&mut self.times, 16_384);
+        clear_bounded(&mut self.values, 16_384);
+        clear_bounded(&mut self.histograms, 256);
+        clear_bounded(&mut self.exemplars, 1024);
+        clear_bounded(&mut self.created, 4096);
+        clear_bounded(&mut self.text, 65_536);
+    }
+}
+
+/// Fills the columns of a batch.
+#[derive(Debug, Default)]
+pub struct MetricBuilder(Recycled<Samples>);
+
+impl MetricBuilder {
+    /// Empty columns, in memory that an earlier batch used where there is some.
+    pub fn new() -> Self {
+        Self(Recycled::new())
+    }
+
+    /// The columns for writing.
+    pub fn samples(&mut self) -> &mut Samples {
+        self.0.make_mut()
+    }
+
+    /// A batch of the samples, one a series of the list, all selected.
+    pub fn build(self, resource: Arc<Resource>, series: Arc<SeriesList>) -> MetricBatch {
+        assert_eq!(self.0.values.len(), series.len(), "one sample a series");
+        assert!(self.0.times.is_empty() || self.0.times.len() == series.len(), "one time a sample, or one for all");
+        MetricBatch { resource, selection: Selection::all(series.len()), series, samples: self.0 }
+    }
 }
 
 /// Samples of one origin. Cloning shares them.
@@ -72,22 +150,143 @@ pub struct MetricBatch {
     pub resource: Arc<Resource>,
     /// Which samples are still in the batch.
     pub selection: Selection,
-    samples: Arc<[Sample]>,
+    series: Arc<SeriesList>,
+    samples: Recycled<Samples>,
+}
+
+/// One sample of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// Its place in the batch.
+    pub index: usize,
+    /// The series.
+    pub series: SeriesRef,
+    /// When it was taken.
+    pub time: UnixMillis,
+    /// What was measured.
+    pub value: SampleValue<'a>,
+}
+
+/// What a sample measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SampleValue<'a> {
+    /// A number; the bits matter, since a staleness marker is a NaN of its own.
+    Float(f64),
+    /// A native histogram.
+    Histogram(&'a Arc<Histogram>),
 }
 
 impl MetricBatch {
-    /// A batch of `samples`, all selected.
-    pub fn new(resource: Arc<Resource>, samples: Arc<[Sample]>) -> Self {
-        Self { resource, selection: Selection::all(samples.len()), samples }
+    /// The list that the samples' series are in.
+    pub fn series(&self) -> &Arc<SeriesList> {
+        &self.series
     }
 
-    /// The samples, selected or not.
-    pub fn samples(&self) -> &[Sample] {
+    /// The columns, selected or not.
+    pub fn columns(&self) -> &Samples {
         &self.samples
+    }
+
+    /// The same samples under other series: `series[i]` is the new name of sample `i`.
+    pub fn renamed(&mut self, series: Arc<SeriesList>) {
+        assert_eq!(series.len(), self.series.len(), "one series a sample");
+        self.series = series;
+    }
+
+    /// When sample `index` was taken.
+    pub fn time(&self, index: usize) -> UnixMillis {
+        self.samples.times.get(index).copied().unwrap_or(self.samples.time)
+    }
+
+    /// The selected samples.
+    pub fn iter(&self) -> impl Iterator<Item = Sample<'_>> {
+        let mut histograms = self.samples.histograms.iter().peekable();
+        self.selection.iter().map(move |index| {
+            while histograms.peek().is_some_and(|(at, _)| (*at as usize) < index) {
+                histograms.next();
+            }
+            let value = match histograms.peek() {
+                Some((at, histogram)) if *at as usize == index => SampleValue::Histogram(histogram),
+                _ => SampleValue::Float(self.samples.values[index]),
+            };
+            Sample { index, series: self.series.refs()[index], time: self.time(index), value }
+        })
+    }
+
+    /// The exemplars of sample `index`.
+    pub fn exemplars(&self, index: usize) -> &[Exemplar] {
+        let all = &self.samples.exemplars;
+        let from = all.partition_point(|exemplar| (exemplar.sample as usize) < index);
+        let to = all.partition_point(|exemplar| exemplar.sample as usize <= index);
+        &all[from..to]
+    }
+
+    /// Labels of an exemplar of this batch.
+    pub fn exemplar_labels(&self, exemplar: &Exemplar) -> Labels<'_> {
+        Labels::of_encoded(&self.samples.text[exemplar.labels.start as usize..exemplar.labels.end as usize])
+    }
+
+    /// When the counter of sample `index` began, if that is known.
+    pub fn created(&self, index: usize) -> Option<UnixMillis> {
+        let created = &self.samples.created;
+        created.binary_search_by_key(&index, |(at, _)| *at as usize).ok().map(|found| created[found].1)
     }
 
     /// Bytes that the batch counts for in a queue.
     pub fn payload_bytes(&self) -> u64 {
-        size_of_val::<[Sample]>(&self.samples) as u64
+        let columns = &*self.samples;
+        let flat = columns.values.len() * 8
+            + columns.times.len() * 8
+            + columns.exemplars.len() * size_of::<Exemplar>()
+            + columns.created.len() * 16
+            + columns.text.len();
+        let histograms: usize = columns.histograms.iter().map(|(_, histogram)| histogram.bytes() + 16).sum();
+        (flat + histograms) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::histogram::Counts;
+    use super::super::series_table::{FamilyId, ListBuilder, SeriesTable};
+    use super::*;
+
+    fn list(names: &[&str]) -> Arc<SeriesList> {
+        let mut builder = ListBuilder::default();
+        for name in names {
+            builder.labels(&[("__name__", name)].into_iter().collect(), FamilyId::default());
+        }
+        SeriesTable::new(100).list(&builder).list
+    }
+
+    #[test]
+    fn samples_come_with_their_histograms_exemplars_and_times() {
+        let mut builder = MetricBuilder::new();
+        let samples = builder.samples();
+        samples.time = UnixMillis(7);
+        samples.values.extend([1.0, 0.0, STALE]);
+        let counts = Counts::Integer { count: 0, zero: 0, positive: Vec::new(), negative: Vec::new() };
+        let histogram = Arc::new(Histogram {
+            schema: 3,
+            zero_threshold: 0.0,
+            sum: 0.0,
+            counts,
+            positive_spans: Vec::new(),
+            negative_spans: Vec::new(),
+            custom_bounds: Vec::new(),
+            reset_hint: Default::default(),
+        });
+        samples.histograms.push((1, histogram.clone()));
+        samples.exemplars.push(Exemplar { sample: 2, labels: 0..0, value: 0.5, time: None });
+        samples.created.push((2, UnixMillis(3)));
+        let mut batch = builder.build(Arc::default(), list(&["a", "b", "c"]));
+        batch.selection.remove(0);
+        let seen: Vec<_> = batch.iter().map(|sample| (sample.index, sample.time)).collect();
+        assert_eq!(seen, [(1, UnixMillis(7)), (2, UnixMillis(7))]);
+        let values: Vec<_> = batch.iter().map(|sample| sample.value).collect();
+        assert_eq!(values[0], SampleValue::Histogram(&histogram));
+        assert!(matches!(values[1], SampleValue::Float(value) if is_stale(value)));
+        assert_eq!((batch.exemplars(1).len(), batch.exemplars(2).len()), (0, 1));
+        assert_eq!((batch.created(1), batch.created(2)), (None, Some(UnixMillis(3))));
     }
 }

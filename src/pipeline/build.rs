@@ -12,7 +12,7 @@ use super::component::{
 use super::graph::{Component, ComponentId, Graph, OutputId, Role};
 use super::outlet::{Chain, Reader};
 use crate::data::names::Interest;
-use crate::data::{MemoryBudget, Names};
+use crate::data::{MemoryBudget, Names, SeriesTable};
 use crate::delivery::queue::EdgeSender;
 use crate::options::Identity;
 use crate::telemetry::Telemetry;
@@ -24,6 +24,8 @@ pub struct Common {
     pub telemetry: Arc<Telemetry>,
     /// The paths that configurations name.
     pub names: Arc<Names>,
+    /// The metric series that the process knows.
+    pub series: Arc<SeriesTable>,
     /// The memory that sources wait for.
     pub memory: Arc<MemoryBudget>,
     /// Where durable files go.
@@ -66,6 +68,7 @@ impl Common {
             metrics: self.telemetry.component(component.role.kind(), &component.id.0),
             telemetry: self.telemetry.clone(),
             names: self.names.clone(),
+            series: self.series.clone(),
             memory: self.memory.clone(),
             data_dir: self.data_dir.clone(),
             identity: self.identity.clone(),

@@ -15,7 +15,7 @@ use super::graph::ComponentId;
 use super::outlet::{Outlet, Ports};
 use crate::data::names::Interest;
 use crate::data::resource::ResourceValue;
-use crate::data::{MemoryBudget, Names, Resource, Signal};
+use crate::data::{MemoryBudget, Names, Resource, SeriesTable, Signal};
 use crate::delivery::Message;
 use crate::delivery::queue::EdgeReceiver;
 use crate::options::{Identity, Problem};
@@ -174,6 +174,8 @@ pub struct PrepareContext {
     pub telemetry: Arc<Telemetry>,
     /// The paths that configurations name.
     pub names: Arc<Names>,
+    /// The metric series that the process knows.
+    pub series: Arc<SeriesTable>,
     /// The memory that sources wait for.
     pub memory: Arc<MemoryBudget>,
     /// Where durable files go.
@@ -258,6 +260,7 @@ mod tests {
             metrics: telemetry.component("source", "file/x"),
             telemetry,
             names: Arc::default(),
+            series: SeriesTable::new(1),
             memory: Arc::new(MemoryBudget::new(1)),
             data_dir: std::path::Path::new("").into(),
             identity: Arc::new(Identity {

@@ -2,4 +2,5 @@
 
 pub mod file;
 pub mod kubernetes_logs;
+pub mod prometheus_scrape;
 pub mod stdin;

@@ -7,6 +7,7 @@ use tailwater::options::{HttpClientOptions, Joined, Problem, Span, Spanned, Verb
 use tailwater::pipeline::component::{Plan, PrepareContext, Source};
 use tailwater::pipeline::{Descriptor, Outputs, PrepareError, SourceContext, SourcePlan, Task};
 use tailwater::registry;
+use tailwater::sources::prometheus_scrape::discovery::static_config::StaticConfig;
 
 /// Whether an environment variable is set is the same in every run.
 pub fn environment(name: &str) -> Option<String> {
@@ -22,7 +23,7 @@ pub fn environment(name: &str) -> Option<String> {
 
 /// The tables of the registry and the sources of these tests.
 pub fn tables() -> Tables {
-    let sources = registry::SOURCES.iter().copied().chain([&METRICS, &SEVERAL, &LOGS, &HTTP]);
+    let sources = registry::SOURCES.iter().copied().chain([&METRICS, &SEVERAL, &LOGS, &DISCOVERY, &HTTP]);
     Tables { sources: sources.collect::<Vec<_>>().leak(), ..registry::TABLES }
 }
 
@@ -34,6 +35,10 @@ const LOGS: Descriptor<dyn SourcePlan> = descriptor("test_logs", |options| {
     drop((number, text));
     Ok(Box::new(Test(Signal::Logs)))
 });
+
+/// Sends metrics, with the options by which targets are found.
+const DISCOVERY: Descriptor<dyn SourcePlan> =
+    descriptor("test_discovery", |options| Ok(Box::new(erased_serde::deserialize::<Discovery>(options)?)));
 
 /// Has an output for each signal.
 const SEVERAL: Descriptor<dyn SourcePlan> = descriptor("test_otlp", |_| Ok(Box::new(Several)));
@@ -63,6 +68,34 @@ const fn descriptor(
 struct Options {
     number: u16,
     text: Option<Spanned<String>>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Discovery {
+    static_configs: Vec<StaticConfig>,
+}
+
+impl Plan for Discovery {
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        self.static_configs.iter().for_each(|config| config.problems(&mut problems));
+        problems
+    }
+}
+
+impl SourcePlan for Discovery {
+    fn outputs(&self) -> Outputs {
+        Outputs::One(Signal::Metrics)
+    }
+
+    fn replayable(&self) -> bool {
+        false
+    }
+
+    fn prepare(&self, _: &PrepareContext) -> Result<Box<dyn Source>, PrepareError> {
+        Ok(Box::new(Idle))
+    }
 }
 
 #[derive(Default, serde::Deserialize)]

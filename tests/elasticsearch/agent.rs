@@ -259,6 +259,7 @@ impl Agent {
         let common = Common {
             telemetry: telemetry.clone(),
             names: Arc::new(Names::default()),
+            series: tailwater::data::SeriesTable::new(1),
             memory: Arc::new(MemoryBudget::new(64 << 20)),
             data_dir: folder.path().into(),
             identity: Arc::new(Identity::default()),

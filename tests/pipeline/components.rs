@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tailwater::data::metrics::{Sample, SeriesRef};
+use tailwater::data::metrics::SampleValue;
 use tailwater::data::names::Interest;
+use tailwater::data::series_table::{FamilyId, ListBuilder};
 use tailwater::data::{
-    Batch, Chunk, LogBuilder, LogRecord, MemoryBudget, MetricBatch, Names, Resource, Signal, Slice, UnixNanos,
+    Batch, Chunk, LogBuilder, LogRecord, MemoryBudget, MetricBuilder, Names, Resource, SeriesTable, Signal, Slice,
+    UnixNanos,
 };
 use tailwater::delivery::{Ack, Cursor, Message, Outcome, Settle, Verdict};
 use tailwater::options::Identity;
@@ -30,6 +32,7 @@ pub fn common() -> Common {
     Common {
         telemetry: Arc::new(Telemetry::new()),
         names: Arc::new(Names::default()),
+        series: SeriesTable::new(100),
         memory: Arc::new(MemoryBudget::new(64 << 20)),
         data_dir: std::env::temp_dir().into(),
         identity: Arc::new(Identity::default()),
@@ -55,11 +58,25 @@ pub fn logs(lines: &[&str]) -> Batch {
 pub fn texts(batch: &Batch) -> Vec<String> {
     match batch {
         Batch::Logs(logs) => logs.iter().map(|view| String::from_utf8_lossy(view.body()).into_owned()).collect(),
-        Batch::Metrics(metrics) => {
-            metrics.selection.iter().map(|index| metrics.samples()[index].value.to_string()).collect()
-        }
+        Batch::Metrics(metrics) => metrics.iter().map(|sample| format_value(sample.value)).collect(),
         Batch::Traces(_) => Vec::new(),
     }
+}
+
+fn format_value(value: SampleValue<'_>) -> String {
+    match value {
+        SampleValue::Float(value) => value.to_string(),
+        SampleValue::Histogram(histogram) => format!("{histogram:?}"),
+    }
+}
+
+/// One sample of the series `count`.
+pub fn sample(value: f64) -> Batch {
+    let mut series = ListBuilder::default();
+    series.labels(&[("__name__", "count")].into_iter().collect(), FamilyId::default());
+    let mut builder = MetricBuilder::new();
+    builder.samples().values.push(value);
+    Batch::Metrics(builder.build(Arc::default(), SeriesTable::new(1).list(&series).list))
 }
 
 /// Builds a graph without a configuration. Components are added in an order in which each stands behind
@@ -158,9 +175,7 @@ impl Source for Ticks {
         Box::pin(async move {
             let mut value = 0.0;
             while cx.shutdown.run_until_cancelled(tokio::time::sleep(Duration::from_secs(1))).await.is_some() {
-                let sample = Sample { series: SeriesRef { slot: 0, epoch: 0 }, time: UnixNanos(1), value };
-                let batch = Batch::Metrics(MetricBatch::new(Arc::default(), [sample].into()));
-                let message = Message::new(batch, Ack::detached());
+                let message = Message::new(sample(value), Ack::detached());
                 if cx.outlets[0].send(message).await.is_err() {
                     break;
                 }
@@ -421,11 +436,8 @@ impl TransformTask for CountLines {
                         message.ack.settle(Outcome::Filtered, records as u64);
                     }
                     _ = timer.tick() => {
-                        let series = SeriesRef { slot: 0, epoch: 0 };
-                        let sample = Sample { series, time: UnixNanos(1), value: count as f64 };
-                        let batch = Batch::Metrics(MetricBatch::new(Arc::default(), [sample].into()));
                         // A pipeline that is gone wants no counts.
-                        let _ = cx.outlets[0].send(Message::new(batch, Ack::detached())).await;
+                        let _ = cx.outlets[0].send(Message::new(sample(count as f64), Ack::detached())).await;
                     }
                 }
             }

@@ -41,6 +41,7 @@ pub fn metrics() -> String {
     let status = AgentStatus::register(&telemetry, memory.clone()).expect("a fresh registry");
     status.accepted("0");
     let common = Common {
+        series: tailwater::data::SeriesTable::new(1),
         telemetry: telemetry.clone(),
         names: Default::default(),
         memory,

@@ -8,8 +8,11 @@
 
 mod cursor;
 mod error;
+pub mod names;
+pub mod negotiate;
 pub mod number;
 pub mod openmetrics;
+pub mod proto;
 pub mod series;
 pub mod text;
 
@@ -17,16 +20,22 @@ pub mod text;
 mod tests;
 
 pub use error::{Fault, ParseError, Place};
+pub use names::{Escaping, NameValidation};
+pub use negotiate::{Format, ScrapeProtocol};
 pub use openmetrics::OpenMetricsParser;
+pub use proto::{Histograms, ProtobufParser};
 pub use text::TextParser;
 
-use crate::data::{LabelSet, MetricKind, UnixMillis};
+use crate::data::{Histogram, LabelSet, MetricKind, UnixMillis};
 
-/// What an exposition says next. Names and texts are escaped as they stand; [`series::unescape`] reads them.
+/// What an exposition says next. Names and texts are escaped as they stand in the text formats and in
+/// OpenMetrics, where [`series::unescape`] reads them; in protobuf they are plain.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry<'a> {
     /// A sample of a series.
     Series(Series<'a>),
+    /// A native histogram of a series.
+    Histogram(HistogramSeries<'a>),
     /// The kind of the metrics of a family.
     Type {
         /// The family.
@@ -63,6 +72,21 @@ pub struct Series<'a> {
     /// When the counter began, where the format says so with the sample. (OpenMetrics says it in a series of its
     /// own: [`series::is_created`].)
     pub created: Option<UnixMillis>,
+}
+
+/// One native histogram; only in protobuf messages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistogramSeries<'a> {
+    /// The series, as [`Series::raw`].
+    pub raw: &'a [u8],
+    /// What was sampled.
+    pub histogram: Histogram,
+    /// When it was taken, if the exposition says so.
+    pub timestamp: Option<UnixMillis>,
+    /// When counting began.
+    pub created: Option<UnixMillis>,
+    /// Examples of what was counted, all with a time.
+    pub exemplars: &'a [RawExemplar<'a>],
 }
 
 /// The value of a series.

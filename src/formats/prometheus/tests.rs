@@ -129,7 +129,7 @@ fn openmetrics_that_prometheus_refuses_is_refused_with_line_and_column() {
 }
 
 /// Reads `body` as one who saw `before`: samples are predicted, everything else is skipped where it is the same.
-fn predicted<P: Exposition>(mut before: P, mut now: P) -> Result<Vec<String>, String> {
+pub(super) fn predicted<P: Exposition>(mut before: P, mut now: P) -> Result<Vec<String>, String> {
     let mut told = Vec::new();
     let mut known: Vec<(Option<Vec<u8>>, Vec<u8>, MetricKind)> = Vec::new();
     while let Ok(Some(entry)) = before.next() {
@@ -152,7 +152,9 @@ fn predicted<P: Exposition>(mut before: P, mut now: P) -> Result<Vec<String>, St
             }
         }
         let Some(entry) = now.next().map_err(|error| error.to_string())? else { return Ok(told) };
-        if let Entry::Series(series) = entry {
+        if let Entry::Histogram(series) = entry {
+            told.push(format!("{:?} {:?}", series.raw, series.histogram));
+        } else if let Entry::Series(series) = entry {
             let (raw, point) = (String::from_utf8_lossy(series.raw).into_owned(), format!("{:?}", series.point));
             told.push(format!("{raw:?} {:?} {point}", now.kind()));
         }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::data::{LogBatch, MemoryBudget, Value};
+use crate::data::{LogBatch, MemoryBudget, SeriesTable, Value};
 use crate::delivery::queue::{EdgeReceiver, WhenFull, edge};
 use crate::delivery::{Outcome, Path};
 use crate::pipeline::ComponentId;
@@ -33,6 +33,7 @@ fn start(options: &Options, input: Arc<AsyncMutex<Input>>) -> Running {
         metrics: metrics.clone(),
         telemetry: telemetry.clone(),
         names: Arc::default(),
+        series: SeriesTable::new(1),
         memory: Arc::new(MemoryBudget::new(64 << 20)),
         data_dir: std::path::Path::new("").into(),
         identity: Arc::default(),

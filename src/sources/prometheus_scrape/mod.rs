@@ -1,0 +1,3 @@
+//! The source `prometheus_scrape`: metrics fetched from targets, in Prometheus's words.
+
+pub mod discovery;
