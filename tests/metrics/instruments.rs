@@ -1,13 +1,17 @@
 //! The instruments of these tests, held against the real Prometheus: an instrument that reads wrongly would let
 //! anything pass.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use crate::exposition_target::{Cut, Exposition, ExpositionTarget};
 use crate::fault_proxy::{Fault, FaultProxy};
+use crate::kubernetes_server::{ADMIN, KubernetesServer, VIEWER};
 use crate::prometheus_server::{Labels, Mode, PrometheusServer, Samples, promtool};
 use crate::python_target::PythonTarget;
 use crate::remote_write_proto::{STALE, Version, WrittenValue, decode, times_sent};
+use crate::shop::Shop;
 use crate::{seed, until};
 
 /// Prometheus scrapes `target` every second and sends to `proxy`.
@@ -127,6 +131,27 @@ async fn the_python_program_tells_what_it_exposed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_shop_tells_what_prometheus_stores() {
+    let shop = Shop::open(seed(), 200).await;
+    let config = json!({
+        "global": { "scrape_interval": "1s" },
+        "scrape_configs": [{ "job_name": "app", "static_configs": [{ "targets": [shop.instance()] }] }],
+    });
+    let prometheus = PrometheusServer::start(Mode::Server, &config.to_string()).await;
+    until("three scrapes", || async { prometheus.samples("up").await.values().any(|samples| samples.len() >= 3) })
+        .await;
+    // A scrape that is asked for meanwhile is stored whole or not at all.
+    let turns = shop.assert_stored(&prometheus.all_samples().await, "app");
+    assert_eq!(turns[..3], [0, 1, 2]);
+    let mut broken = prometheus.all_samples().await;
+    for samples in broken.values_mut() {
+        samples.retain(|(_, value)| value != "9007199254740994");
+    }
+    let missed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| shop.assert_stored(&broken, "app")));
+    assert!(missed.is_err(), "a lost sample is seen");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scrape_that_fails_is_a_failed_scrape() {
     let target = ExpositionTarget::start().await;
     let fails = [
@@ -165,4 +190,37 @@ fn promtool_judges_an_exposition() {
         let (status, words) = promtool(&["check", "metrics"], &file);
         assert_eq!(status, code, "{text}: {words}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_api_of_kubernetes_keeps_pods_and_holds_to_roles() {
+    let server = KubernetesServer::start().await;
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "web", "labels": { "app": "shop" } },
+        "spec": { "containers": [{ "name": "app", "image": "shop:1", "ports": [{ "containerPort": 8080 }] }] },
+    });
+    let pods = "/api/v1/namespaces/default/pods";
+    server.must("POST", pods, &pod).await;
+    let status = json!({ "status": { "phase": "Running", "podIP": "10.0.0.7" } });
+    server.must("PATCH", &format!("{pods}/web/status"), &status).await;
+    assert_eq!(server.must("GET", &format!("{pods}/web"), &json!(null)).await["status"]["podIP"], "10.0.0.7");
+    assert_eq!(server.ask(VIEWER, "GET", pods, &json!(null)).await.0, 403);
+
+    let config = json!({
+        "scrape_configs": [{ "job_name": "app", "kubernetes_sd_configs": [{
+            "role": "pod", "kubeconfig_file": server.kubeconfig(ADMIN),
+        }] }],
+    });
+    let prometheus = PrometheusServer::start(Mode::Server, &config.to_string()).await;
+    until("the pod is a target", || async {
+        let targets = prometheus.api("/api/v1/targets").await;
+        targets["activeTargets"]
+            .as_array()
+            .is_some_and(|targets| targets.iter().any(|target| target["scrapeUrl"] == "http://10.0.0.7:8080/metrics"))
+    })
+    .await;
+    let targets = prometheus.api("/api/v1/targets").await;
+    let found: BTreeMap<String, String> =
+        serde_json::from_value(targets["activeTargets"][0]["discoveredLabels"].clone()).expect("labels");
+    assert_eq!(found["__meta_kubernetes_pod_label_app"], "shop");
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "seeds, and what is shown with a test that fails")]
 
 mod instruments;
+mod shop;
 
 #[path = "../support/exposition_target.rs"]
 mod exposition_target;
