@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use prometheus::{IntCounter, IntGauge};
 
 use super::registry::Vectors;
+use super::targets::Targets;
 use crate::data::{Batch, UnixNanos};
 
 /// Counters and health of one component. Counted per batch, never per record.
@@ -50,6 +51,8 @@ pub struct ComponentMetrics {
     pub health: Health,
     /// The files that it reads.
     pub files: Files,
+    /// The targets that it scrapes.
+    pub targets: Targets,
 }
 
 impl ComponentMetrics {
@@ -80,6 +83,7 @@ impl ComponentMetrics {
             lag_milliseconds: gauge(),
             health: Health::default(),
             files: Files::default(),
+            targets: Targets::default(),
         }
     }
 
