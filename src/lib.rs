@@ -12,6 +12,7 @@ pub mod telemetry;
 
 pub mod expression;
 pub mod net;
+pub mod relabel;
 
 pub mod delivery;
 

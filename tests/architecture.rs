@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["data", "options"],
     &["formats", "telemetry"],
-    &["net", "expression"],
+    &["net", "expression", "relabel"],
     &["delivery"],
     &["pipeline"],
     &["tail"],

@@ -39,9 +39,8 @@ const fn code(code: &'static str, title: &'static str, text: &'static str) -> Ex
 
 /// All codes in the order of their numbers. TW00 is about files and YAML, TW01 about `${…}` and secrets,
 /// TW02 about keys and values, TW03 about names and inputs, TW04 about expressions, steps and routes, TW05 about
-/// options of sources, TW06 about options of sinks, TW07 about `tests` and HTTP
-/// clients; TW08 are warnings, TW09 comes from
-/// parts that cannot be prepared.
+/// options of sources, TW06 about options of sinks, TW07 about `tests`, HTTP clients,
+/// relabelling and scraping; TW08 are warnings, TW09 comes from parts that cannot be prepared.
 pub const CODES: &[Explanation] = &[
     code(
         "TW0001",
@@ -344,6 +343,30 @@ pub const CODES: &[Explanation] = &[
         "a secret can be read in the configuration",
         "A warning. In a block in Prometheus's own words a secret may be written inline, as Prometheus allows it. \
          Whoever may read the file knows it: `\"${file:/path}\"` or the key that ends in `_file` keeps it elsewhere.",
+    ),
+    code(
+        "TW0721",
+        "a relabelling rule is not complete",
+        "`replace`, `hashmod`, `lowercase`, `uppercase`, `keepequal` and `dropequal` need `target_label`; `hashmod` \
+         needs `modulus` too, 1 or more.",
+    ),
+    code(
+        "TW0722",
+        "a rule's regular expression is wrong",
+        "`regex` takes RE2's syntax, as Prometheus does, and must match the whole value. Look-around and references to \
+         groups are not part of it. The caret stands under what is meant.",
+    ),
+    code(
+        "TW0723",
+        "a rule makes a name that no label can have",
+        "Names are not empty; under `metric_name_validation_scheme: legacy` they consist of letters, digits and `_` and \
+         do not begin with a digit. `target_label` of `replace` and `replacement` of `labelmap` may hold groups: `$1`.",
+    ),
+    code(
+        "TW0724",
+        "a rule has a key that its action does not look at",
+        "`keepequal` and `dropequal` take only `source_labels` and `target_label`, `labeldrop` and `labelkeep` only \
+         `regex`, `lowercase` and `uppercase` no `replacement`. Prometheus refuses the same.",
     ),
     code(
         "TW0750",

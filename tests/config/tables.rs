@@ -3,10 +3,12 @@
 
 use tailwater::config::Tables;
 use tailwater::data::Signal;
+use tailwater::formats::prometheus::NameValidation;
 use tailwater::options::{HttpClientOptions, Joined, Problem, Span, Spanned, Verbatim};
 use tailwater::pipeline::component::{Plan, PrepareContext, Source};
 use tailwater::pipeline::{Descriptor, Outputs, PrepareError, SourceContext, SourcePlan, Task};
 use tailwater::registry;
+use tailwater::relabel::{RelabelRule, Rules};
 use tailwater::sources::prometheus_scrape::discovery::static_config::StaticConfig;
 
 /// Whether an environment variable is set is the same in every run.
@@ -36,7 +38,7 @@ const LOGS: Descriptor<dyn SourcePlan> = descriptor("test_logs", |options| {
     Ok(Box::new(Test(Signal::Logs)))
 });
 
-/// Sends metrics, with the options by which targets are found.
+/// Sends metrics, with the options by which targets are found and relabelled, under the older rule for names.
 const DISCOVERY: Descriptor<dyn SourcePlan> =
     descriptor("test_discovery", |options| Ok(Box::new(erased_serde::deserialize::<Discovery>(options)?)));
 
@@ -74,12 +76,14 @@ struct Options {
 #[serde(deny_unknown_fields, default)]
 struct Discovery {
     static_configs: Vec<StaticConfig>,
+    relabel_configs: Vec<Spanned<RelabelRule>>,
 }
 
 impl Plan for Discovery {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         self.static_configs.iter().for_each(|config| config.problems(&mut problems));
+        problems.extend(Rules::new(&self.relabel_configs, NameValidation::Legacy).err().unwrap_or_default());
         problems
     }
 }
