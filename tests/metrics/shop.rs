@@ -13,6 +13,9 @@ use crate::prometheus_server::{Labels, Samples};
 /// What one scrape was told: each series and the bits of its value.
 pub type Turn = BTreeMap<Labels, u64>;
 
+/// The samples of series as bits, oldest first.
+type Kept = BTreeMap<Labels, Vec<(i64, u64)>>;
+
 /// The series that tells the number of the scrape, by which a stored sample finds the scrape that it is from.
 pub const TURN: &str = "shop_turn";
 
@@ -50,7 +53,7 @@ impl Shop {
 
     /// What must be stored of it, given what is: the samples of each scrape whose number is there, at the time of
     /// that number, and none of any other. `job` is the scrape job's name.
-    pub fn expected(&self, stored: &Samples, job: &str) -> (Vec<usize>, BTreeMap<Labels, Vec<(i64, u64)>>) {
+    fn expected(&self, stored: &Samples, job: &str) -> (Vec<usize>, Kept) {
         let told = self.told();
         let own = |labels: &Labels| {
             let mut labels = labels.clone();
@@ -59,7 +62,7 @@ impl Shop {
             labels
         };
         let numbers = stored.get(&own(&Labels::from([("__name__".into(), TURN.into())])));
-        let (mut turns, mut expected) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
+        let (mut turns, mut expected) = (Vec::new(), Kept::new());
         for (millis, number) in numbers.into_iter().flatten() {
             let number: usize = number.parse().expect("the number of a scrape");
             turns.push(number);
@@ -86,7 +89,7 @@ impl Shop {
 }
 
 /// The series of an instance that its application exposed, values as bits.
-fn own_series(stored: &Samples, instance: &str) -> BTreeMap<Labels, Vec<(i64, u64)>> {
+fn own_series(stored: &Samples, instance: &str) -> Kept {
     let own = stored.iter().filter(|(labels, _)| {
         labels.get("instance").is_some_and(|own| own == instance) && labels["__name__"].starts_with("shop_")
     });
