@@ -380,6 +380,24 @@ pub const CODES: &[Explanation] = &[
         "The key of an entry of `labels` is empty. Give the label a name, or leave it out.",
     ),
     code(
+        "TW0752",
+        "these are no files of targets",
+        "`files` of `file_sd_configs` holds paths that end in .json, .yml or .yaml. Wildcards (`*`, `?`, `[a-z]`) may \
+         stand in the last name only: which folder to watch must be known.",
+    ),
+    code("TW0753", "an interval is no time at all", "`refresh_interval` says how often to look and is longer than 0."),
+    code(
+        "TW0754",
+        "the DNS cannot be asked this",
+        "`dns_sd_configs` needs at least one name that the DNS can have, a type among SRV, A, AAAA, MX and NS, and, for \
+         every type but SRV, the `port` of the targets.",
+    ),
+    code(
+        "TW0755",
+        "targets cannot be fetched from there",
+        "`url` of `http_sd_configs` is an address that begins with http:// or https:// and names a host.",
+    ),
+    code(
         "TW0801",
         "nothing reads an output",
         "A warning. What this component sends goes nowhere and counts as filtered. Name the output in the `inputs` \

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSize(pub u64);
 
-/// A length of time: `500ms`, `30s`, `1h30m`, `2d`.
+/// A length of time: `500ms`, `30s`, `1h30m`, `2d`. A year (`y`) has 365 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Duration(pub std::time::Duration);
 
@@ -28,13 +28,15 @@ const SIZE_UNITS: [(&str, u64); 9] = [
     ("B", 1),
 ];
 
-const TIME_UNITS: [(&str, u64); 6] = [
+const TIME_UNITS: [(&str, u64); 8] = [
     ("ms", 1_000_000),
     ("us", 1_000),
     ("s", 1_000_000_000),
     ("m", 60_000_000_000),
     ("h", 3_600_000_000_000),
     ("d", 86_400_000_000_000),
+    ("w", 604_800_000_000_000),
+    ("y", 31_536_000_000_000_000),
 ];
 
 impl ByteSize {
@@ -195,7 +197,7 @@ impl schemars::JsonSchema for Duration {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "description": "A length of time: `500ms`, `30s`, `1h30m`.",
-            "oneOf": [{ "const": 0 }, { "type": "string", "pattern": r"^(0|([0-9]+(\.[0-9]+)?(ms|us|s|m|h|d))+)$" }]
+            "oneOf": [{ "const": 0 }, { "type": "string", "pattern": r"^(0|([0-9]+(\.[0-9]+)?(ms|us|s|m|h|d|w|y))+)$" }]
         })
     }
 }
@@ -232,6 +234,7 @@ mod tests {
         assert_eq!(millis("1h30m"), Some(5_400_000));
         assert_eq!(millis("0.5s"), Some(500));
         assert_eq!(millis("0"), Some(0));
+        assert_eq!(millis("1y2w3d"), Some((365 + 14 + 3) * 86_400_000));
         for bad in ["", "5", "m", "5 s", "30m1h", "1h1h"] {
             assert_eq!(millis(bad), None, "{bad}");
         }

@@ -9,6 +9,9 @@ use tailwater::pipeline::component::{Plan, PrepareContext, Source};
 use tailwater::pipeline::{Descriptor, Outputs, PrepareError, SourceContext, SourcePlan, Task};
 use tailwater::registry;
 use tailwater::relabel::{RelabelRule, Rules};
+use tailwater::sources::prometheus_scrape::discovery::dns::DnsSdConfig;
+use tailwater::sources::prometheus_scrape::discovery::file::FileSdConfig;
+use tailwater::sources::prometheus_scrape::discovery::http::{self, HttpSdConfig};
 use tailwater::sources::prometheus_scrape::discovery::static_config::StaticConfig;
 
 /// Whether an environment variable is set is the same in every run.
@@ -77,6 +80,9 @@ struct Options {
 struct Discovery {
     static_configs: Vec<StaticConfig>,
     relabel_configs: Vec<Spanned<RelabelRule>>,
+    file_sd_configs: Vec<FileSdConfig>,
+    http_sd_configs: Verbatim<Vec<HttpSdConfig>>,
+    dns_sd_configs: Vec<DnsSdConfig>,
 }
 
 impl Plan for Discovery {
@@ -84,6 +90,9 @@ impl Plan for Discovery {
         let mut problems = Vec::new();
         self.static_configs.iter().for_each(|config| config.problems(&mut problems));
         problems.extend(Rules::new(&self.relabel_configs, NameValidation::Legacy).err().unwrap_or_default());
+        self.file_sd_configs.iter().for_each(|config| config.problems(&mut problems));
+        self.http_sd_configs.iter().for_each(|config| http::problems(config, &mut problems));
+        self.dns_sd_configs.iter().for_each(|config| config.problems(&mut problems));
         problems
     }
 }

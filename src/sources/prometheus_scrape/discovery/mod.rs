@@ -4,6 +4,11 @@
 //! runs the tasks of one job and keeps what they reported last, so that a discovery that fails costs no
 //! target; whoever scrapes watches the whole of it, which changes at most once in [`Pace::between`].
 
+pub mod dns;
+mod document;
+pub mod file;
+pub mod http;
+mod refresh;
 pub mod static_config;
 
 use std::collections::BTreeMap;

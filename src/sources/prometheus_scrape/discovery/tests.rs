@@ -13,8 +13,10 @@ use crate::telemetry::Telemetry;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+type Step = Box<dyn FnOnce(&Publisher) + Send>;
+
 /// A discovery that does what the test says.
-struct Told(mpsc::UnboundedReceiver<Box<dyn FnOnce(&Publisher) + Send>>);
+struct Told(mpsc::UnboundedReceiver<Step>);
 
 impl Discover for Told {
     fn run(mut self: Box<Self>, found: Publisher, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
@@ -27,7 +29,7 @@ impl Discover for Told {
     }
 }
 
-struct Teller(mpsc::UnboundedSender<Box<dyn FnOnce(&Publisher) + Send>>);
+struct Teller(mpsc::UnboundedSender<Step>);
 
 impl Teller {
     fn new() -> (Self, Box<dyn Discover>) {
@@ -49,6 +51,17 @@ fn sources(found: &watch::Receiver<Found>) -> Vec<String> {
     found.borrow().groups.iter().map(|group| group.source.to_string()).collect()
 }
 
+/// The addresses of all targets.
+pub fn targets(found: &Found) -> Vec<String> {
+    found.groups.iter().flat_map(|group| &group.targets).map(|target| target.get(ADDRESS).to_owned()).collect()
+}
+
+/// Waits until what is found is as wanted; fails after a minute.
+pub async fn until(found: &mut watch::Receiver<Found>, wanted: impl FnMut(&Found) -> bool) {
+    let waited = timeout(SECOND * 60, found.wait_for(wanted)).await.map(|found| drop(found.expect("the job runs")));
+    assert!(waited.is_ok(), "not within a minute: {:?}", *found.borrow());
+}
+
 /// Runs everything that can run now, and no clock.
 async fn settle() {
     for _ in 0..64 {
@@ -56,11 +69,23 @@ async fn settle() {
     }
 }
 
-fn job(discoveries: Vec<Box<dyn Discover>>) -> (watch::Receiver<Found>, Arc<ComponentMetrics>, CancellationToken) {
+/// A running job.
+pub type Job = (watch::Receiver<Found>, Arc<ComponentMetrics>, CancellationToken);
+
+/// Starts a job with these discoveries whose targets change at once.
+pub fn quick_job(discoveries: Vec<Box<dyn Discover>>) -> Job {
+    paced_job(discoveries, Pace { gather: Duration::from_millis(1), between: Duration::from_millis(1) })
+}
+
+fn job(discoveries: Vec<Box<dyn Discover>>) -> Job {
+    paced_job(discoveries, Pace::default())
+}
+
+fn paced_job(discoveries: Vec<Box<dyn Discover>>, pace: Pace) -> Job {
     let metrics = Telemetry::new().component("source", "prometheus_scrape/test");
     let shutdown = CancellationToken::new();
     let named = (0..).zip(discoveries).map(|(index, discovery)| (format!("sd[{index}]"), discovery)).collect();
-    (start("job", named, Pace::default(), &metrics, &shutdown), metrics, shutdown)
+    (start("job", named, pace, &metrics, &shutdown), metrics, shutdown)
 }
 
 #[tokio::test(start_paused = true)]
