@@ -345,6 +345,16 @@ pub const CODES: &[Explanation] = &[
          Whoever may read the file knows it: `\"${file:/path}\"` or the key that ends in `_file` keeps it elsewhere.",
     ),
     code(
+        "TW0714",
+        "a receiver's limit is too small or too large",
+        "`max_body` and `max_inflated` are sizes from 1KiB to 1GiB, `max_connections` is a number from 1 to 65536.",
+    ),
+    code(
+        "TW0715",
+        "a receiver's login is not clear",
+        "`login` is either `bearer_token`, or `username` and `password`.",
+    ),
+    code(
         "TW0721",
         "a relabelling rule is not complete",
         "`replace`, `hashmod`, `lowercase`, `uppercase`, `keepequal` and `dropequal` need `target_label`; `hashmod` \

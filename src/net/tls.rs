@@ -8,11 +8,13 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::options::TlsConfig;
 use crate::options::http_client::TlsVersion;
+use crate::options::http_server::ServerTls;
 
 /// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -76,9 +78,12 @@ impl Pem {
         if let Some(text) = inline {
             return Ok(Some(Self { from: format!("`{option}`"), bytes: text.as_bytes().to_vec() }));
         }
-        let Some(path) = file else { return Ok(None) };
+        file.map(Self::file).transpose()
+    }
+
+    fn file(path: &Path) -> Result<Self, TlsError> {
         let bytes = std::fs::read(path).map_err(|error| TlsError::Read { path: path.to_owned(), error })?;
-        Ok(Some(Self { from: path.display().to_string(), bytes }))
+        Ok(Self { from: path.display().to_string(), bytes })
     }
 
     pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -150,6 +155,39 @@ fn identified(
     }
 }
 
+/// What a server does in TLS. Reads files.
+pub(super) fn server(tls: &ServerTls) -> Result<ServerConfig, TlsError> {
+    install_provider();
+    let certificate = Pem::file(&tls.cert_file)?;
+    let key = Pem::file(&tls.key_file)?.key()?;
+    let refused = |error: rustls::Error| TlsError::Settings(error.to_string());
+    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder = builder.map_err(refused)?;
+    let builder = match &tls.client_ca_file {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let roots = Arc::new(Pem::file(path)?.roots()?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).build();
+            builder.with_client_cert_verifier(verifier.map_err(|error| TlsError::Settings(error.to_string()))?)
+        }
+    };
+    let config = builder.with_single_cert(certificate.certificates()?, key);
+    let mut config = config.map_err(|error| certificate.unfit(&error))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// A hash of what a server's files hold.
+pub(super) fn server_content(tls: &ServerTls) -> u64 {
+    let files = [Some(&tls.cert_file), Some(&tls.key_file), tls.client_ca_file.as_ref()];
+    hash(files.into_iter().flatten())
+}
+
+fn hash<'a>(files: impl Iterator<Item = &'a PathBuf>) -> u64 {
+    let hashes = files.flat_map(|path| xxh3_64(&std::fs::read(path).unwrap_or_default()).to_le_bytes());
+    xxh3_64(&hashes.collect::<Vec<u8>>())
+}
+
 /// The authorities that the system trusts, read once.
 fn system_roots() -> Arc<RootCertStore> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
@@ -168,11 +206,9 @@ fn system_roots() -> Arc<RootCertStore> {
 
 /// A hash of what the files hold, by which a change is seen.
 pub(super) fn content(tls: &TlsConfig) -> u64 {
-    let files = [&tls.ca_file, &tls.cert_file, &tls.key_file].into_iter().flatten();
-    let mut hashes: Vec<u8> =
-        files.flat_map(|path| xxh3_64(&std::fs::read(path).unwrap_or_default()).to_le_bytes()).collect();
-    hashes.extend(tls.key.iter().flat_map(|key| xxh3_64(key.expose().as_bytes()).to_le_bytes()));
-    xxh3_64(&hashes)
+    let files = hash([&tls.ca_file, &tls.cert_file, &tls.key_file].into_iter().flatten());
+    let key = tls.key.as_ref().map_or(0, |key| xxh3_64(key.expose().as_bytes()));
+    xxh3_64(&[files.to_le_bytes(), key.to_le_bytes()].concat())
 }
 
 /// Takes whatever certificate a server shows: `insecure_skip_verify`. That the server has its key is still

@@ -2,6 +2,7 @@
 //! place has its type here, with its JSON Schema, so that components only declare fields.
 
 pub mod http_client;
+pub mod http_server;
 pub mod identity;
 pub mod joined;
 pub mod listen;
@@ -15,6 +16,7 @@ pub mod tls;
 pub mod verbatim;
 
 pub use http_client::{HttpClientOptions, TlsConfig};
+pub use http_server::HttpServerOptions;
 pub use identity::{Identity, Role};
 pub use joined::Joined;
 pub use listen::Listen;

@@ -4,7 +4,7 @@
 use tailwater::config::Tables;
 use tailwater::data::Signal;
 use tailwater::formats::prometheus::NameValidation;
-use tailwater::options::{HttpClientOptions, Joined, Problem, Span, Spanned, Verbatim};
+use tailwater::options::{HttpClientOptions, HttpServerOptions, Joined, Problem, Span, Spanned, Verbatim};
 use tailwater::pipeline::component::{Plan, PrepareContext, Source};
 use tailwater::pipeline::{Descriptor, Outputs, PrepareError, SourceContext, SourcePlan, Task};
 use tailwater::registry;
@@ -28,7 +28,7 @@ pub fn environment(name: &str) -> Option<String> {
 
 /// The tables of the registry and the sources of these tests.
 pub fn tables() -> Tables {
-    let sources = registry::SOURCES.iter().copied().chain([&METRICS, &SEVERAL, &LOGS, &DISCOVERY, &HTTP]);
+    let sources = registry::SOURCES.iter().copied().chain([&METRICS, &SEVERAL, &LOGS, &DISCOVERY, &HTTP, &RECEIVER]);
     Tables { sources: sources.collect::<Vec<_>>().leak(), ..registry::TABLES }
 }
 
@@ -52,6 +52,12 @@ const SEVERAL: Descriptor<dyn SourcePlan> = descriptor("test_otlp", |_| Ok(Box::
 const HTTP: Descriptor<dyn SourcePlan> = descriptor("test_http", |options| {
     let options: Joined<Jobs, HttpClientOptions> = erased_serde::deserialize(options)?;
     Ok(Box::new(Http(options)))
+});
+
+/// Listens.
+const RECEIVER: Descriptor<dyn SourcePlan> = descriptor("test_receiver", |options| {
+    let options: HttpServerOptions = erased_serde::deserialize(options)?;
+    Ok(Box::new(Receiver(options)))
 });
 
 type Planned = Result<Box<dyn SourcePlan>, erased_serde::Error>;
@@ -115,6 +121,28 @@ impl SourcePlan for Discovery {
 #[serde(deny_unknown_fields, default)]
 struct Jobs {
     jobs: Verbatim<Vec<Joined<Options, HttpClientOptions>>>,
+}
+
+struct Receiver(HttpServerOptions);
+
+impl Plan for Receiver {
+    fn problems(&self) -> Vec<Problem> {
+        self.0.problems()
+    }
+}
+
+impl SourcePlan for Receiver {
+    fn outputs(&self) -> Outputs {
+        Outputs::One(Signal::Metrics)
+    }
+
+    fn replayable(&self) -> bool {
+        false
+    }
+
+    fn prepare(&self, _: &PrepareContext) -> Result<Box<dyn Source>, PrepareError> {
+        Ok(Box::new(Idle))
+    }
 }
 
 struct Http(Joined<Jobs, HttpClientOptions>);
