@@ -1,5 +1,6 @@
 //! Floor 9: the command line, one file a verb. Prints are for people; logs are for operators.
 
+pub mod check;
 mod demo;
 pub mod explain;
 pub mod graph;
@@ -116,6 +117,15 @@ Exit codes: 0 drawn, 3 wrong configuration")]
         #[arg(long, value_enum, default_value_t)]
         format: GraphFormat,
     },
+    /// Check a text that an exporter wrote
+    #[command(after_help = "Example: tailwater check openmetrics < metrics.txt
+
+Exit codes: 0 valid, 1 not valid")]
+    Check {
+        /// What the text should be
+        #[command(subcommand)]
+        what: check::Check,
+    },
     /// Explain the code of an error or a warning
     #[command(after_help = "Examples:
   tailwater explain TW0305
@@ -172,6 +182,16 @@ pub fn main() -> ExitCode {
         Verb::Graph { config, format } => config.load().map(|plan| {
             print(&graph::draw(&plan.graph, format));
             exit::DONE
+        }),
+        Verb::Check { what } => check::check(&what).map(|checked| match checked {
+            Ok(valid) => {
+                print(&valid);
+                exit::DONE
+            }
+            Err(violation) => {
+                complain(&violation);
+                exit::FAILED
+            }
         }),
         Verb::Explain { code } => match explain::explain(code.as_deref()) {
             Ok(text) => {

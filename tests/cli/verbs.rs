@@ -35,7 +35,7 @@ fn version_help_and_a_wrong_command_line() {
     assert_eq!(text(&version.stdout), format!("tailwater {}\n", env!("CARGO_PKG_VERSION")));
     let help = run(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    for verb in ["run", "validate", "test", "graph", "explain", "schema"] {
+    for verb in ["run", "validate", "test", "graph", "check", "explain", "schema"] {
         assert!(text(&help.stdout).contains(&format!("  {verb} ")), "{verb} is listed");
         let help = run(&[verb, "--help"]);
         assert!(text(&help.stdout).contains("Example"), "{verb} has an example");
@@ -153,4 +153,27 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     let mut child = tailwater().arg("schema").stdout(std::process::Stdio::piped()).spawn().expect("it starts");
     drop(child.stdout.take());
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn check_openmetrics_tells_line_column_and_reason() {
+    let checked = |body: &str| {
+        use std::io::Write;
+        let mut checker = super::agent::tailwater()
+            .args(["check", "openmetrics"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        checker.stdin.take().expect("piped").write_all(body.as_bytes()).expect("it reads to the end");
+        checker.wait_with_output().expect("it ends")
+    };
+    let ran = checked("# TYPE a counter\na_total 1\na_created 5\nb 1\n# EOF\n");
+    assert_eq!(ran.status.code(), Some(0));
+    assert_eq!(text(&ran.stdout), "the exposition is valid: 2 metric families, 3 samples\n");
+    let ran = checked("# TYPE a counter\na_total 1\na_total -1\n# EOF\n");
+    assert_eq!(ran.status.code(), Some(1));
+    assert_eq!((text(&ran.stdout), text(&ran.stderr)), ("", "3:9: the value must not be negative\n"));
+    assert_eq!(run(&["check"]).status.code(), Some(2));
 }

@@ -2,6 +2,8 @@
 //! other comments than metadata, `# EOF` at the end, and no look at what a family may hold.
 //! <https://prometheus.io/docs/specs/om/open_metrics_spec/>
 
+pub mod strict;
+
 use super::cursor::Cursor;
 use super::error::{Fault, ParseError};
 use super::series::{self, Syntax};
