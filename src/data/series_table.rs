@@ -32,6 +32,13 @@ pub struct SeriesRef {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FamilyId(u32);
 
+impl FamilyId {
+    /// A small number of its own, 0 for the default: for tables beside the series table.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// Series that are kept at the most, where nothing else is configured.
 pub const DEFAULT_LIMIT: usize = 500_000;
 

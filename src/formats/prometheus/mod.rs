@@ -13,6 +13,7 @@ pub mod negotiate;
 pub mod number;
 pub mod openmetrics;
 pub mod proto;
+pub mod remote_write;
 pub mod series;
 pub mod text;
 
