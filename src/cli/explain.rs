@@ -379,6 +379,56 @@ pub const CODES: &[Explanation] = &[
          `regex`, `lowercase` and `uppercase` no `replacement`. Prometheus refuses the same.",
     ),
     code(
+        "TW0731",
+        "a key of Prometheus is not supported here",
+        "Prometheus knows the key and this agent does not do what it says, so leaving it in would promise something. The \
+         error says what to write instead; other kinds of service discovery can feed `file_sd_configs` and \
+         `http_sd_configs`.",
+    ),
+    code(
+        "TW0732",
+        "two jobs have one name",
+        "`job_name` becomes the label `job` and tells the targets of one job from those of another. Give each its own.",
+    ),
+    code(
+        "TW0733",
+        "a scrape may last longer than the time until the next",
+        "`scrape_timeout` is at most `scrape_interval`, in `global` and in each job. Left out it is 10 s, or the \
+         interval where that is shorter.",
+    ),
+    code("TW0734", "a job has no name", "`job_name` is empty. Give the job a name: it becomes the label `job`."),
+    code(
+        "TW0735",
+        "every node would scrape the same targets",
+        "With `identity.role: node` an agent runs on every node, and a job whose targets are not the node's would be \
+         scraped once by each of them. Write `scope: node` where every node has such a target of its own \
+         (`localhost:9100`), or move the job to an agent of which there is one.",
+    ),
+    code(
+        "TW0736",
+        "a share of targets that does not exist",
+        "A job with `scope: shard` needs `shard: { index, count }` beside `scrape_configs`; `index` counts from 0 and is \
+         below `count`.",
+    ),
+    code(
+        "TW0737",
+        "formats are not listed as they must be",
+        "`scrape_protocols` names at least one format, and each only once. Left out, targets are asked for what \
+         Prometheus asks for.",
+    ),
+    code(
+        "TW0738",
+        "names are asked for that are then refused",
+        "`metric_name_escaping_scheme: allow-utf-8` asks targets for names in UTF-8, which \
+         `metric_name_validation_scheme: legacy` refuses. Change one of them.",
+    ),
+    code(
+        "TW0739",
+        "an external label cannot be",
+        "The label has no name, or one that the scheme for names refuses, or its value has a dollar: Prometheus puts \
+         variables of its environment in there, this agent `${env:NAME}`. A dollar itself is written `$$`.",
+    ),
+    code(
         "TW0750",
         "a target is not a host and a port",
         "`targets` holds addresses such as `web-1:9100`. Whether it is HTTP or HTTPS, and the path, are the job's \

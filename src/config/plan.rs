@@ -113,7 +113,8 @@ pub(super) fn make(document: &Document, tables: Tables, context: &Context<'_>, f
     let unused = fragments.unused();
     findings.warnings.extend(unused);
 
-    let drafts = drafts(&expanded, tables, context, &mut findings.problems);
+    let identity = identified(identity.unwrap_or_default(), context);
+    let drafts = drafts(&expanded, tables, &identity, context, &mut findings.problems);
     // Where something else is wrong there may be what was meant as a source.
     if drafts.is_empty() && findings.problems.is_empty() {
         let problem =
@@ -130,7 +131,7 @@ pub(super) fn make(document: &Document, tables: Tables, context: &Context<'_>, f
     Plan {
         graph,
         data_dir: data_dir.unwrap_or_else(|| PathBuf::from(super::DATA_DIR)),
-        identity: identified(identity.unwrap_or_default(), context),
+        identity,
         drain_timeout: drain.map_or(super::DRAIN_TIMEOUT, |drain| drain.0),
         sections,
         tests,
@@ -164,7 +165,13 @@ fn identified(mut identity: Identity, context: &Context<'_>) -> Identity {
 }
 
 /// Reads every component's own entry.
-fn drafts(groups: &[Vec<Entry>; 3], tables: Tables, context: &Context<'_>, problems: &mut Vec<Problem>) -> Vec<Draft> {
+fn drafts(
+    groups: &[Vec<Entry>; 3],
+    tables: Tables,
+    identity: &Identity,
+    context: &Context<'_>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Draft> {
     let mut drafts: Vec<Draft> = Vec::new();
     for (group, entries) in groups.iter().enumerate() {
         for entry in entries {
@@ -175,9 +182,9 @@ fn drafts(groups: &[Vec<Entry>; 3], tables: Tables, context: &Context<'_>, probl
                 continue;
             }
             let draft = match group {
-                0 => draft("source", entry, tables.sources, Role::Source, context, problems),
-                1 => draft("transform", entry, tables.transforms, Role::Transform, context, problems),
-                _ => draft("sink", entry, tables.sinks, Role::Sink, context, problems),
+                0 => draft("source", entry, tables.sources, Role::Source, identity, context, problems),
+                1 => draft("transform", entry, tables.transforms, Role::Transform, identity, context, problems),
+                _ => draft("sink", entry, tables.sinks, Role::Sink, identity, context, problems),
             };
             drafts.push(draft);
         }
@@ -192,6 +199,7 @@ fn draft<P: ?Sized + component::Plan>(
     entry: &Entry,
     table: &[&Descriptor<P>],
     role: impl FnOnce(Arc<P>) -> Role,
+    identity: &Identity,
     context: &Context<'_>,
     problems: &mut Vec<Problem>,
 ) -> Draft {
@@ -212,7 +220,8 @@ fn draft<P: ?Sized + component::Plan>(
         })
     });
     if let Some(plan) = &plan {
-        problems.extend(plan.problems().into_iter().map(|mut problem| {
+        let wrong = plan.problems().into_iter().chain(plan.misplaced(identity));
+        problems.extend(wrong.map(|mut problem| {
             if problem.span == Span::UNKNOWN {
                 problem.span = entry.key_span;
             }

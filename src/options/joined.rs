@@ -71,10 +71,14 @@ impl<'de, A: DeserializeOwned + 'static, B: DeserializeOwned + 'static> Deserial
 /// The keys of both structs. Made once for each pair of types, since serde wants them for ever.
 fn keys<A: DeserializeOwned + 'static, B: DeserializeOwned + 'static>() -> &'static [&'static str] {
     static KNOWN: Mutex<BTreeMap<(TypeId, TypeId), &'static [&'static str]>> = Mutex::new(BTreeMap::new());
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    known
-        .entry((TypeId::of::<A>(), TypeId::of::<B>()))
-        .or_insert_with(|| [keys_of::<A>(), keys_of::<B>()].concat().leak())
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let pair = (TypeId::of::<A>(), TypeId::of::<B>());
+    if let Some(keys) = known().get(&pair) {
+        return keys;
+    }
+    // Asked for without the lock: either may itself be joined.
+    let fresh = [keys_of::<A>(), keys_of::<B>()].concat();
+    known().entry(pair).or_insert_with(|| fresh.leak())
 }
 
 /// The keys of a struct: what its `Deserialize` asks a deserializer for.

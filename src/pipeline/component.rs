@@ -6,6 +6,7 @@
 //! that a reload can prepare a whole graph beside the running one. `start` takes over listeners, folders
 //! and positions and returns the task that runs until its shutdown token says otherwise.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -34,10 +35,15 @@ pub struct Descriptor<P: ?Sized + 'static> {
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
 
-/// What all plans have in common.
-pub trait Plan: Send + Sync {
+/// What all plans have in common. Whoever knows a plan's type gets at it by way of [`Any`].
+pub trait Plan: Any + Send + Sync {
     /// Everything that is wrong with the options beyond their shape, each with its place.
     fn problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// What does not belong into an agent of this identity although it is well-formed, each with its place.
+    fn misplaced(&self, _identity: &Identity) -> Vec<Problem> {
         Vec::new()
     }
 }

@@ -3,16 +3,11 @@
 
 use tailwater::config::Tables;
 use tailwater::data::Signal;
-use tailwater::formats::prometheus::NameValidation;
-use tailwater::options::{HttpClientOptions, HttpServerOptions, Joined, Problem, Span, Spanned, Verbatim};
+use tailwater::options::{HttpClientOptions, HttpServerOptions, Identity, Joined, Problem, Span, Spanned, Verbatim};
 use tailwater::pipeline::component::{Plan, PrepareContext, Source};
 use tailwater::pipeline::{Descriptor, Outputs, PrepareError, SourceContext, SourcePlan, Task};
 use tailwater::registry;
-use tailwater::relabel::{RelabelRule, Rules};
-use tailwater::sources::prometheus_scrape::discovery::dns::DnsSdConfig;
-use tailwater::sources::prometheus_scrape::discovery::file::FileSdConfig;
-use tailwater::sources::prometheus_scrape::discovery::http::{self, HttpSdConfig};
-use tailwater::sources::prometheus_scrape::discovery::static_config::StaticConfig;
+use tailwater::sources::prometheus_scrape::config;
 
 /// Whether an environment variable is set is the same in every run.
 pub fn environment(name: &str) -> Option<String> {
@@ -28,7 +23,7 @@ pub fn environment(name: &str) -> Option<String> {
 
 /// The tables of the registry and the sources of these tests.
 pub fn tables() -> Tables {
-    let sources = registry::SOURCES.iter().copied().chain([&METRICS, &SEVERAL, &LOGS, &DISCOVERY, &HTTP, &RECEIVER]);
+    let sources = registry::SOURCES.iter().copied().chain([&METRICS, &SEVERAL, &LOGS, &SCRAPE, &HTTP, &RECEIVER]);
     Tables { sources: sources.collect::<Vec<_>>().leak(), ..registry::TABLES }
 }
 
@@ -41,9 +36,11 @@ const LOGS: Descriptor<dyn SourcePlan> = descriptor("test_logs", |options| {
     Ok(Box::new(Test(Signal::Logs)))
 });
 
-/// Sends metrics, with the options by which targets are found and relabelled, under the older rule for names.
-const DISCOVERY: Descriptor<dyn SourcePlan> =
-    descriptor("test_discovery", |options| Ok(Box::new(erased_serde::deserialize::<Discovery>(options)?)));
+/// Sends metrics, with the options of the source that scrapes.
+const SCRAPE: Descriptor<dyn SourcePlan> = descriptor("prometheus_scrape", |options| {
+    let options: config::Options = erased_serde::deserialize(options)?;
+    Ok(Box::new(Scrape(options)))
+});
 
 /// Has an output for each signal.
 const SEVERAL: Descriptor<dyn SourcePlan> = descriptor("test_otlp", |_| Ok(Box::new(Several)));
@@ -81,29 +78,19 @@ struct Options {
     text: Option<Spanned<String>>,
 }
 
-#[derive(Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Discovery {
-    static_configs: Vec<StaticConfig>,
-    relabel_configs: Vec<Spanned<RelabelRule>>,
-    file_sd_configs: Vec<FileSdConfig>,
-    http_sd_configs: Verbatim<Vec<HttpSdConfig>>,
-    dns_sd_configs: Vec<DnsSdConfig>,
-}
+struct Scrape(config::Options);
 
-impl Plan for Discovery {
+impl Plan for Scrape {
     fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        self.static_configs.iter().for_each(|config| config.problems(&mut problems));
-        problems.extend(Rules::new(&self.relabel_configs, NameValidation::Legacy).err().unwrap_or_default());
-        self.file_sd_configs.iter().for_each(|config| config.problems(&mut problems));
-        self.http_sd_configs.iter().for_each(|config| http::problems(config, &mut problems));
-        self.dns_sd_configs.iter().for_each(|config| config.problems(&mut problems));
-        problems
+        self.0.problems()
+    }
+
+    fn misplaced(&self, identity: &Identity) -> Vec<Problem> {
+        self.0.misplaced(identity)
     }
 }
 
-impl SourcePlan for Discovery {
+impl SourcePlan for Scrape {
     fn outputs(&self) -> Outputs {
         Outputs::One(Signal::Metrics)
     }

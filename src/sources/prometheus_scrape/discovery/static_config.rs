@@ -29,9 +29,9 @@ pub struct StaticConfig {
 }
 
 impl StaticConfig {
-    /// What is wrong beyond the shape.
-    pub fn problems(&self, problems: &mut Vec<Problem>) {
-        for target in self.targets.iter().filter(|target| target.contains('/')) {
+    /// What is wrong beyond the shape. Of targets that are `relabelled` anything may become an address.
+    pub fn problems(&self, relabelled: bool, problems: &mut Vec<Problem>) {
+        for target in self.targets.iter().filter(|target| target.contains('/') && !relabelled) {
             let problem = Problem::new(BAD_TARGET, target.span, format!("`{}` is not a host and a port", target.value));
             problems.push(problem.help("write `host:port`; `scheme` and `metrics_path` are options of the job"));
         }
