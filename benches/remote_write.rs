@@ -1,5 +1,7 @@
 //! Writing samples of known series into the bodies of remote write requests.
 
+#![expect(clippy::print_stdout, reason = "a bench that reports to the terminal")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -62,7 +62,7 @@ impl Contender {
                 let version = if self == Self::Tailwater1 { "1.0" } else { "2.0" };
                 let text = format!(
                     "data_dir: {data}\nadmin: {{ listen: \"{listen}\" }}\nhealth: {{ listen: \"{ready}\" }}\nsources:\n  \
-                     prometheus_scrape/bench: {{ max_series: {}, scrape_configs: {scrape} }}\nsinks:\n  \
+                     prometheus_scrape/bench: {{ series_limit: {}, scrape_configs: {scrape} }}\nsinks:\n  \
                      prometheus_remote_write/bench: {{ inputs: [prometheus_scrape/bench], url: \"{url}\", version: \
                      \"{version}\" }}\n",
                     2 * load.series()

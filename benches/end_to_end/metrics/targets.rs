@@ -71,7 +71,8 @@ fn answer(mut stream: TcpStream, target: &Mutex<Target>) -> io::Result<()> {
     }
 }
 
-struct Target {
+/// One target.
+pub struct Target {
     lines: Vec<Line>,
     random: Rng,
 }
@@ -99,14 +100,15 @@ const WORDS: [&str; 10] =
     ["cart", "order", "stock", "payment", "session", "price", "customer", "label", "upstream", "cache"];
 
 impl Target {
-    fn new(index: usize, series: usize, seed: u64) -> Self {
+    /// The target of this number.
+    pub fn new(index: usize, series: usize, seed: u64) -> Self {
         let mut random = Rng::with_seed(seed ^ (index as u64) << 32);
         let lines = (0..series).map(|number| Line::new(index, number, &mut random)).collect();
         Self { lines, random }
     }
 
     /// Moves the values and appends the exposition.
-    fn expose(&mut self, out: &mut Vec<u8>) {
+    pub fn expose(&mut self, out: &mut Vec<u8>) {
         for line in &mut self.lines {
             line.expose(&mut self.random, out);
         }
