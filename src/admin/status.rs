@@ -113,6 +113,18 @@ pub(super) struct Queue {
     pub(super) limit_bytes: i64,
     /// From 0, empty, to 1.
     pub(super) fill: f64,
+    /// The queue on disk behind it, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) disk: Option<DiskQueue>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct DiskQueue {
+    pub(super) bytes: i64,
+    pub(super) limit_bytes: i64,
+    /// Those in memory included.
+    pub(super) records: i64,
+    pub(super) oldest_seconds: i64,
 }
 
 #[derive(Debug, Serialize)]
@@ -149,7 +161,13 @@ impl Component {
         let limit = metrics.queue_limit_bytes.get();
         let queue = (limit > 0).then(|| {
             let bytes = metrics.queue_bytes.get();
-            Queue { bytes, limit_bytes: limit, fill: bytes as f64 / limit as f64 }
+            let disk = metrics.disk_queue_if_any().map(|gauges| DiskQueue {
+                bytes: gauges.bytes.get(),
+                limit_bytes: gauges.limit_bytes.get(),
+                records: gauges.records.get(),
+                oldest_seconds: gauges.oldest_seconds.get(),
+            });
+            Queue { bytes, limit_bytes: limit, fill: bytes as f64 / limit as f64, disk }
         });
         Self {
             node: node.clone(),

@@ -40,7 +40,8 @@ const fn code(code: &'static str, title: &'static str, text: &'static str) -> Ex
 /// All codes in the order of their numbers. TW00 is about files and YAML, TW01 about `${…}` and secrets,
 /// TW02 about keys and values, TW03 about names and inputs, TW04 about expressions, steps and routes, TW05 about
 /// options of sources, TW06 about options of sinks, TW07 about `tests`, HTTP clients,
-/// relabelling and scraping; TW08 are warnings, TW09 comes from parts that cannot be prepared.
+/// relabelling and scraping; TW080 are warnings, TW081 about buffers and disk queues; TW09 comes from parts that
+/// cannot be prepared.
 pub const CODES: &[Explanation] = &[
     code(
         "TW0001",
@@ -467,6 +468,24 @@ pub const CODES: &[Explanation] = &[
         "TW0802",
         "a fragment is not used",
         "A warning. The steps of a fragment are checked where it is used, so mistakes in this one are not found.",
+    ),
+    code(
+        "TW0811",
+        "only a sink can have a disk queue",
+        "`buffer.disk` was given to a transform. What a transform holds is settled with what it sends on, so a queue \
+         before it would only delay. Give the disk queue to the sinks behind it.",
+    ),
+    code(
+        "TW0812",
+        "a disk queue is too small",
+        "`buffer.disk` is below 16 MiB, which holds less than the memory before it. Write a size that holds the outage \
+         that you want to survive: what comes in a second, compressed about to a fourth, times its seconds.",
+    ),
+    code(
+        "TW0813",
+        "`fsync` is out of its range",
+        "`buffer.fsync` says for how long a record may wait in the disk queue before it is forced to stable storage, and \
+         so for how long its source waits: from 1ms to 10s, or `always`.",
     ),
     code(
         "TW0901",

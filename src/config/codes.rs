@@ -45,4 +45,8 @@ pub const SECRET_VISIBLE: Code = Code("TW0713");
 pub const UNREAD_OUTPUT: Code = Code("TW0801");
 pub const UNUSED_FRAGMENT: Code = Code("TW0802");
 
+pub const DISK_NOT_HERE: Code = Code("TW0811");
+pub const DISK_TOO_SMALL: Code = Code("TW0812");
+pub const BAD_FSYNC: Code = Code("TW0813");
+
 pub const REFUSED: Code = Code("TW0901");

@@ -11,7 +11,7 @@ use super::fragments::Fragments;
 use super::raw::{Entry, Value};
 use super::test_case::TestCase;
 use super::topology::{self, Draft};
-use super::wiring::{self, Disk};
+use super::wiring;
 use super::{Tables, codes, dump, fault};
 use crate::options::{Duration, Identity, Problem, Span, Spanned, section};
 use crate::pipeline::graph::{Buffer, ComponentId, Graph, Role};
@@ -212,7 +212,6 @@ fn draft<P: ?Sized + component::Plan>(
         }
     };
     let inputs = inputs(kind, entry, parts.inputs.as_ref(), context, problems);
-    let buffer = buffer(kind, parts.buffer.as_ref(), context, problems);
     let beside: &[&str] = if kind == "source" { &[] } else { &["inputs", "buffer"] };
     let plan = descriptor.and_then(|descriptor| {
         context.read(&parts.options, Some(entry.key_span), |de| {
@@ -228,11 +227,17 @@ fn draft<P: ?Sized + component::Plan>(
             problem
         }));
     }
+    let role = plan.map(|plan| role(Arc::from(plan)));
+    let defaults = match &role {
+        Some(Role::Sink(plan)) => plan.default_buffer(),
+        _ => Buffer::default(),
+    };
+    let buffer = buffer(kind, parts.buffer.as_ref(), defaults, context, problems);
     Draft {
         id: ComponentId(entry.key.clone()),
         span: entry.key_span,
         kind,
-        role: plan.map(|plan| role(Arc::from(plan))),
+        role,
         inputs,
         buffer,
         hash: context.with_notes(|notes| dump::hash(&entry.key, &entry.node, notes)),
@@ -288,25 +293,20 @@ fn inputs(
     read.unwrap_or_default()
 }
 
-fn buffer(kind: &str, buffer: Option<&Entry>, context: &Context<'_>, problems: &mut Vec<Problem>) -> Buffer {
-    let Some(entry) = buffer else { return Buffer::default() };
+fn buffer(
+    kind: &str,
+    buffer: Option<&Entry>,
+    defaults: Buffer,
+    context: &Context<'_>,
+    problems: &mut Vec<Problem>,
+) -> Buffer {
+    let Some(entry) = buffer else { return defaults };
     if kind == "source" {
         let message = "unknown key `buffer`: a source has none";
         let help = "a buffer stands before a sink, or before a transform that absorbs or holds";
         problems.push(Problem::new(codes::UNKNOWN_KEY, entry.key_span, message).help(help));
-        return Buffer::default();
+        return defaults;
     }
-    let Some(read) = context.typed::<wiring::Buffer>(&entry.node, Some(entry.key_span)) else {
-        return Buffer::default();
-    };
-    if read.disk.value != Disk::Off {
-        let message = "`disk` is not available in this version";
-        let help = "write `disk: off`, or leave it out: what does not fit into memory waits in the log files";
-        problems.push(Problem::new(codes::NOT_AVAILABLE, read.disk.span, message).help(help));
-    }
-    if read.memory.value.0 == 0 {
-        let message = "a buffer of no bytes holds nothing";
-        problems.push(Problem::new(codes::BAD_VALUE, read.memory.span, message).help("write `memory: 16MiB`"));
-    }
-    Buffer { memory: read.memory.value.0, when_full: read.when_full.into() }
+    let read = context.typed::<wiring::Buffer>(&entry.node, Some(entry.key_span));
+    read.map_or(defaults, |read| read.plan(kind, defaults, problems))
 }

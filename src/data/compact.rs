@@ -32,6 +32,13 @@ impl LogBatch {
         self.copied(live)
     }
 
+    /// The selected records, in one chunk of their own, which is chunk 0: the form in which records are
+    /// written down.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        self.copied(self.iter().map(|view| view.body().len() + view.object().len()).sum())
+    }
+
     fn copied(&self, live: usize) -> Self {
         let mut copier = Copier { from: self, bytes: Vec::with_capacity(live + live / 8) };
         let mut builder = LogBuilder::new(Arc::clone(&self.resource), Arc::clone(&self.scope));

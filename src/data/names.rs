@@ -32,6 +32,13 @@ impl Names {
         Ok(NameId(id))
     }
 
+    /// The number of `path` if anything has asked for it.
+    pub fn find(&self, path: &[&str]) -> Option<NameId> {
+        let paths = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let index = paths.iter().position(|p| p.iter().map(AsRef::as_ref).eq(path.iter().copied()))?;
+        u16::try_from(index).ok().map(NameId)
+    }
+
     /// The path behind a number that [`Names::intern`] gave out.
     pub fn path(&self, id: NameId) -> Path {
         self.0.read().unwrap_or_else(PoisonError::into_inner)[usize::from(id.0)].clone()

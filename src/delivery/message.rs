@@ -26,6 +26,12 @@ impl Message {
         Self { batch, ack, first_attempt: None, input: NOT_YET.clone() }
     }
 
+    /// Whether some of it may have been handed on before: after a restart, from the disk queue or from the log,
+    /// or because a sink let it go.
+    pub fn is_replayed(&self) -> bool {
+        self.first_attempt.is_some()
+    }
+
     /// The same records for one more destination.
     pub fn fork(&self) -> Self {
         Self {

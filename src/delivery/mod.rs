@@ -2,7 +2,7 @@
 //!
 //! A [`Message`] is a batch and its [`Ack`]. A source gives each batch a place in its [`Cursor`] and moves
 //! its position only over batches that every destination has settled. Between a graph and a sink lies an
-//! [edge](queue), bounded in bytes.
+//! [edge](queue), bounded in bytes, in memory alone or with a [disk queue](disk) behind it.
 
 pub mod ack;
 pub mod batcher;
@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod complaints;
 pub mod cursor;
 pub mod dead_letter;
+pub mod disk;
 pub mod message;
 pub mod path;
 pub mod queue;

@@ -1,15 +1,18 @@
-//! The edge into a sink or a task: a queue of messages bounded in bytes.
+//! The edge into a sink or a task: a queue of messages bounded in bytes, in memory alone or with a
+//! [disk queue](super::disk) behind it.
 //!
-//! The lock is taken once a batch. A queue is closed for good when its senders or its receiver are gone;
-//! messages left in it are abandoned, so that their sources read them again.
+//! The lock is taken once a batch. A queue is closed for good when its senders or its receiver are gone.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod memory;
+
+use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::{Message, Outcome, Path};
+use super::disk::queue::DiskQueue;
+use super::{Message, Outcome, Path, disk};
 use crate::telemetry::ComponentMetrics;
+use memory::MemoryQueue;
 
 /// What a full queue does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,91 +30,104 @@ pub struct EdgeSender(Arc<Entrance>);
 
 /// Receives the messages of an edge, in order.
 #[derive(Debug)]
-pub struct EdgeReceiver(Arc<Edge>);
+pub struct EdgeReceiver(Edge);
 
 /// The other side of the edge is gone; the message comes back.
 #[derive(Debug)]
 pub struct Closed(pub Message);
 
+/// Why [`EdgeSender::try_send`] did not take a message; it comes back.
+#[derive(Debug)]
+pub enum TrySend {
+    /// The queue is full and its policy is to wait.
+    Full(Message),
+    /// The receiver is gone.
+    Closed(Message),
+}
+
 /// What the senders of an edge share: when the last of them goes, it closes.
 #[derive(Debug)]
-struct Entrance(Arc<Edge>);
+struct Entrance(Edge);
 
-#[derive(Debug)]
-struct Edge {
-    limit: u64,
-    when_full: WhenFull,
-    metrics: Arc<ComponentMetrics>,
-    state: Mutex<State>,
-    room: Notify,
-    filled: Notify,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    messages: VecDeque<Waiting>,
-    bytes: u64,
-    closed: bool,
-}
-
-/// A message in the queue.
-#[derive(Debug)]
-struct Waiting {
-    message: Message,
-    /// Whether it came by [`EdgeSender::offer`]: its source never waits, so it may be shed.
-    offered: bool,
+/// Where an edge keeps what waits.
+#[derive(Clone, Debug)]
+enum Edge {
+    Memory(Arc<MemoryQueue>),
+    Disk(Arc<DiskQueue>),
 }
 
 /// An edge that holds at most `limit` bytes, or one message that is larger.
 pub fn edge(limit: u64, when_full: WhenFull, metrics: Arc<ComponentMetrics>) -> (EdgeSender, EdgeReceiver) {
-    metrics.queue_limit_bytes.set(i64::try_from(limit).unwrap_or(i64::MAX));
-    let (room, filled) = (Notify::new(), Notify::new());
-    let edge = Arc::new(Edge { limit, when_full, metrics, state: Mutex::default(), room, filled });
-    (EdgeSender(Arc::new(Entrance(edge.clone()))), EdgeReceiver(edge))
+    Edge::Memory(Arc::new(MemoryQueue::new(limit, when_full, metrics))).ends()
+}
+
+/// An edge with a disk queue. Where that cannot be started the edge is one in memory, and says so.
+pub fn disk_edge(settings: disk::Settings, metrics: Arc<ComponentMetrics>) -> (EdgeSender, EdgeReceiver) {
+    let (memory, when_full) = (settings.memory, settings.when_full);
+    match DiskQueue::start(settings, metrics.clone()) {
+        Ok(queue) => Edge::Disk(queue).ends(),
+        Err(error) => {
+            let words = format!("the disk queue cannot be started: {error}; records wait in memory alone");
+            tracing::error!(component = %metrics.name, "{words}");
+            metrics.health.buffer(Some(words));
+            edge(memory, when_full, metrics)
+        }
+    }
 }
 
 impl Edge {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ends(self) -> (EdgeSender, EdgeReceiver) {
+        (EdgeSender(Arc::new(Entrance(self.clone()))), EdgeReceiver(self))
+    }
+
+    #[expect(clippy::result_large_err, reason = "the message comes back to its sender, which moves it on")]
+    fn put(&self, message: Message, offered: bool) -> Result<(), TrySend> {
+        match self {
+            Self::Memory(queue) => queue.put(message, offered),
+            Self::Disk(queue) => queue.put(message, offered),
+        }
+    }
+
+    fn take(&self) -> Option<Message> {
+        match self {
+            Self::Memory(queue) => queue.take(),
+            Self::Disk(queue) => queue.take(),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Memory(queue) => queue.is_over(),
+            Self::Disk(queue) => queue.is_over(),
+        }
+    }
+
+    fn room(&self) -> &Notify {
+        match self {
+            Self::Memory(queue) => &queue.room,
+            Self::Disk(queue) => queue.room(),
+        }
+    }
+
+    fn filled(&self) -> &Notify {
+        match self {
+            Self::Memory(queue) => &queue.filled,
+            Self::Disk(queue) => queue.filled(),
+        }
+    }
+
+    fn metrics(&self) -> &Arc<ComponentMetrics> {
+        match self {
+            Self::Memory(queue) => &queue.metrics,
+            Self::Disk(queue) => queue.metrics(),
+        }
     }
 
     fn close(&self) {
-        self.lock().closed = true;
-        self.filled.notify_one();
-        self.room.notify_waiters();
-    }
-
-    fn take_front(&self, state: &mut State) -> Option<Waiting> {
-        let waiting = state.messages.pop_front()?;
-        state.bytes -= waiting.message.batch.bytes();
-        self.show(state);
-        Some(waiting)
-    }
-
-    /// Takes out the oldest message that was offered.
-    fn take_offered(&self, state: &mut State) -> Option<Waiting> {
-        let oldest = state.messages.iter().position(|waiting| waiting.offered)?;
-        let waiting = state.messages.remove(oldest)?;
-        state.bytes -= waiting.message.batch.bytes();
-        self.show(state);
-        Some(waiting)
-    }
-
-    fn put(&self, state: &mut State, waiting: Waiting) {
-        state.bytes += waiting.message.batch.bytes();
-        state.messages.push_back(waiting);
-        self.show(state);
-    }
-
-    fn show(&self, state: &State) {
-        self.metrics.queue_bytes.set(i64::try_from(state.bytes).unwrap_or(i64::MAX));
-    }
-
-    /// Counts a message that the queue's limit cost.
-    fn shed(&self, message: Message) {
-        let records = message.batch.count() as u64;
-        self.metrics.records_dropped.inc_by(records);
-        message.ack.settle(Outcome::Dropped, records);
+        match self {
+            Self::Memory(queue) => queue.close(),
+            Self::Disk(queue) => queue.close(),
+        }
     }
 }
 
@@ -120,7 +136,7 @@ impl EdgeSender {
     pub async fn send(&self, message: Message) -> Result<(), Closed> {
         let mut message = message;
         loop {
-            let room = self.0.0.room.notified();
+            let room = self.edge().room().notified();
             tokio::pin!(room);
             room.as_mut().enable();
             match self.try_send(message) {
@@ -135,90 +151,75 @@ impl EdgeSender {
     /// Puts a message into the queue if that needs no waiting.
     #[expect(clippy::result_large_err, reason = "the message comes back to its sender, which moves it on")]
     pub fn try_send(&self, message: Message) -> Result<(), TrySend> {
-        self.put(message, false)
+        self.edge().put(message, false)
     }
 
     /// Puts a message into the queue without ever waiting, for sources that are driven by time. Where the
     /// queue is full and its policy is to wait, the oldest of the messages that came this way are dropped and
     /// counted until this one fits: those of sources that do wait are left alone. Where that is not enough,
-    /// it is this message that is dropped and counted.
+    /// it is this message that is dropped and counted. In a full disk queue it takes the place of the oldest.
     #[expect(clippy::result_large_err, reason = "the message comes back to its sender, which moves it on")]
     pub fn offer(&self, message: Message) -> Result<(), Closed> {
-        match self.put(message, true) {
+        match self.edge().put(message, true) {
             Ok(()) => Ok(()),
             Err(TrySend::Closed(message)) => Err(Closed(message)),
             Err(TrySend::Full(message)) => {
-                self.0.0.shed(message);
+                shed(self.edge().metrics(), message);
                 Ok(())
             }
         }
     }
 
-    #[expect(clippy::result_large_err, reason = "the message comes back to its sender, which moves it on")]
-    fn put(&self, message: Message, offered: bool) -> Result<(), TrySend> {
-        let edge = &*self.0.0;
-        let bytes = message.batch.bytes();
-        let mut shed = Vec::new();
-        let result = {
-            let mut state = edge.lock();
-            if state.closed {
-                return Err(TrySend::Closed(message));
-            }
-            loop {
-                if state.messages.is_empty() || state.bytes + bytes <= edge.limit {
-                    edge.put(&mut state, Waiting { message, offered });
-                    break Ok(());
-                }
-                let room = match edge.when_full {
-                    WhenFull::DropOldest => edge.take_front(&mut state),
-                    WhenFull::Block if offered => edge.take_offered(&mut state),
-                    WhenFull::Block => None,
-                };
-                match room {
-                    Some(waiting) => shed.push(waiting.message),
-                    None => break Err(TrySend::Full(message)),
-                }
-            }
-        };
-        if result.is_ok() {
-            edge.filled.notify_one();
-        }
-        shed.into_iter().for_each(|message| edge.shed(message));
-        result
-    }
-
     /// Takes no more messages from anyone; the receiver ends once it has what is in the queue.
     pub fn close(&self) {
-        self.0.0.close();
+        self.edge().close();
     }
 
-    /// Takes the waiting messages of one path out of the queue again.
-    pub fn withdraw(&self, path: &Arc<Path>) -> Vec<Message> {
-        let edge = &*self.0.0;
-        let mut withdrawn = Vec::new();
-        {
-            let mut state = edge.lock();
-            for _ in 0..state.messages.len() {
-                let Some(waiting) = edge.take_front(&mut state) else { break };
-                if Arc::ptr_eq(waiting.message.ack.path(), path) {
-                    withdrawn.push(waiting.message);
-                } else {
-                    edge.put(&mut state, waiting);
-                }
-            }
+    /// Takes no more messages from anyone; where what waits is kept on disk, the receiver ends at once.
+    pub fn finish(&self) {
+        match self.edge() {
+            Edge::Memory(queue) => queue.close(),
+            Edge::Disk(queue) => queue.finish(),
         }
-        edge.room.notify_waiters();
-        withdrawn
+    }
+
+    /// Takes back what the receiver works on, where that is kept on disk.
+    pub fn withdraw_handed(&self) {
+        if let Edge::Disk(queue) = self.edge() {
+            queue.withdraw_handed();
+        }
+    }
+
+    /// Whether messages are settled towards their sources once they are on disk.
+    pub fn is_durable(&self) -> bool {
+        matches!(self.edge(), Edge::Disk(_))
+    }
+
+    /// Waits until everything is written down; both ends must be closed.
+    pub async fn ended(&self) {
+        if let Edge::Disk(queue) = self.edge() {
+            queue.ended().await;
+        }
+    }
+
+    /// Takes the waiting messages of one path out of the queue again; what is on disk stays there.
+    pub fn withdraw(&self, path: &Arc<Path>) -> Vec<Message> {
+        match self.edge() {
+            Edge::Memory(queue) => queue.withdraw(path),
+            Edge::Disk(queue) => queue.withdraw(path),
+        }
+    }
+
+    fn edge(&self) -> &Edge {
+        &self.0.0
     }
 }
 
-/// Why [`EdgeSender::try_send`] did not take a message; it comes back.
-#[derive(Debug)]
-pub enum TrySend {
-    /// The queue is full and its policy is to wait.
-    Full(Message),
-    /// The receiver is gone.
-    Closed(Message),
+/// Counts a message that a queue's limit cost.
+fn shed(metrics: &ComponentMetrics, message: Message) {
+    let records = message.batch.count() as u64;
+    metrics.records_dropped.inc_by(records);
+    message.ack.settle(Outcome::Dropped, records);
 }
 
 impl Drop for Entrance {
@@ -231,19 +232,14 @@ impl EdgeReceiver {
     /// The next message; `None` when all senders are gone and the queue is empty. Cancel-safe.
     pub async fn recv(&mut self) -> Option<Message> {
         loop {
-            let filled = self.0.filled.notified();
+            let filled = self.0.filled().notified();
             tokio::pin!(filled);
             filled.as_mut().enable();
-            {
-                let mut state = self.0.lock();
-                if let Some(Waiting { message, .. }) = self.0.take_front(&mut state) {
-                    drop(state);
-                    self.0.room.notify_waiters();
-                    return Some(message);
-                }
-                if state.closed {
-                    return None;
-                }
+            if let Some(message) = self.0.take() {
+                return Some(message);
+            }
+            if self.0.is_over() {
+                return None;
             }
             filled.await;
         }
@@ -251,33 +247,28 @@ impl EdgeReceiver {
 
     /// The next message if one is waiting.
     pub fn try_recv(&mut self) -> Option<Message> {
-        let Waiting { message, .. } = self.0.take_front(&mut self.0.lock())?;
-        self.0.room.notify_waiters();
-        Some(message)
+        self.0.take()
     }
 
     /// The component's metrics.
     pub fn metrics(&self) -> &Arc<ComponentMetrics> {
-        &self.0.metrics
+        self.0.metrics()
     }
 }
 
 impl Drop for EdgeReceiver {
     fn drop(&mut self) {
-        let abandoned = {
-            let mut state = self.0.lock();
-            state.closed = true;
-            state.bytes = 0;
-            self.0.metrics.queue_bytes.set(0);
-            std::mem::take(&mut state.messages)
-        };
-        drop(abandoned);
-        self.0.room.notify_waiters();
+        match &self.0 {
+            Edge::Memory(queue) => queue.abandon(),
+            Edge::Disk(queue) => queue.abandon(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::data::{Batch, Chunk, LogBuilder, LogRecord, Slice};
     use crate::delivery::{Ack, Settle, Verdict};

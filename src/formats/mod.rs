@@ -9,3 +9,4 @@ pub mod json;
 pub mod ndjson;
 pub mod prometheus;
 pub mod protobuf;
+pub mod segment;

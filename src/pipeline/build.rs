@@ -88,7 +88,12 @@ pub fn prepare(graph: Graph, common: &Common) -> Result<Prepared, Vec<BuildError
         let cx = common.context(component);
         let unit = match &component.role {
             Role::Source(plan) => plan.prepare(&cx).map(Unit::Source),
-            Role::Sink(plan) => plan.prepare(&cx).map(Unit::Sink),
+            Role::Sink(plan) => {
+                if let Some(disk) = component.buffer.disk {
+                    cx.metrics.disk_queue().limit_bytes.set(i64::try_from(disk.size).unwrap_or(i64::MAX));
+                }
+                plan.prepare(&cx).map(Unit::Sink)
+            }
             Role::Transform(plan) => {
                 let downstream = wanted_from(&graph, index, &interests);
                 let signal = component.input_signal.expect("the plan gives every transform an input");

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::graph::ComponentId;
+use super::graph::{Buffer, ComponentId};
 use super::outlet::{Outlet, Ports};
 use crate::data::names::Interest;
 use crate::data::resource::ResourceValue;
@@ -142,6 +142,11 @@ pub trait SinkPlan: Plan {
     /// What it must see located in records.
     fn interest(&self, _names: &Names) -> Result<Interest, PrepareError> {
         Ok(Interest::default())
+    }
+
+    /// The buffer before it where the configuration says nothing else.
+    fn default_buffer(&self) -> Buffer {
+        Buffer::default()
     }
 
     /// Prepares it to run.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::component::{Outputs, SinkPlan, SourcePlan, TransformPlan};
 use crate::data::Signal;
+use crate::delivery::disk::DiskBuffer;
 use crate::delivery::queue::WhenFull;
 
 /// A component's name in the configuration: `type/name`.
@@ -56,18 +57,27 @@ impl Role {
     }
 }
 
-/// The buffer before a sink or a task: `buffer: { memory, when_full }`.
+/// The buffer before a sink or a task: `buffer: { memory, disk, when_full, fsync, min_free }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Buffer {
     /// Most bytes held in memory.
     pub memory: u64,
     /// What happens beyond.
     pub when_full: WhenFull,
+    /// The disk queue behind the memory; only a sink has one.
+    pub disk: Option<DiskBuffer>,
+}
+
+impl Buffer {
+    /// The default with a disk queue of so many bytes.
+    pub fn on_disk(size: u64) -> Self {
+        Self { disk: Some(DiskBuffer { size, ..DiskBuffer::default() }), ..Self::default() }
+    }
 }
 
 impl Default for Buffer {
     fn default() -> Self {
-        Self { memory: 16 << 20, when_full: WhenFull::Block }
+        Self { memory: 16 << 20, when_full: WhenFull::Block, disk: None }
     }
 }
 

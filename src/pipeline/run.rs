@@ -16,11 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::build::{Common, Prepared, Unit, behind, chains, signature};
 use super::component::{SinkContext, SourceContext, Task, TaskContext};
-use super::graph::{ComponentId, Graph, Role};
+use super::graph::{Buffer, ComponentId, Graph, Role};
 use super::outlet::{Gate, Outlet};
 use super::supervise::{Ended, supervise};
-use crate::delivery::queue::{EdgeReceiver, EdgeSender, edge};
-use crate::delivery::{Message, Path};
+use crate::delivery::queue::{EdgeReceiver, EdgeSender, disk_edge, edge};
+use crate::delivery::{Message, Path, disk};
 
 /// How long a component may take to notice that its work was withdrawn, before it is ended.
 const GRACE: Duration = Duration::from_secs(5);
@@ -129,7 +129,7 @@ impl Runner {
             self.running[id].stop_if_source();
         }
         let handed_on = self.drain(gone.union(&rerouted), limit, &self.hurry).await;
-        self.stop(&gone).await;
+        self.stop(&gone, None).await;
         for id in gone.iter().filter(|id| next.position(id).is_none()) {
             common.telemetry.remove(&id.0);
         }
@@ -141,8 +141,9 @@ impl Runner {
     pub async fn shutdown(mut self, limit: Duration) {
         self.running.values().for_each(Running::stop_if_source);
         let all: BTreeSet<_> = self.running.keys().cloned().collect();
+        let deadline = Instant::now() + limit;
         drop(self.drain(all.iter(), limit, &CancellationToken::new()).await);
-        self.stop(&all).await;
+        self.stop(&all, Some(deadline)).await;
     }
 
     /// Waits until these components are at rest: for `limit` at most, no longer once `hurry` is cancelled,
@@ -191,28 +192,55 @@ impl Runner {
         let unhealthy = |id: &ComponentId| {
             let component = self.graph.position(id).map(|i| &self.graph.components[i]);
             component.is_some_and(|c| {
+                // What waits for a sink with a disk queue waits for its disk alone.
                 matches!(c.role, Role::Sink(_))
+                    && !self
+                        .running
+                        .get(id)
+                        .and_then(|running| running.edge.as_ref())
+                        .is_some_and(EdgeSender::is_durable)
                     && self.common.telemetry.component(c.role.kind(), &id.0).health.status().unhealthy.is_some()
             })
         };
         behind(&self.graph, index).iter().any(unhealthy)
     }
 
-    /// Ends components, those that feed others first; what does not end in time is aborted.
-    async fn stop(&mut self, ids: &BTreeSet<ComponentId>) {
+    /// Ends components, those that feed others first; what does not end in time is aborted. A sink with a disk
+    /// queue gets what is in it until the deadline while it is healthy; without one, only ends what it has begun.
+    async fn stop(&mut self, ids: &BTreeSet<ComponentId>, deadline: Option<Instant>) {
         let order: Vec<_> = self.graph.components.iter().map(|c| c.id.clone()).filter(|id| ids.contains(id)).collect();
         for id in order {
             let Some(mut running) = self.running.remove(&id) else { continue };
             if let Some(edge) = &running.edge {
                 edge.close();
+                if edge.is_durable() {
+                    let metrics = self.common.telemetry.component("sink", &id.0);
+                    while !running.task.is_finished()
+                        && deadline.is_some_and(|deadline| Instant::now() < deadline)
+                        && metrics.health.status().unhealthy.is_none()
+                    {
+                        sleep(LOOK).await;
+                    }
+                    edge.finish();
+                    if metrics.health.status().unhealthy.is_some() {
+                        edge.withdraw_handed();
+                    }
+                }
             }
-            if timeout(GRACE, &mut running.task).await.is_ok() {
-                continue;
-            }
-            running.shutdown.cancel();
             if timeout(GRACE, &mut running.task).await.is_err() {
-                tracing::warn!(component = %id, "did not stop in time and is aborted");
-                running.task.abort();
+                if let Some(edge) = &running.edge {
+                    edge.withdraw_handed();
+                }
+                running.shutdown.cancel();
+                if timeout(GRACE, &mut running.task).await.is_err() {
+                    tracing::warn!(component = %id, "did not stop in time and is aborted");
+                    running.task.abort();
+                }
+            }
+            if let Some(edge) = &running.edge
+                && timeout(GRACE, edge.ended()).await.is_err()
+            {
+                tracing::warn!(component = %id, "the disk takes its time: what is not written yet may be lost");
             }
         }
     }
@@ -235,7 +263,15 @@ impl Runner {
             let known = self.running.get(&component.id).and_then(|running| running.edge.clone());
             let sender = known.unwrap_or_else(|| {
                 let metrics = self.common.telemetry.component(component.role.kind(), &component.id.0);
-                let (sender, receiver) = edge(component.buffer.memory, component.buffer.when_full, metrics);
+                let Buffer { memory, when_full, disk } = component.buffer;
+                let (sender, receiver) = match disk {
+                    None => edge(memory, when_full, metrics),
+                    Some(disk) => {
+                        let folder = disk::folder(&self.common.data_dir, &component.id.0);
+                        let names = self.common.names.clone();
+                        disk_edge(disk::Settings { folder, memory, when_full, disk, names }, metrics)
+                    }
+                };
                 receivers.insert(index, receiver);
                 sender
             });
@@ -282,6 +318,21 @@ impl Runner {
             self.running.insert(component.id.clone(), running);
         }
         self.graph = prepared.graph;
+        self.tell_leftovers();
+    }
+
+    /// Queues of sinks that are no more are kept: what is in them is somebody's.
+    fn tell_leftovers(&self) {
+        let has_queue = |name: &str| {
+            self.graph.components.iter().any(|component| *component.id.0 == *name && component.buffer.disk.is_some())
+        };
+        for disk::Leftover { name, bytes } in disk::leftovers(&self.common.data_dir, has_queue) {
+            tracing::warn!(
+                bytes, folder = %disk::folder(&self.common.data_dir, &name).display(),
+                "{bytes} bytes of queue for `{name}`, a sink that is not configured with one: they are kept; configure \
+                 it again to have them sent, or delete the folder"
+            );
+        }
     }
 
     fn start_unit(

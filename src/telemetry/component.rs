@@ -1,8 +1,8 @@
 //! What every component counts, and how it feels, in words.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use prometheus::{IntCounter, IntGauge};
+use prometheus::{IntCounter, IntGauge, IntGaugeVec};
 
 use super::registry::Vectors;
 use super::targets::Targets;
@@ -53,6 +53,21 @@ pub struct ComponentMetrics {
     pub files: Files,
     /// The targets that it scrapes.
     pub targets: Targets,
+    disk_queue: OnceLock<DiskQueueGauges>,
+    disk_queue_families: [IntGaugeVec; 4],
+}
+
+/// How full the disk queue before a component is.
+#[derive(Debug)]
+pub struct DiskQueueGauges {
+    /// Bytes of its files.
+    pub bytes: IntGauge,
+    /// Most bytes of them.
+    pub limit_bytes: IntGauge,
+    /// Records, samples or spans that wait, those in memory included.
+    pub records: IntGauge,
+    /// Age of the oldest of them.
+    pub oldest_seconds: IntGauge,
 }
 
 impl ComponentMetrics {
@@ -84,7 +99,23 @@ impl ComponentMetrics {
             health: Health::default(),
             files: Files::default(),
             targets: Targets::default(),
+            disk_queue: OnceLock::new(),
+            disk_queue_families: vectors.disk_queue.clone(),
         }
+    }
+
+    /// The gauges of its disk queue, which exist from the first call on.
+    pub fn disk_queue(&self) -> &DiskQueueGauges {
+        self.disk_queue.get_or_init(|| {
+            let [bytes, limit_bytes, records, oldest_seconds] =
+                self.disk_queue_families.each_ref().map(|family| family.with_label_values(&[&*self.name, self.kind]));
+            DiskQueueGauges { bytes, limit_bytes, records, oldest_seconds }
+        })
+    }
+
+    /// The same where it has a disk queue.
+    pub fn disk_queue_if_any(&self) -> Option<&DiskQueueGauges> {
+        self.disk_queue.get()
     }
 
     /// Counts a batch that entered, and how old its last record is.
@@ -145,6 +176,8 @@ pub struct Health(Mutex<HealthState>);
 #[derive(Debug, Default)]
 struct HealthState {
     unhealthy: Option<String>,
+    /// What is wrong with the buffer before it.
+    buffer: Option<String>,
     last_error: Option<(UnixNanos, String)>,
 }
 
@@ -173,10 +206,21 @@ impl Health {
         self.lock().unhealthy.take().is_some()
     }
 
+    /// What is wrong with the buffer before the component, if anything: a matter of its own, which neither
+    /// hides what the component says of itself nor ends with it.
+    pub fn buffer(&self, wrong: Option<String>) {
+        let mut state = self.lock();
+        if let Some(words) = &wrong {
+            state.last_error = Some((UnixNanos::now(), words.clone()));
+        }
+        state.buffer = wrong;
+    }
+
     /// How the component feels now.
     pub fn status(&self) -> Status {
         let state = self.lock();
-        Status { unhealthy: state.unhealthy.clone(), last_error: state.last_error.clone() }
+        let unhealthy = state.unhealthy.as_ref().or(state.buffer.as_ref()).cloned();
+        Status { unhealthy, last_error: state.last_error.clone() }
     }
 
     fn note(&self, words: String) {

@@ -10,7 +10,7 @@ mod repeats;
 pub mod targets;
 
 pub use agent::{AgentStatus, Phase, Reload};
-pub use component::{ComponentMetrics, FileLag, Files, Health, Status};
+pub use component::{ComponentMetrics, DiskQueueGauges, FileLag, Files, Health, Status};
 pub use rates::{Flow, Rates};
 pub use registry::Telemetry;
 pub use targets::{DroppedTargets, Pool, Target, TargetCounts, TargetHealth, TargetState, Targets};

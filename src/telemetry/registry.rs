@@ -21,6 +21,8 @@ pub struct Telemetry {
 pub(super) struct Vectors {
     pub counters: [IntCounterVec; COUNTERS.len()],
     pub gauges: [IntGaugeVec; GAUGES.len()],
+    /// Of those components that have a disk queue.
+    pub disk_queue: [IntGaugeVec; DISK_QUEUE.len()],
 }
 
 /// Labels of every component metric: the component's name in the configuration and its kind.
@@ -48,6 +50,13 @@ pub(super) const GAUGES: [(&str, &str); 4] = [
     ("tailwater_lag_milliseconds", "Age of the record handled last."),
 ];
 
+const DISK_QUEUE: [(&str, &str); 4] = [
+    ("tailwater_disk_queue_bytes", "Bytes of the files of the component's disk queue."),
+    ("tailwater_disk_queue_limit_bytes", "Limit of the component's disk queue."),
+    ("tailwater_disk_queue_records", "Records, samples or spans that wait in the component's disk queue."),
+    ("tailwater_disk_queue_oldest_seconds", "Age of the oldest of them."),
+];
+
 impl Telemetry {
     /// An empty registry with the component families registered.
     ///
@@ -61,13 +70,19 @@ impl Telemetry {
         for family in &counters {
             registry.register(Box::new(family.clone())).expect(VALID);
         }
-        for family in &gauges {
+        let disk_queue = DISK_QUEUE.map(|(name, help)| IntGaugeVec::new(Opts::new(name, help), &LABELS).expect(VALID));
+        for family in gauges.iter().chain(&disk_queue) {
             registry.register(Box::new(family.clone())).expect(VALID);
         }
         let lost = Opts::new("tailwater_log_bytes_lost_total", "Bytes of a log that were lost, by log and reason.");
         let lost_log_bytes = IntCounterVec::new(lost, &["component", "log", "reason"]).expect(VALID);
         registry.register(Box::new(lost_log_bytes.clone())).expect(VALID);
-        Self { registry, vectors: Vectors { counters, gauges }, lost_log_bytes, components: Mutex::default() }
+        Self {
+            registry,
+            vectors: Vectors { counters, gauges, disk_queue },
+            lost_log_bytes,
+            components: Mutex::default(),
+        }
     }
 
     /// The registry, for metrics that belong to one part alone.
@@ -100,7 +115,7 @@ impl Telemetry {
             // A child that was never touched does not exist; nothing is lost by failing to remove it.
             let _ = family.remove_label_values(&labels);
         }
-        for family in &self.vectors.gauges {
+        for family in self.vectors.gauges.iter().chain(&self.vectors.disk_queue) {
             let _ = family.remove_label_values(&labels);
         }
     }

@@ -11,7 +11,6 @@ use tailwater::data::names::Interest;
 use tailwater::data::series_table::{FamilyId, ListBuilder};
 use tailwater::data::{
     Batch, Chunk, LogBuilder, LogRecord, MemoryBudget, MetricBuilder, Names, Resource, SeriesTable, Signal, Slice,
-    UnixNanos,
 };
 use tailwater::delivery::{Ack, Cursor, Message, Outcome, Settle, Verdict};
 use tailwater::options::Identity;

@@ -99,7 +99,7 @@ async fn a_holding_transform_keeps_the_position_back_until_it_lets_go() {
 #[tokio::test(start_paused = true)]
 async fn a_hung_sink_whose_edge_drops_does_not_delay_the_other() {
     let (numbers, hung, prompt) = (Numbers::default(), Record::default(), Record::default());
-    let buffer = Buffer { memory: 500, when_full: WhenFull::DropOldest };
+    let buffer = Buffer { memory: 500, when_full: WhenFull::DropOldest, disk: None };
     let graph = Plans::default()
         .source("numbers/in", 1, numbers.clone())
         .sink("record/hung", 1, &["numbers/in"], buffer, hung.clone())
@@ -121,7 +121,7 @@ async fn a_hung_sink_whose_edge_drops_does_not_delay_the_other() {
 #[tokio::test(start_paused = true)]
 async fn a_hung_sink_whose_edge_blocks_holds_both_back_and_loses_nothing() {
     let (numbers, hung, prompt) = (Numbers::default(), Record::default(), Record::default());
-    let buffer = Buffer { memory: 500, when_full: WhenFull::Block };
+    let buffer = Buffer { memory: 500, when_full: WhenFull::Block, disk: None };
     let graph = Plans::default()
         .source("numbers/in", 1, numbers.clone())
         .sink("record/hung", 1, &["numbers/in"], buffer, hung.clone())

@@ -1,0 +1,153 @@
+//! The file operations that a queue needs, so that tests can fail any of them, or the whole machine.
+
+use std::fmt::Debug;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// A disk. All of it blocks.
+pub trait Files: Send + Sync + Debug + 'static {
+    /// Makes a folder and those above it; they are durable when it returns.
+    fn make_folder(&self, folder: &Path) -> io::Result<()>;
+    /// Names and lengths of the files of a folder.
+    fn list(&self, folder: &Path) -> io::Result<Vec<(String, u64)>>;
+    /// Makes a file that must not exist yet; its name is durable when it returns.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn Appended>>;
+    /// Opens a file to be read.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Readable>>;
+    /// Replaces a file as a whole. Without `durable`, only a crash of the process is survived.
+    fn replace(&self, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()>;
+    /// Cuts a file off.
+    fn truncate(&self, path: &Path, length: u64) -> io::Result<()>;
+    /// Gives a file another name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Deletes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Whether less than so many percent of the disk are free.
+    fn is_crowded(&self, folder: &Path, min_free: u8) -> io::Result<bool>;
+    /// Whether the file is there under its name.
+    fn exists(&self, path: &Path) -> bool;
+}
+
+/// A file that is appended to.
+pub trait Appended: Send + Debug {
+    /// Appends all of the bytes; after an error any part of them may be there.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Forces everything appended to stable storage.
+    fn sync(&mut self) -> io::Result<()>;
+    /// Cuts the file off; what is appended next stands there.
+    fn truncate(&mut self, length: u64) -> io::Result<()>;
+}
+
+/// A file that is read.
+pub trait Readable: Send + Debug {
+    /// Fills the buffer from `offset` on as far as the file goes; returns how far that is.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+}
+
+/// The machine's own disk.
+#[derive(Clone, Copy, Debug)]
+pub struct RealFiles;
+
+impl Files for RealFiles {
+    fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        fs::create_dir_all(folder)?;
+        let folders = folder.ancestors().take(4).filter(|path| path.is_dir());
+        folders.into_iter().try_for_each(|path| File::open(path)?.sync_all())
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<(String, u64)>> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if let Ok(name) = entry.file_name().into_string() {
+                files.push((name, entry.metadata()?.len()));
+            }
+        }
+        Ok(files)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn Appended>> {
+        let file = OpenOptions::new().append(true).create_new(true).open(path)?;
+        sync_folder_of(path)?;
+        Ok(Box::new(file))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Readable>> {
+        Ok(Box::new(File::open(path)?))
+    }
+
+    fn replace(&self, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
+        let fresh = path.with_extension("new");
+        let mut file = File::create(&fresh)?;
+        file.write_all(bytes)?;
+        if durable {
+            file.sync_all()?;
+        }
+        fs::rename(&fresh, path)?;
+        if durable { sync_folder_of(path) } else { Ok(()) }
+    }
+
+    fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.set_len(length)?;
+        file.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn is_crowded(&self, folder: &Path, min_free: u8) -> io::Result<bool> {
+        let disk = rustix::fs::statvfs(folder)?;
+        Ok(disk.f_bavail * 100 < disk.f_blocks * u64::from(min_free))
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+}
+
+impl Appended for File {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)
+    }
+}
+
+impl Readable for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match FileExt::read_at(self, &mut buffer[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
