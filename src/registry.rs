@@ -7,12 +7,16 @@ use crate::pipeline::{Descriptor, SinkPlan, SourcePlan, TransformPlan};
 use crate::{sinks, sources, telemetry, transforms};
 
 /// Every kind of source.
-pub const SOURCES: &[&Descriptor<dyn SourcePlan>] =
-    &[&sources::file::DESCRIPTOR, &sources::kubernetes_logs::DESCRIPTOR, &sources::stdin::DESCRIPTOR];
+pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[
+    &sources::file::DESCRIPTOR,
+    &sources::internal::DESCRIPTOR,
+    &sources::kubernetes_logs::DESCRIPTOR,
+    &sources::stdin::DESCRIPTOR,
+];
 
 /// Every kind of transform.
 pub const TRANSFORMS: &[&Descriptor<dyn TransformPlan>] =
-    &[&transforms::route::DESCRIPTOR, &transforms::steps::DESCRIPTOR];
+    &[&transforms::log_metrics::DESCRIPTOR, &transforms::route::DESCRIPTOR, &transforms::steps::DESCRIPTOR];
 
 /// Every kind of sink.
 pub const SINKS: &[&Descriptor<dyn SinkPlan>] = &[

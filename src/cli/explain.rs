@@ -218,6 +218,37 @@ pub const CODES: &[Explanation] = &[
          `unmatched` is taken: it is the output of what no route takes.",
     ),
     code(
+        "TW0440",
+        "a step does not exist for this signal",
+        "`parse_json`, `parse_regex` and `redact` are for logs. Steps on metrics are `set`, `rename` and `delete` for \
+         the name and labels, `keep` and `drop` for samples.",
+    ),
+    code(
+        "TW0441",
+        "an edit of a series depends on a value",
+        "What a series is called cannot change with its value: it would be another series from sample to sample. The \
+         `if:` of `set`, `rename` and `delete` asks for `name`, labels and the resource; `keep` and `drop` may ask for \
+         `value` too.",
+    ),
+    code(
+        "TW0450",
+        "a name of a metric or a label made of logs is wrong",
+        "Names follow Prometheus's conventions: letters, digits and `_` (and `:` in metrics), not a digit first. A \
+         counter ends in `_total` and nothing else does; labels that begin with `__`, and `le` of histograms, are \
+         taken.",
+    ),
+    code(
+        "TW0451",
+        "a metric made of logs is described wrongly",
+        "Every metric has a name of its own. Gauges and histograms need a `value`; a `unit` is a suffix of the name; \
+         `buckets` are ascending numbers and belong to histograms.",
+    ),
+    code(
+        "TW0452",
+        "a pace or a limit of `log_metrics` makes no sense",
+        "`interval` is at least 1s, `expiry` at least `interval`, `limit` at least 1.",
+    ),
+    code(
         "TW0501",
         "records would be too short or too long",
         "`max_record_size` of a source is a size from 1KiB to 16MiB.",
@@ -233,6 +264,7 @@ pub const CODES: &[Explanation] = &[
         "this is no pattern of names",
         "Lists of namespaces, pods and containers take names, and patterns with `*`, `?`, `[a-z]` and `{a,b}`.",
     ),
+    code("TW0560", "the pace of `internal` makes no sense", "`interval` of the source `internal` is at least 1s."),
     code("TW0601", "the sink `file` has no path", "`path` is empty. Name the file to write."),
     code("TW0602", "a file would be rotated too often", "`max_size` of the sink `file` is below 4KiB."),
     code("TW0603", "no file would be kept", "`max_files` of the sink `file` is 0."),

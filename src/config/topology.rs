@@ -260,6 +260,14 @@ fn resolve(
         }
     }
     let signal = inputs.first().map(|(_, signal)| *signal);
+    if let Some(Role::Transform(plan)) = &draft.role {
+        problems.extend(plan.problems_with(signal.filter(|_| known)).into_iter().map(|mut problem| {
+            if problem.span == Span::UNKNOWN {
+                problem.span = draft.span;
+            }
+            problem
+        }));
+    }
     let told = patterns.first().map_or(draft.span, |pattern| pattern.written.span);
     let outputs = match (&draft.role, signal) {
         (Some(Role::Source(plan)), _) => Some(plan.outputs()),

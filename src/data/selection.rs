@@ -70,6 +70,16 @@ impl Selection {
         }
     }
 
+    /// Takes out the records that `other`, over as many records, does not have.
+    pub fn intersect(&mut self, other: &Self) {
+        debug_assert_eq!(self.len, other.len, "over the same records");
+        match (self.words.is_empty(), other.words.is_empty()) {
+            (_, true) => {}
+            (true, false) => self.words.clone_from(&other.words),
+            (false, false) => self.words.iter_mut().zip(&other.words).for_each(|(word, kept)| *word &= kept),
+        }
+    }
+
     /// Indices of the selected records, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         let words = self.len.div_ceil(64);
@@ -103,6 +113,11 @@ mod tests {
             expected.iter().for_each(|&index| again.insert(index));
             again.insert(len);
             proptest::prop_assert_eq!(again.iter().collect::<Vec<_>>(), expected.iter().copied().collect::<Vec<_>>());
+            for mut both in [Selection::all(len), again.clone()] {
+                both.intersect(&selection);
+                both.intersect(&Selection::all(len));
+                proptest::prop_assert_eq!(both.iter().collect::<Vec<_>>(), expected.iter().copied().collect::<Vec<_>>());
+            }
             proptest::prop_assert_eq!(selection.count(), expected.len());
             proptest::prop_assert!((0..len + 3).all(|i| selection.contains(i) == expected.contains(&i)));
             proptest::prop_assert_eq!(selection.iter().collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>());

@@ -6,7 +6,8 @@ use super::ExpressionError;
 use super::parse::{Term, TermKind, Test, Tree};
 use super::subject::{FieldId, FieldSpec, Kind, Subject};
 use super::token::Place;
-use crate::data::{Severity, UnixNanos};
+use crate::data::labels::METRIC_NAME;
+use crate::data::{Severity, Signal, UnixNanos};
 use crate::options::suggest::nearest;
 
 /// A condition that fits its signal.
@@ -26,6 +27,20 @@ pub enum Checked {
     Test(Test, CheckedTerm, CheckedTerm),
     /// A pattern searched.
     Matches(CheckedTerm, Regex),
+}
+
+impl Checked {
+    /// Whether it reads this field.
+    pub fn reads(&self, field: FieldId) -> bool {
+        let is = |term: &CheckedTerm| matches!(term, CheckedTerm::Field(id, _) if *id == field);
+        match self {
+            Self::Or(trees) | Self::And(trees) => trees.iter().any(|tree| tree.reads(field)),
+            Self::Not(tree) => tree.reads(field),
+            Self::Constant(_) => false,
+            Self::Exists(term) | Self::Matches(term, _) => is(term),
+            Self::Test(_, left, right) => is(left) || is(right),
+        }
+    }
 }
 
 /// A value that exists in its signal.
@@ -114,6 +129,13 @@ fn resolve(name: &str, keys: &[String], place: Place, subject: &Subject) -> Resu
             let error = ExpressionError::new(place, format!("`{name}` is a map: name one of them"));
             return Err(error.help(format!("write `{name}[\"key\"]`")));
         }
+        if subject.signal == Signal::Metrics && *keys == [METRIC_NAME] {
+            return Ok(CheckedTerm::Field(super::metrics::NAME, Kind::Text));
+        }
+        if keys.len() > 1 && subject.attribute != Kind::Any {
+            let words = format!("a member of `{name}` is {}, which has no keys", subject.attribute.words());
+            return Err(ExpressionError::new(place, words).help(format!("write `{name}[{:?}]`", keys[0])));
+        }
         return Ok(CheckedTerm::Attribute(keys.iter().map(|key| key.as_str().into()).collect()));
     }
     if name == "resource" || name == "resource.attributes" {
@@ -128,10 +150,12 @@ fn resolve(name: &str, keys: &[String], place: Place, subject: &Subject) -> Resu
     let Some(field) = subject.field(name) else { return Err(unknown(name, place, subject)) };
     if !keys.is_empty() {
         let error = ExpressionError::new(place, format!("`{name}` is {}, which has no keys", field.kind.words()));
-        return Err(error.help(format!(
-            "members of a JSON body become attributes: `parse_json`, then `attributes[{:?}]`",
-            keys[0]
-        )));
+        return Err(error.help(match subject.signal {
+            Signal::Logs => {
+                format!("members of a JSON body become attributes: `parse_json`, then `attributes[{:?}]`", keys[0])
+            }
+            _ => format!("write `{}[{:?}]`", subject.attributes, keys[0]),
+        }));
     }
     Ok(CheckedTerm::Field(field.id, field.kind))
 }
@@ -155,10 +179,11 @@ fn unknown(name: &str, place: Place, subject: &Subject) -> ExpressionError {
     })
 }
 
-fn kind(term: &CheckedTerm) -> Kind {
+fn kind(term: &CheckedTerm, subject: &Subject) -> Kind {
     match term {
         CheckedTerm::Field(_, kind) => *kind,
-        CheckedTerm::Attribute(_) | CheckedTerm::Resource(_) => Kind::Any,
+        CheckedTerm::Attribute(_) => subject.attribute,
+        CheckedTerm::Resource(_) => Kind::Any,
         CheckedTerm::Literal(literal) => match literal {
             Literal::Text(_) => Kind::Text,
             Literal::Int(_) | Literal::Double(_) => Kind::Number,
@@ -172,8 +197,8 @@ fn kind(term: &CheckedTerm) -> Kind {
 
 fn compare(test: Test, left: &Term, right: &Term, subject: &Subject) -> Result<Checked, ExpressionError> {
     let (mut l, mut r) = (path(left, subject)?, path(right, subject)?);
-    convert(&mut r, right, kind(&l))?;
-    convert(&mut l, left, kind(&r))?;
+    convert(&mut r, right, kind(&l, subject))?;
+    convert(&mut l, left, kind(&r, subject))?;
     let ordered = matches!(test, Test::Less | Test::LessOrEqual | Test::Greater | Test::GreaterOrEqual);
     let of_text = matches!(test, Test::StartsWith | Test::EndsWith | Test::Contains);
     for (checked, term) in [(&l, left), (&r, right)] {
@@ -181,7 +206,7 @@ fn compare(test: Test, left: &Term, right: &Term, subject: &Subject) -> Result<C
             let error = ExpressionError::new(term.place, format!("`{}` never holds for `nil`", test.sign()));
             return Err(error.help("ask whether a value is there with `== nil` or `exists(…)`"));
         }
-        let kind = kind(checked);
+        let kind = kind(checked, subject);
         if of_text && !matches!(kind, Kind::Text | Kind::Any) {
             return Err(ExpressionError::new(
                 term.place,
@@ -194,7 +219,7 @@ fn compare(test: Test, left: &Term, right: &Term, subject: &Subject) -> Result<C
             );
         }
     }
-    let (a, b) = (kind(&l), kind(&r));
+    let (a, b) = (kind(&l, subject), kind(&r, subject));
     if a != Kind::Any && b != Kind::Any && a != b {
         let error = ExpressionError::new(
             (left.place.0, right.place.1),
@@ -244,7 +269,7 @@ fn hex(text: &str) -> Option<Box<[u8]>> {
 
 fn matches(left: &Term, right: &Term, subject: &Subject) -> Result<Checked, ExpressionError> {
     let checked = path(left, subject)?;
-    let kind = kind(&checked);
+    let kind = kind(&checked, subject);
     if !matches!(kind, Kind::Text | Kind::Any) {
         return Err(ExpressionError::new(left.place, format!("`matches` wants a text; this is {}", kind.words())));
     }
@@ -281,9 +306,9 @@ pub fn assignment(
             ExpressionError::new(value.place, "a `set` from nothing does nothing").help("use the step `delete`")
         );
     }
-    let wants = kind(&to);
+    let wants = kind(&to, subject);
     convert(&mut from, value, wants)?;
-    let gives = kind(&from);
+    let gives = kind(&from, subject);
     if wants != Kind::Any && gives != Kind::Any && wants != gives {
         return Err(ExpressionError::new(
             value.place,
@@ -295,6 +320,12 @@ pub fn assignment(
     {
         return Err(ExpressionError::new(value.place, format!("`{name}` is an integer from 1 to 24"))
             .help("write a severity such as `INFO`"));
+    }
+    if let (CheckedTerm::Field(super::metrics::NAME, _), CheckedTerm::Literal(Literal::Text(text))) = (&to, &from)
+        && text.is_empty()
+    {
+        let error = ExpressionError::new(value.place, "a metric cannot be without a name");
+        return Err(error.help("write a name, or drop its samples with the step `drop`"));
     }
     if let (CheckedTerm::Field(super::logs::SEVERITY_TEXT, _), CheckedTerm::Literal(Literal::Text(text))) = (&to, &from)
         && Severity::from_text(text.as_bytes()).is_none()

@@ -18,6 +18,7 @@ pub struct Program {
     pub(super) settled: Vec<Node>,
     paths: Vec<NameId>,
     reads_severity: bool,
+    reads_resource: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -136,8 +137,13 @@ impl Operand {
 impl Program {
     /// Compiles a condition.
     pub fn new(checked: &Checked, names: &Names) -> Result<Self, TooManyNames> {
-        let mut program =
-            Self { root: Node::Constant(true), settled: Vec::new(), paths: Vec::new(), reads_severity: false };
+        let mut program = Self {
+            root: Node::Constant(true),
+            settled: Vec::new(),
+            paths: Vec::new(),
+            reads_severity: false,
+            reads_resource: false,
+        };
         program.root = program.node(checked, names)?;
         Ok(program)
     }
@@ -150,6 +156,11 @@ impl Program {
     /// Whether it reads the severity of a log record.
     pub fn reads_severity(&self) -> bool {
         self.reads_severity
+    }
+
+    /// Whether it reads the resource.
+    pub fn reads_resource(&self) -> bool {
+        self.reads_resource
     }
 
     fn node(&mut self, checked: &Checked, names: &Names) -> Result<Node, TooManyNames> {
@@ -190,6 +201,7 @@ impl Program {
         let operand = Operand::new(term, names)?;
         self.paths.extend(operand.path());
         self.reads_severity |= operand.reads_severity();
+        self.reads_resource |= matches!(operand, Operand::Resource(_));
         Ok(operand)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::compile::{AttributePath, Node, Operand, Program};
 use super::parse::Test;
+use super::residue::{self, Residue};
 use super::subject::FieldId;
 use super::value::{Buffers, ValueRef, equal, order};
 use crate::data::Resource;
@@ -78,10 +79,16 @@ impl Evaluator {
     pub fn holds<'a>(&mut self, record: &impl Record<'a>) -> bool {
         self.program.root.holds(record, &self.answers, &mut self.buffers)
     }
+
+    /// The same where one field of the record is not known yet: the answer, or what is left to be asked once
+    /// it is.
+    pub fn holds_but_for<'a>(&mut self, record: &impl Record<'a>, unknown: FieldId) -> Residue {
+        residue::of(&self.program.root, record, unknown, &self.answers, &mut self.buffers)
+    }
 }
 
 impl Node {
-    fn holds<'a>(&self, record: &impl Record<'a>, answers: &[bool], buffers: &mut Buffers) -> bool {
+    pub(super) fn holds<'a>(&self, record: &impl Record<'a>, answers: &[bool], buffers: &mut Buffers) -> bool {
         match self {
             Self::Or(nodes) => nodes.iter().any(|node| node.holds(record, answers, buffers)),
             Self::And(nodes) => nodes.iter().all(|node| node.holds(record, answers, buffers)),
@@ -98,7 +105,7 @@ impl Node {
     }
 }
 
-fn compare(test: Test, left: ValueRef<'_>, right: ValueRef<'_>, buffers: &mut Buffers) -> bool {
+pub(super) fn compare(test: Test, left: ValueRef<'_>, right: ValueRef<'_>, buffers: &mut Buffers) -> bool {
     if left.is_missing() || right.is_missing() {
         return false;
     }

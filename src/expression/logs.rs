@@ -8,7 +8,8 @@ use crate::data::logs::{LogView, RareFields};
 use crate::data::{FieldEdit, Resource, Signal, Value};
 
 /// The fields of a log record.
-pub const SUBJECT: Subject = Subject { signal: Signal::Logs, fields: FIELDS, attributes: "attributes" };
+pub const SUBJECT: Subject =
+    Subject { signal: Signal::Logs, fields: FIELDS, attributes: "attributes", attribute: Kind::Any };
 
 /// The body: the record's text, missing once its object has become the attributes.
 pub const BODY: FieldId = FieldId(0);

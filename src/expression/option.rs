@@ -5,9 +5,10 @@ use serde::de::{Deserialize, Deserializer};
 use super::check::{self, Checked, CheckedTerm};
 use super::compile::{Operand, Program};
 use super::parse::{self, Term, Tree};
+use super::subject::FieldId;
 use super::{ExpressionError, Subject};
-use crate::data::Names;
 use crate::data::names::TooManyNames;
+use crate::data::{Names, Signal};
 use crate::options::{Code, Problem, Span, Spanned};
 
 /// An expression that cannot be read, or does not fit its signal.
@@ -25,6 +26,13 @@ pub type Condition = Parsed<Tree>;
 
 /// The path of a field.
 pub type PathOption = Parsed<Term>;
+
+/// A path or a constant.
+pub type ValueOption = Parsed<AnyTerm>;
+
+/// A term that may be a constant.
+#[derive(Clone, Debug)]
+pub struct AnyTerm(Term);
 
 /// `target = value`.
 pub type Assignment = Parsed<(Term, Term)>;
@@ -50,6 +58,15 @@ impl Grammar for Term {
 
     fn parse(text: &str) -> Result<Self, ExpressionError> {
         parse::path(text)
+    }
+}
+
+impl Grammar for AnyTerm {
+    const DESCRIPTION: &'static str =
+        "A value: `attributes[\"status\"]`, `resource[\"k8s.pod.name\"]`, `\"text\"`, `1`.";
+
+    fn parse(text: &str) -> Result<Self, ExpressionError> {
+        parse::value(text).map(Self)
     }
 }
 
@@ -88,6 +105,11 @@ impl<T: Grammar> Parsed<T> {
         self.span
     }
 
+    /// What is wrong with it whatever it is about: that it cannot be read.
+    pub fn unreadable(&self) -> Option<Problem> {
+        self.tree.as_ref().err().map(|error| self.problem(error.clone()))
+    }
+
     fn tree(&self) -> Result<&T, ExpressionError> {
         self.tree.as_ref().map_err(Clone::clone)
     }
@@ -113,6 +135,11 @@ impl Condition {
         self.checked(subject).err().map(|error| self.problem(error))
     }
 
+    /// Whether it reads this field, of any signal that it fits.
+    pub fn reads(&self, subject: &Subject, field: FieldId) -> bool {
+        self.checked(subject).is_ok_and(|checked| checked.reads(field))
+    }
+
     /// Compiles it.
     pub fn compile(&self, subject: &Subject, names: &Names) -> Result<Program, CompileError> {
         Ok(Program::new(&self.checked(subject)?, names)?)
@@ -135,7 +162,7 @@ impl PathOption {
         Ok(Operand::new(&self.checked(subject)?, names)?)
     }
 
-    /// The attribute or the body that it names: what steps move, delete and redact. Other fields are an
+    /// The attribute, the body or the label that it names: what steps move, delete and redact. Other fields are an
     /// error that points at them.
     pub fn editable(&self, subject: &Subject) -> Result<CheckedTerm, ExpressionError> {
         match self.checked(subject)? {
@@ -143,8 +170,30 @@ impl PathOption {
             CheckedTerm::Resource(_) | CheckedTerm::Literal(_) => {}
             editable => return Ok(editable),
         }
-        let error = ExpressionError::new(self.tree()?.place, "only an attribute or the body can be named here");
-        Err(error.help(format!("write `{}[\"key\"]` or `body`", subject.attributes)))
+        let (what, write) = match subject.signal {
+            Signal::Logs => ("an attribute or the body", " or `body`"),
+            Signal::Metrics => ("a label", ""),
+            Signal::Traces => ("an attribute", ""),
+        };
+        let error = ExpressionError::new(self.tree()?.place, format!("only {what} can be named here"));
+        Err(error.help(format!("write `{}[\"key\"]`{write}", subject.attributes)))
+    }
+}
+
+impl ValueOption {
+    /// The value, typed.
+    pub fn checked(&self, subject: &Subject) -> Result<CheckedTerm, ExpressionError> {
+        check::path(&self.tree()?.0, subject)
+    }
+
+    /// What is wrong with it.
+    pub fn problems(&self, subject: &Subject) -> Option<Problem> {
+        self.checked(subject).err().map(|error| self.problem(error))
+    }
+
+    /// Compiles it.
+    pub fn compile(&self, subject: &Subject, names: &Names) -> Result<Operand, CompileError> {
+        Ok(Operand::new(&self.checked(subject)?, names)?)
     }
 }
 

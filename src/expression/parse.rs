@@ -127,6 +127,14 @@ pub fn path(text: &str) -> Result<Term, ExpressionError> {
     Ok(path)
 }
 
+/// Reads a path or a constant.
+pub fn value(text: &str) -> Result<Term, ExpressionError> {
+    let mut parser = Parser::new(text)?;
+    let value = parser.operand()?;
+    parser.end("nothing more behind the value")?;
+    Ok(value)
+}
+
 /// Reads `path = value`.
 pub fn assignment(text: &str) -> Result<(Term, Term), ExpressionError> {
     let mut parser = Parser::new(text)?;

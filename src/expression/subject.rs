@@ -12,6 +12,8 @@ pub struct Subject {
     pub fields: &'static [FieldSpec],
     /// What the map of its attributes is called; the other map is always `resource`.
     pub attributes: &'static str,
+    /// What an attribute holds; only [`Kind::Any`] may be an object, with keys of its own.
+    pub attribute: Kind,
 }
 
 /// One field.

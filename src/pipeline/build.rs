@@ -141,7 +141,10 @@ fn interests(graph: &Graph, names: &Names) -> Result<Vec<Interest>, BuildError> 
         let wanted = match &component.role {
             Role::Source(_) => Ok(Interest::default()),
             Role::Sink(plan) => plan.interest(names),
-            Role::Transform(plan) => plan.interest(names, &wanted_from(graph, index, &interests)),
+            Role::Transform(plan) => {
+                let signal = component.input_signal.expect("the plan gives every transform an input");
+                plan.interest(signal, names, &wanted_from(graph, index, &interests))
+            }
         };
         interests[index] =
             wanted.map_err(|error| BuildError { component: component.id.clone(), reason: error.to_string() })?;

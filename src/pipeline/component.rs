@@ -96,8 +96,14 @@ pub trait TransformPlan: Plan {
     /// What it sends when its input is `signal`; an error in words where it cannot take that signal.
     fn outputs(&self, signal: Signal) -> Result<Outputs, String>;
 
+    /// Everything that is wrong with its options for an input of `signal`; `None` where that is not known because
+    /// something before it is wrong.
+    fn problems_with(&self, _signal: Option<Signal>) -> Vec<Problem> {
+        Vec::new()
+    }
+
     /// What must be located in the records that reach it, given what everything behind it wants.
-    fn interest(&self, names: &Names, downstream: &Interest) -> Result<Interest, PrepareError>;
+    fn interest(&self, signal: Signal, names: &Names, downstream: &Interest) -> Result<Interest, PrepareError>;
 
     /// Prepares it to run.
     fn prepare(&self, cx: &PrepareTransform<'_>) -> Result<PreparedTransform, PrepareError>;

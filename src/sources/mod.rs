@@ -1,6 +1,7 @@
 //! Floor 6: where data comes in. One file or folder a kind; none imports another.
 
 pub mod file;
+pub mod internal;
 pub mod kubernetes_logs;
 pub mod prometheus_scrape;
 pub mod stdin;

@@ -115,7 +115,7 @@ impl TransformPlan for Options {
         Ok(Outputs::Named(names.map(|name| (name.into(), signal)).collect()))
     }
 
-    fn interest(&self, names: &Names, downstream: &Interest) -> Result<Interest, PrepareError> {
+    fn interest(&self, _signal: Signal, names: &Names, downstream: &Interest) -> Result<Interest, PrepareError> {
         let mut interest = downstream.clone();
         for program in self.compile(names).map_err(|error| PrepareError(error.to_string()))? {
             interest.merge(&Interest {

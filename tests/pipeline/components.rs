@@ -363,7 +363,7 @@ impl TransformPlan for DropLines {
         Ok(Outputs::One(signal))
     }
 
-    fn interest(&self, _: &Names, downstream: &Interest) -> Result<Interest, PrepareError> {
+    fn interest(&self, _: Signal, _: &Names, downstream: &Interest) -> Result<Interest, PrepareError> {
         Ok(downstream.clone())
     }
 
@@ -407,7 +407,7 @@ impl TransformPlan for CountLines {
         }
     }
 
-    fn interest(&self, _: &Names, _: &Interest) -> Result<Interest, PrepareError> {
+    fn interest(&self, _: Signal, _: &Names, _: &Interest) -> Result<Interest, PrepareError> {
         Ok(Interest::default())
     }
 
@@ -454,7 +454,7 @@ impl TransformPlan for HoldLines {
         Ok(Outputs::One(signal))
     }
 
-    fn interest(&self, _: &Names, downstream: &Interest) -> Result<Interest, PrepareError> {
+    fn interest(&self, _: Signal, _: &Names, downstream: &Interest) -> Result<Interest, PrepareError> {
         Ok(downstream.clone())
     }
 

@@ -4,10 +4,11 @@ use schemars::JsonSchema;
 
 use super::edit::Workbench;
 use super::fields::Fields;
+use super::series::{self, SeriesStep};
 use super::step::{Step, StepKind, StepPlan};
 use super::target::Place;
 use crate::data::names::Interest;
-use crate::data::{LogBatch, Names, Slice};
+use crate::data::{LogBatch, Names, Signal, Slice};
 use crate::expression::Subject;
 use crate::expression::option::CompileError;
 use crate::options::Problem;
@@ -15,7 +16,7 @@ use crate::options::Problem;
 /// The list's entry.
 pub const KIND: StepKind = StepKind {
     name: "delete",
-    summary: "Deletes attributes, every occurrence of each, or the body.",
+    summary: "Deletes attributes, every occurrence of each, or the body; of metrics, labels.",
     plan: |options| Ok(Box::new(Delete(erased_serde::deserialize(options)?))),
     schema: |generator| Fields::json_schema(generator),
 };
@@ -26,6 +27,14 @@ struct Delete(Fields);
 impl StepPlan for Delete {
     fn problems(&self, subject: &Subject) -> Vec<Problem> {
         self.0.problems(subject)
+    }
+
+    fn takes(&self, signal: Signal) -> bool {
+        matches!(signal, Signal::Logs | Signal::Metrics)
+    }
+
+    fn on_series(&self, _: &Names) -> Option<Result<SeriesStep, CompileError>> {
+        Some(self.0.0.iter().map(series::label).collect::<Result<_, _>>().map(SeriesStep::Delete))
     }
 
     fn prepare(&self, subject: &Subject, names: &Names) -> Result<Box<dyn Step>, CompileError> {

@@ -3,17 +3,18 @@
 use schemars::JsonSchema;
 
 use super::edit::Workbench;
+use super::series::SeriesStep;
 use super::step::{Step, StepKind, StepPlan, wants};
 use crate::data::names::Interest;
-use crate::data::{LogBatch, Names};
+use crate::data::{LogBatch, Names, Signal};
 use crate::expression::option::CompileError;
-use crate::expression::{Condition, Evaluator, Program, Subject};
+use crate::expression::{Condition, Evaluator, Program, Subject, metrics};
 use crate::options::Problem;
 
 /// The list's entry.
 pub const KIND: StepKind = StepKind {
     name: "drop",
-    summary: "Drops the records for which the condition holds.",
+    summary: "Drops the records, or the samples, for which the condition holds.",
     plan: |options| Ok(Box::new(Drop(erased_serde::deserialize(options)?))),
     schema: |generator| Condition::json_schema(generator),
 };
@@ -24,6 +25,14 @@ struct Drop(Condition);
 impl StepPlan for Drop {
     fn problems(&self, subject: &Subject) -> Vec<Problem> {
         self.0.problems(subject).into_iter().collect()
+    }
+
+    fn takes(&self, signal: Signal) -> bool {
+        matches!(signal, Signal::Logs | Signal::Metrics)
+    }
+
+    fn on_series(&self, names: &Names) -> Option<Result<SeriesStep, CompileError>> {
+        Some(self.0.compile(&metrics::SUBJECT, names).map(|program| SeriesStep::filter(program, true)))
     }
 
     fn prepare(&self, subject: &Subject, names: &Names) -> Result<Box<dyn Step>, CompileError> {

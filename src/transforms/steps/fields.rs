@@ -88,7 +88,7 @@ impl JsonSchema for Fields {
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let one = PathOption::json_schema(generator);
         schemars::json_schema!({
-            "description": "A field, or a list of fields: `attributes[\"key\"]`, `body`.",
+            "description": "A field, or a list of fields: `attributes[\"key\"]`, `body`; of metrics `labels[\"key\"]`.",
             "oneOf": [one, { "type": "array", "items": one }]
         })
     }

@@ -3,16 +3,17 @@
 use schemars::JsonSchema;
 
 use super::drop::Filter;
+use super::series::SeriesStep;
 use super::step::{Step, StepKind, StepPlan};
-use crate::data::Names;
+use crate::data::{Names, Signal};
 use crate::expression::option::CompileError;
-use crate::expression::{Condition, Subject};
+use crate::expression::{Condition, Subject, metrics};
 use crate::options::Problem;
 
 /// The list's entry.
 pub const KIND: StepKind = StepKind {
     name: "keep",
-    summary: "Keeps only the records for which the condition holds.",
+    summary: "Keeps only the records, or the samples, for which the condition holds.",
     plan: |options| Ok(Box::new(Keep(erased_serde::deserialize(options)?))),
     schema: |generator| Condition::json_schema(generator),
 };
@@ -23,6 +24,14 @@ struct Keep(Condition);
 impl StepPlan for Keep {
     fn problems(&self, subject: &Subject) -> Vec<Problem> {
         self.0.problems(subject).into_iter().collect()
+    }
+
+    fn takes(&self, signal: Signal) -> bool {
+        matches!(signal, Signal::Logs | Signal::Metrics)
+    }
+
+    fn on_series(&self, names: &Names) -> Option<Result<SeriesStep, CompileError>> {
+        Some(self.0.compile(&metrics::SUBJECT, names).map(|program| SeriesStep::filter(program, false)))
     }
 
     fn prepare(&self, subject: &Subject, names: &Names) -> Result<Box<dyn Step>, CompileError> {

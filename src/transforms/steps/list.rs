@@ -5,10 +5,15 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use super::STEPS;
 use super::step::{StepKind, StepPlan};
 use crate::expression::Condition;
+use crate::options::{Span, Spanned};
 
 /// A step's options and its condition.
 #[derive(Debug)]
 pub struct StepEntry {
+    /// The step's name.
+    pub name: &'static str,
+    /// Where that was written.
+    pub span: Span,
     /// The step.
     pub plan: Box<dyn StepPlan>,
     /// For which records it runs.
@@ -42,10 +47,10 @@ impl<'de> Visitor<'de> for Visit {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StepEntry, A::Error> {
-        let mut found: Option<(&'static str, Box<dyn StepPlan>)> = None;
+        let mut found: Option<(&'static str, Span, Box<dyn StepPlan>)> = None;
         let mut guard = None;
-        while let Some(key) = map.next_key::<Key>()? {
-            let kind = match key {
+        while let Some(key) = map.next_key::<Spanned<Key>>()? {
+            let kind = match key.value {
                 Key::Step(kind) => kind,
                 Key::If => {
                     guard = Some(map.next_value()?);
@@ -53,16 +58,16 @@ impl<'de> Visitor<'de> for Visit {
                 }
             };
             let plan = map.next_value_seed(Options(kind))?;
-            if let Some((first, _)) = found.replace((kind.name, plan)) {
+            if let Some((first, ..)) = found.replace((kind.name, key.span, plan)) {
                 let second = kind.name;
                 let words =
                     format!("`{first}` and `{second}` stand in one entry; begin each step with a dash of its own");
                 return Err(A::Error::custom(words));
             }
         }
-        let (_, plan) =
+        let (name, span, plan) =
             found.ok_or_else(|| A::Error::custom("an entry needs a step, such as `drop: 'severity_number < INFO'`"))?;
-        Ok(StepEntry { plan, guard })
+        Ok(StepEntry { name, span, plan, guard })
     }
 }
 

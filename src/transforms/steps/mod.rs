@@ -1,4 +1,5 @@
-//! The transform `steps`: a list of small edits and filters, applied to whole batches one after another.
+//! The transform `steps`: a list of small edits and filters, applied to whole batches one after another. What
+//! it does to metrics is in [`series`].
 //!
 //! A step is one file here and one line in [`STEPS`]. Its options are a [`step::StepPlan`]; prepared, it
 //! is a [`step::Step`] that is handed the records its `if:` holds for. Steps never touch payload: they
@@ -15,6 +16,7 @@ pub mod parse_json;
 pub mod parse_regex;
 pub mod redact;
 pub mod rename;
+pub mod series;
 pub mod set;
 pub mod step;
 pub mod target;
@@ -30,9 +32,10 @@ use crate::data::names::Interest;
 use crate::data::{Batch, LogBatch, Names, Signal};
 use crate::delivery::Message;
 use crate::expression::logs::SUBJECT;
+use crate::expression::metrics;
 use crate::expression::option::CompileError;
 use crate::expression::{Evaluator, Program};
-use crate::options::Problem;
+use crate::options::{Code, Problem};
 use crate::pipeline::component::{Plan, PrepareTransform, Transform, TransformFactory};
 use crate::pipeline::outlet::Ports;
 use crate::pipeline::{Descriptor, Outputs, PrepareError, PreparedTransform, TransformPlan};
@@ -66,24 +69,39 @@ pub struct Options {
     steps: Vec<StepEntry>,
 }
 
-impl Plan for Options {
-    fn problems(&self) -> Vec<Problem> {
-        let guards = self.steps.iter().filter_map(|entry| entry.guard.as_ref()?.problems(&SUBJECT));
-        guards.chain(self.steps.iter().flat_map(|entry| entry.plan.problems(&SUBJECT))).collect()
-    }
-}
+/// A step that the signal does not have.
+pub const NOT_THIS_SIGNAL: Code = Code("TW0440");
+
+/// An edit that would depend on a sample's value.
+pub const EDIT_BY_VALUE: Code = Code("TW0441");
+
+impl Plan for Options {}
 
 impl TransformPlan for Options {
     fn outputs(&self, signal: Signal) -> Result<Outputs, String> {
         match signal {
-            Signal::Logs => Ok(Outputs::One(signal)),
-            other => {
+            Signal::Logs | Signal::Metrics => Ok(Outputs::One(signal)),
+            other @ Signal::Traces => {
                 Err(format!("`steps` does not take {} yet; read them with another transform or a sink", other.name()))
             }
         }
     }
 
-    fn interest(&self, names: &Names, downstream: &Interest) -> Result<Interest, PrepareError> {
+    fn problems_with(&self, signal: Option<Signal>) -> Vec<Problem> {
+        match signal {
+            Some(signal) => self.problems_of(signal),
+            // What feeds it is wrong itself: only what is wrong for every signal is told.
+            None => {
+                let (logs, metrics) = (self.problems_of(Signal::Logs), self.problems_of(Signal::Metrics));
+                if metrics.len() < logs.len() { metrics } else { logs }
+            }
+        }
+    }
+
+    fn interest(&self, signal: Signal, names: &Names, downstream: &Interest) -> Result<Interest, PrepareError> {
+        if signal != Signal::Logs {
+            return Ok(downstream.clone());
+        }
         let list = self.compile(names).map_err(|error| PrepareError(error.to_string()))?;
         let mut interest = downstream.clone();
         for guarded in &list {
@@ -94,13 +112,49 @@ impl TransformPlan for Options {
 
     fn prepare(&self, cx: &PrepareTransform<'_>) -> Result<PreparedTransform, PrepareError> {
         let names = &cx.common.names;
+        if cx.signal == Signal::Metrics {
+            let steps = self.compile_series(names).map_err(|error| PrepareError(error.to_string()))?;
+            return Ok(PreparedTransform::Carries(Arc::new(series::Factory::new(steps, cx.common.series.clone()))));
+        }
         let list = self.compile(names).map_err(|error| PrepareError(error.to_string()))?;
-        let interest = self.interest(names, cx.downstream)?;
+        let interest = self.interest(cx.signal, names, cx.downstream)?;
         Ok(PreparedTransform::Carries(Arc::new(Factory { worker: Worker::new(list, names, &interest) })))
     }
 }
 
 impl Options {
+    fn problems_of(&self, signal: Signal) -> Vec<Problem> {
+        let subject = if signal == Signal::Metrics { &metrics::SUBJECT } else { &SUBJECT };
+        let mut problems = Vec::new();
+        for entry in &self.steps {
+            if !entry.plan.takes(signal) {
+                let message = format!("{} have no step `{}`", signal.name(), entry.name);
+                let help = "steps on metrics are `set`, `rename`, `delete`, `keep` and `drop`";
+                problems.push(Problem::new(NOT_THIS_SIGNAL, entry.span, message).help(help));
+                continue;
+            }
+            problems.extend(entry.guard.as_ref().and_then(|guard| guard.problems(subject)));
+            problems.extend(entry.plan.problems(subject));
+            let edits = !matches!(entry.name, "keep" | "drop");
+            if let Some(guard) = entry.guard.as_ref().filter(|guard| edits && guard.reads(subject, metrics::VALUE)) {
+                let message =
+                    format!("`{}` cannot depend on `value`: a series has one name, whatever its value", entry.name);
+                let help = "ask for the name or for labels; `keep` and `drop` may ask for the value";
+                problems.push(Problem::new(EDIT_BY_VALUE, guard.span(), message).help(help));
+            }
+        }
+        problems
+    }
+
+    fn compile_series(&self, names: &Names) -> Result<Vec<series::Guarded>, CompileError> {
+        let guarded = self.steps.iter().filter_map(|entry| {
+            let step = entry.plan.on_series(names)?;
+            let guard = entry.guard.as_ref().map(|guard| guard.compile(&metrics::SUBJECT, names)).transpose();
+            Some(step.and_then(|step| Ok(series::Guarded::new(guard?, step))))
+        });
+        guarded.collect()
+    }
+
     fn compile(&self, names: &Names) -> Result<Vec<Guarded>, CompileError> {
         let guarded = self.steps.iter().map(|entry| {
             let guard = entry.guard.as_ref().map(|guard| guard.compile(&SUBJECT, names)).transpose()?;

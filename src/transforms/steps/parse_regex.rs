@@ -177,8 +177,8 @@ mod tests {
 
     use super::super::Options;
     use super::super::tests::{documents, run_on};
+    use crate::data::Signal;
     use crate::data::names::Interest;
-    use crate::pipeline::component::Plan as _;
 
     fn run(steps: Json, lines: &[&str]) -> (Vec<Json>, u64) {
         let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
@@ -237,7 +237,7 @@ mod tests {
         let problem = |step: Json| {
             let options: Options =
                 serde_json::from_value(json!({ "steps": [{ "parse_regex": step }] })).expect("shape");
-            options.problems().into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+            options.problems_of(Signal::Logs).into_iter().map(|problem| problem.message).collect::<Vec<_>>()
         };
         assert!(problem(json!({ "pattern": "(?<a>" }))[0].contains("pattern is wrong"));
         assert!(problem(json!({ "pattern": "(a)" }))[0].contains("no named group"));

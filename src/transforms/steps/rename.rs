@@ -5,10 +5,11 @@ use schemars::JsonSchema;
 
 use super::edit::Workbench;
 use super::fields;
+use super::series::{self, SeriesStep};
 use super::step::{Step, StepKind, StepPlan, wants_value};
 use super::target::{Incoming, Place};
 use crate::data::names::Interest;
-use crate::data::{LogBatch, Names};
+use crate::data::{LogBatch, Names, Signal};
 use crate::expression::option::CompileError;
 use crate::expression::{Operand, PathOption, Subject};
 use crate::options::Problem;
@@ -16,7 +17,7 @@ use crate::options::Problem;
 /// The list's entry.
 pub const KIND: StepKind = StepKind {
     name: "rename",
-    summary: "Moves a value from one attribute, or the body, to another.",
+    summary: "Moves a value from one attribute, or the body, to another; of metrics, from one label to another.",
     plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?)),
     schema: |generator| Options::json_schema(generator),
 };
@@ -25,15 +26,24 @@ pub const KIND: StepKind = StepKind {
 #[derive(Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Options {
-    /// The old name: `attributes["msg"]` or `body`.
+    /// The old name: `attributes["msg"]` or `body`; of metrics `labels["pod"]`.
     from: PathOption,
-    /// The new name: `attributes["message"]` or `body`.
+    /// The new name: `attributes["message"]` or `body`; of metrics `labels["instance"]`.
     to: PathOption,
 }
 
 impl StepPlan for Options {
     fn problems(&self, subject: &Subject) -> Vec<Problem> {
         [&self.from, &self.to].into_iter().filter_map(|path| fields::problem(path, subject)).collect()
+    }
+
+    fn takes(&self, signal: Signal) -> bool {
+        matches!(signal, Signal::Logs | Signal::Metrics)
+    }
+
+    fn on_series(&self, _: &Names) -> Option<Result<SeriesStep, CompileError>> {
+        let both = series::label(&self.from).and_then(|from| Ok((from, series::label(&self.to)?)));
+        Some(both.map(|(from, to)| SeriesStep::Rename { from, to }))
     }
 
     fn prepare(&self, subject: &Subject, names: &Names) -> Result<Box<dyn Step>, CompileError> {

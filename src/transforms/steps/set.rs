@@ -3,18 +3,19 @@
 use schemars::JsonSchema;
 
 use super::edit::Workbench;
+use super::series::SeriesStep;
 use super::step::{Step, StepKind, StepPlan, wants_value};
 use super::target::{Incoming, Place};
 use crate::data::names::Interest;
-use crate::data::{LogBatch, Names};
+use crate::data::{LogBatch, Names, Signal};
 use crate::expression::option::CompileError;
-use crate::expression::{Assignment, Operand, Subject};
+use crate::expression::{Assignment, Operand, Subject, metrics};
 use crate::options::Problem;
 
 /// The list's entry.
 pub const KIND: StepKind = StepKind {
     name: "set",
-    summary: "Sets an attribute, the body or the severity. A value that is missing changes nothing.",
+    summary: "Sets an attribute, the body or the severity; of metrics, the name or a label. A value that is missing changes nothing.",
     plan: |options| Ok(Box::new(Set(erased_serde::deserialize(options)?))),
     schema: |generator| Assignment::json_schema(generator),
 };
@@ -25,6 +26,14 @@ struct Set(Assignment);
 impl StepPlan for Set {
     fn problems(&self, subject: &Subject) -> Vec<Problem> {
         self.0.problems(subject).into_iter().collect()
+    }
+
+    fn takes(&self, signal: Signal) -> bool {
+        matches!(signal, Signal::Logs | Signal::Metrics)
+    }
+
+    fn on_series(&self, names: &Names) -> Option<Result<SeriesStep, CompileError>> {
+        Some(self.0.compile(&metrics::SUBJECT, names).map(|(target, value)| SeriesStep::set(&target, value)))
     }
 
     fn prepare(&self, subject: &Subject, names: &Names) -> Result<Box<dyn Step>, CompileError> {

@@ -3,8 +3,9 @@
 use schemars::{Schema, SchemaGenerator};
 
 use super::edit::Workbench;
+use super::series::SeriesStep;
 use crate::data::names::Interest;
-use crate::data::{LogBatch, Names};
+use crate::data::{LogBatch, Names, Signal};
 use crate::expression::option::CompileError;
 use crate::expression::{Operand, Program, Subject};
 use crate::options::Problem;
@@ -29,7 +30,17 @@ pub trait StepPlan: Send + Sync + std::fmt::Debug {
     /// Everything that is wrong with them beyond their shape, for records of `subject`'s signal.
     fn problems(&self, subject: &Subject) -> Vec<Problem>;
 
-    /// Prepares the step to run.
+    /// Whether there is such a step for this signal.
+    fn takes(&self, signal: Signal) -> bool {
+        signal == Signal::Logs
+    }
+
+    /// What the step does to metric series, where it takes metrics.
+    fn on_series(&self, _names: &Names) -> Option<Result<SeriesStep, CompileError>> {
+        None
+    }
+
+    /// Prepares the step to run on logs.
     fn prepare(&self, subject: &Subject, names: &Names) -> Result<Box<dyn Step>, CompileError>;
 }
 

@@ -12,10 +12,10 @@ use crate::formats::json::MemberWriter;
 /// Runs steps, given as JSON, over lines; each has the attribute `stream` of its source.
 pub(super) fn run_on(steps: Json, lines: &[&[u8]], downstream: &Interest) -> (LogBatch, Vec<(&'static str, u64)>) {
     let options: Options = serde_json::from_value(json!({ "steps": steps })).expect("valid options");
-    assert_eq!(options.problems(), []);
+    assert_eq!(options.problems_of(Signal::Logs), []);
     let names = Names::default();
     let list = options.compile(&names).expect("compiles");
-    let interest = options.interest(&names, downstream).expect("interest");
+    let interest = options.interest(Signal::Logs, &names, downstream).expect("interest");
     let mut worker = Worker::new(list, &names, &interest);
     let resource = Resource::new([("k8s.namespace.name".into(), ResourceValue::from("shop"))]);
     let mut builder = LogBuilder::new(Arc::new(resource), Arc::default());
@@ -206,7 +206,7 @@ fn what_is_wrong_with_a_list_is_said() {
         { "set": "trace_id = \"x\"" }
     ] }))
     .expect("the shape is right");
-    let problems = options.problems();
+    let problems = options.problems_of(Signal::Logs);
     let within: Vec<_> = problems.iter().map(|problem| problem.within).collect();
     assert_eq!(within, [Some((5, 6)), Some((0, 4)), Some((0, 15)), Some((0, 8))], "{problems:?}");
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 
 use super::super::tests::{documents, run_on};
+use crate::data::Signal;
 use crate::data::names::Interest;
 
 const CARD: &str = "4111 1111 1111 1111";
@@ -122,12 +123,11 @@ fn expressions_of_ones_own() {
 #[test]
 fn wrong_options_are_told() {
     use super::super::Options;
-    use crate::pipeline::component::Plan as _;
     let read = |step: Json| serde_json::from_value::<Options>(json!({ "steps": [{ "redact": step }] }));
     assert!(read(json!({})).expect_err("nothing to do").to_string().contains("what to look for"));
     assert!(read(json!({ "patterns": ["e_mail"] })).expect_err("unknown").to_string().contains("e_mail"));
     let options = read(json!({ "fields": ["time"], "regexes": ["(", "a*"] })).expect("the shape is right");
-    let problems: Vec<_> = options.problems().into_iter().map(|problem| problem.message).collect();
+    let problems: Vec<_> = options.problems_of(Signal::Logs).into_iter().map(|problem| problem.message).collect();
     assert_eq!(problems.len(), 3, "{problems:?}");
     assert!(problems[2].contains("empty text"), "{problems:?}");
 }

@@ -1,0 +1,271 @@
+//! The options of `log_metrics`, and what can be wrong with them.
+
+use std::collections::BTreeMap;
+use std::time::Duration as StdDuration;
+
+use schemars::JsonSchema;
+
+use super::count::{Counting, Kind, Limits, Metric};
+use crate::data::metrics::Family;
+use crate::data::{MetricKind, Names};
+use crate::expression::logs::SUBJECT;
+use crate::expression::option::CompileError;
+use crate::expression::{Condition, Evaluator, ValueOption};
+use crate::options::{Code, Duration, Problem, Span, Spanned};
+
+/// A name that a metric or a label cannot have.
+pub const BAD_METRIC_NAME: Code = Code("TW0450");
+
+/// A metric that is described wrongly.
+pub const BAD_METRIC: Code = Code("TW0451");
+
+/// A pace or a limit that makes no sense.
+pub const BAD_PACE: Code = Code("TW0452");
+
+/// Options of the transform `log_metrics`. Its output is metrics.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Options {
+    /// The metrics. At least one; names differ.
+    metrics: Vec<MetricOptions>,
+    /// How often every series is emitted; at least `1s`. Default: `30s`.
+    #[serde(default = "interval")]
+    interval: Spanned<Duration>,
+    /// A series that no record touched for this long ends with a staleness marker and is forgotten; at least
+    /// `interval`. A counter that comes back begins at zero. Default: `1h`.
+    #[serde(default = "expiry")]
+    expiry: Spanned<Duration>,
+    /// Most series of all metrics; a histogram counts as its buckets and three more. Default: `10000`.
+    #[serde(default = "limit")]
+    limit: Spanned<usize>,
+    /// What becomes of a record that would make a series beyond `limit`. Default: `overflow`.
+    #[serde(default)]
+    when_full: WhenFull,
+}
+
+fn interval() -> Spanned<Duration> {
+    Spanned::unknown(Duration(StdDuration::from_secs(30)))
+}
+
+fn expiry() -> Spanned<Duration> {
+    Spanned::unknown(Duration(StdDuration::from_secs(3600)))
+}
+
+fn limit() -> Spanned<usize> {
+    Spanned::unknown(10_000)
+}
+
+/// What becomes of a record that would make a series beyond the limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum WhenFull {
+    /// It counts for one series a metric that has the label `overflow="true"` alone.
+    #[default]
+    Overflow,
+    /// It is not counted, which is counted as refused.
+    Refuse,
+}
+
+/// One metric.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct MetricOptions {
+    /// Its name, by Prometheus's conventions: `shop_orders_total`, `shop_payment_seconds`. That of a counter
+    /// ends in `_total`.
+    name: Spanned<String>,
+    /// What it is.
+    #[serde(rename = "type")]
+    kind: KindOption,
+    /// What it counts, in words.
+    #[serde(default)]
+    help: String,
+    /// Its unit, a suffix of its name: `seconds`, `bytes`.
+    #[serde(default)]
+    unit: Spanned<String>,
+    /// Which records count. Default: all.
+    #[serde(default, rename = "if")]
+    condition: Option<Condition>,
+    /// What is added, set or observed; a record without it does not count. A text that is a number is taken
+    /// as one. Default: `1` for counters; gauges and histograms need one.
+    #[serde(default)]
+    value: Option<ValueOption>,
+    /// Labels: their names, and where their values come from. One that a record does not have is absent;
+    /// values are cut at 1 KiB.
+    #[serde(default)]
+    labels: BTreeMap<String, ValueOption>,
+    /// Upper bounds of a histogram's buckets, ascending, without +Inf. Default: Prometheus's `[0.005, 0.01,
+    /// 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]`.
+    #[serde(default)]
+    buckets: Option<Spanned<Vec<f64>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum KindOption {
+    /// Goes up by `value`.
+    Counter,
+    /// Is the `value` of the latest record.
+    Gauge,
+    /// Counts `value` in buckets.
+    Histogram,
+}
+
+/// Prometheus's default buckets, made for seconds of answers.
+const DEFAULT_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Most buckets of a histogram.
+const MOST_BUCKETS: usize = 200;
+
+impl Options {
+    pub fn all_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut problem = |code, span, message: String, help: &str| {
+            problems.push(Problem::new(code, span, message).help(help));
+        };
+        if self.metrics.is_empty() {
+            let help = "write `metrics: [{ name: shop_orders_total, type: counter }]`";
+            problem(BAD_METRIC, Span::UNKNOWN, "`metrics` is empty: nothing would be counted".into(), help);
+        }
+        if self.interval.0 < StdDuration::from_secs(1) {
+            problem(BAD_PACE, self.interval.span, "`interval` is below 1s".into(), "write `interval: 30s`");
+        } else if self.expiry.0 < self.interval.0 {
+            let words = "`expiry` is below `interval`: series would end before they are emitted";
+            problem(BAD_PACE, self.expiry.span, words.into(), "write a time of several intervals, such as 1h");
+        }
+        if self.limit.value == 0 {
+            problem(
+                BAD_PACE,
+                self.limit.span,
+                "`limit` is 0: nothing would be counted".into(),
+                "write a number above 0",
+            );
+        }
+        for (at, metric) in self.metrics.iter().enumerate() {
+            if self.metrics[..at].iter().any(|other| other.name.value == metric.name.value) {
+                let words = format!("two metrics are called `{}`", metric.name.value);
+                let help = "give each a name of its own; one metric may count different records under a label";
+                problem(BAD_METRIC, metric.name.span, words, help);
+            }
+        }
+        problems.extend(self.metrics.iter().flat_map(MetricOptions::problems));
+        problems
+    }
+
+    pub fn compile(&self, names: &Names) -> Result<Counting, CompileError> {
+        Ok(Counting::new(self.metrics.iter().map(|metric| metric.compile(names)).collect::<Result<_, _>>()?))
+    }
+
+    pub fn limits(&self) -> Limits {
+        Limits { series: self.limit.value, when_full: self.when_full }
+    }
+
+    /// Interval and expiry.
+    pub fn pace(&self) -> (StdDuration, StdDuration) {
+        (self.interval.0, self.expiry.0)
+    }
+}
+
+impl MetricOptions {
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let name = self.name.value.as_str();
+        let told = |code, span, words: String, help: &str| Problem::new(code, span, words).help(help);
+        if !is_name(name, true) {
+            let words = format!("`{name}` is no name for a metric");
+            problems.push(told(
+                BAD_METRIC_NAME,
+                self.name.span,
+                words,
+                "use letters, digits, `_` and `:`, not a digit first",
+            ));
+        } else if (self.kind == KindOption::Counter) != name.ends_with("_total") {
+            let words = match self.kind {
+                KindOption::Counter => format!("`{name}` is a counter, whose name ends in `_total`"),
+                _ => format!("`{name}` ends in `_total`, which is for counters"),
+            };
+            let help = format!(
+                "call it `{}`",
+                match self.kind {
+                    KindOption::Counter => format!("{name}_total"),
+                    _ => name.trim_end_matches("_total").to_owned(),
+                }
+            );
+            problems.push(told(BAD_METRIC_NAME, self.name.span, words, &help));
+        }
+        let base = name.strip_suffix("_total").unwrap_or(name);
+        if !self.unit.is_empty() && !base.ends_with(&format!("_{}", self.unit.value)) {
+            let words = format!("the unit `{}` is no suffix of `{base}`", self.unit.value);
+            problems.push(told(BAD_METRIC, self.unit.span, words, "end the name in the unit, or leave the unit out"));
+        }
+        for (label, value) in &self.labels {
+            let reserved = label == "le" && self.kind == KindOption::Histogram;
+            if !is_name(label, false) || label.starts_with("__") || reserved {
+                let words = match reserved {
+                    true => "the label `le` holds the bounds of a histogram's buckets".to_owned(),
+                    false => format!("`{label}` is no name for a label"),
+                };
+                let help = "use letters, digits and `_`; not a digit first, and not two `_`";
+                problems.push(told(BAD_METRIC_NAME, value.span(), words, help));
+            }
+            problems.extend(value.problems(&SUBJECT));
+        }
+        problems.extend(self.condition.as_ref().and_then(|condition| condition.problems(&SUBJECT)));
+        problems.extend(self.value.as_ref().and_then(|value| value.problems(&SUBJECT)));
+        if self.value.is_none() && self.kind != KindOption::Counter {
+            let words = format!("`{name}` has no `value`: what is it to show?");
+            problems.push(told(BAD_METRIC, self.name.span, words, "write `value: 'attributes[\"seconds\"]'`"));
+        }
+        if let Some(buckets) = &self.buckets {
+            let finite = buckets.iter().all(|bound| bound.is_finite());
+            if self.kind != KindOption::Histogram {
+                let words = format!("`{name}` has `buckets` and is no histogram");
+                problems.push(told(BAD_METRIC, buckets.span, words, "leave them out, or write `type: histogram`"));
+            } else if buckets.is_empty()
+                || buckets.len() > MOST_BUCKETS
+                || !finite
+                || !buckets.is_sorted_by(|a, b| a < b)
+            {
+                let words = format!("`buckets` are 1 to {MOST_BUCKETS} ascending numbers, without +Inf");
+                problems.push(told(BAD_METRIC, buckets.span, words, "write `buckets: [0.1, 0.5, 1, 5]`"));
+            }
+        }
+        problems
+    }
+
+    fn compile(&self, names: &Names) -> Result<Metric, CompileError> {
+        let (kind, metric_kind) = match self.kind {
+            KindOption::Counter => (Kind::Counter, MetricKind::Counter),
+            KindOption::Gauge => (Kind::Gauge, MetricKind::Gauge),
+            KindOption::Histogram => {
+                let bounds = self.buckets.as_ref().map_or(&DEFAULT_BUCKETS[..], |buckets| &buckets.value);
+                (Kind::Histogram(bounds.into()), MetricKind::Histogram)
+            }
+        };
+        let name = self.name.value.as_str();
+        let base = name.strip_suffix("_total").unwrap_or(name);
+        let family = Family {
+            name: base.into(),
+            kind: metric_kind,
+            help: self.help.as_str().into(),
+            unit: self.unit.value.as_str().into(),
+        };
+        let condition = self.condition.as_ref().map(|condition| condition.compile(&SUBJECT, names)).transpose()?;
+        let labels =
+            self.labels.iter().map(|(label, value)| Ok((label.as_str().into(), value.compile(&SUBJECT, names)?)));
+        Ok(Metric {
+            name: name.into(),
+            kind,
+            family,
+            reads: condition.clone(),
+            condition: condition.map(Evaluator::new),
+            value: self.value.as_ref().map(|value| value.compile(&SUBJECT, names)).transpose()?,
+            labels: labels.collect::<Result<_, CompileError>>()?,
+        })
+    }
+}
+
+/// Whether a name is one of Prometheus's older rule, which every store and language of queries takes.
+fn is_name(name: &str, colons: bool) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || (colons && b == b':');
+    !name.is_empty() && name.bytes().all(allowed) && !name.starts_with(|c: char| c.is_ascii_digit())
+}
