@@ -9,6 +9,7 @@ pub mod health;
 mod page;
 mod server;
 pub mod status;
+pub mod targets;
 
 use std::sync::Arc;
 
@@ -99,6 +100,9 @@ pub struct Handles {
 pub trait Control: Send + Sync {
     /// The components of the running graph, each behind its inputs.
     fn graph(&self) -> Arc<[Node]>;
+
+    /// The node's name, as the identity in force has it.
+    fn node(&self) -> String;
 
     /// The configuration in force as YAML, every secret masked.
     fn config(&self) -> String;

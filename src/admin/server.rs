@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,6 +12,7 @@ use axum::{Json, Router};
 use tokio::task::JoinHandle;
 
 use super::status::Status;
+use super::targets::{Answer, BuildInfo, Query, TargetList};
 use super::{Handles, Options, guard, health, page};
 use crate::net::http_server::Server;
 use crate::net::listen::{BindError, bind};
@@ -121,6 +122,8 @@ fn router(handles: Handles, options: &Options) -> Router {
     Router::new()
         .route("/", get(front))
         .route("/api/v1/status", get(status))
+        .route("/api/v1/status/buildinfo", get(|| async { Json(Answer::of(BuildInfo::of_this())) }))
+        .route("/api/v1/targets", get(targets))
         .route("/api/v1/config", get(config))
         .route("/-/reload", post(reload))
         .with_state(handles)
@@ -144,6 +147,11 @@ async fn front(State(handles): State<Handles>, headers: HeaderMap) -> Response {
 
 async fn status(State(handles): State<Handles>) -> Json<Status> {
     Json(Status::of(&handles))
+}
+
+async fn targets(State(handles): State<Handles>, RawQuery(query): RawQuery) -> Json<Answer<TargetList>> {
+    let query = Query::read(&query.unwrap_or_default());
+    Json(Answer::of(TargetList::of(&handles.telemetry, &handles.control.node(), &query)))
 }
 
 async fn config(State(handles): State<Handles>) -> Response {

@@ -19,6 +19,10 @@ impl Control for Owner {
         [node("file/in", "source", &[], &["file/in"]), node("elasticsearch/logs", "sink", &["file/in"], &[])].into()
     }
 
+    fn node(&self) -> String {
+        "n1".into()
+    }
+
     fn config(&self) -> String {
         "sinks: { elasticsearch/logs: { api_key: '***' } }\n".into()
     }

@@ -168,6 +168,10 @@ impl admin::Control for Answers {
         Node::of(&self.0.plan().graph)
     }
 
+    fn node(&self) -> String {
+        self.0.plan().identity.node.clone().unwrap_or_default()
+    }
+
     fn config(&self) -> String {
         format!("{:#}\n", self.0.plan().masked)
     }

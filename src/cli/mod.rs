@@ -5,6 +5,7 @@ mod demo;
 pub mod explain;
 pub mod graph;
 pub mod run;
+pub mod targets;
 pub mod test;
 pub mod validate;
 
@@ -126,6 +127,14 @@ Exit codes: 0 valid, 1 not valid")]
         #[command(subcommand)]
         what: check::Check,
     },
+    /// Show what a running agent scrapes, and how that goes
+    #[command(after_help = "Examples:
+  tailwater targets
+  tailwater targets --failing
+  tailwater targets --admin http://10.0.0.7:7780 --token-file /etc/tailwater/token --format json
+
+Exit codes: 0 shown, 1 the agent does not answer")]
+    Targets(targets::TargetsArgs),
     /// Explain the code of an error or a warning
     #[command(after_help = "Examples:
   tailwater explain TW0305
@@ -192,6 +201,10 @@ pub fn main() -> ExitCode {
                 complain(&violation);
                 exit::FAILED
             }
+        }),
+        Verb::Targets(args) => targets::targets(&args).map(|text| {
+            print(&text);
+            exit::DONE
         }),
         Verb::Explain { code } => match explain::explain(code.as_deref()) {
             Ok(text) => {

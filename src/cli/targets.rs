@@ -1,0 +1,160 @@
+//! `tailwater targets`: what a running agent scrapes, and how that goes.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use url::Url;
+
+use super::Format;
+use super::run::Failed;
+use crate::admin::targets::{ActiveTarget, Answer, TargetList};
+use crate::net::http_client::{Body, HttpClient, Request};
+use crate::options::http_client::Authorization;
+use crate::options::{HttpClientOptions, Spanned};
+
+/// Which agent is asked for what.
+#[derive(Debug, Args)]
+pub struct TargetsArgs {
+    /// Where the agent's section `admin` listens
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7780")]
+    admin: Url,
+    /// A file with the token that `admin.token` asks for
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Only the targets of this job
+    #[arg(long, value_name = "JOB")]
+    job: Option<String>,
+    /// Only targets that are not up
+    #[arg(long)]
+    failing: bool,
+    /// What is printed: a table, or Prometheus's JSON
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Longest time to wait for the agent.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Most bytes of an answer: far more targets than one agent has.
+const MOST_BYTES: usize = 256 << 20;
+
+/// Asks the agent; returns what to print.
+pub fn targets(args: &TargetsArgs) -> Result<String, Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failed::Process(format!("cannot start the runtime: {error}")))?;
+    let text = runtime.block_on(ask(args))?;
+    let unreadable = |error: serde_json::Error| Failed::Process(format!("{} is no Tailwater: {error}", args.admin));
+    let mut answer: Answer<TargetList> = serde_json::from_slice(&text).map_err(unreadable)?;
+    if args.failing {
+        answer.data.active_targets.retain(|target| target.health != "up");
+    }
+    match args.format {
+        Format::Text => Ok(table(&answer.data)),
+        Format::Json => Ok(format!("{}\n", serde_json::to_string(&answer).map_err(unreadable)?)),
+    }
+}
+
+async fn ask(args: &TargetsArgs) -> Result<Vec<u8>, Failed> {
+    let credentials = |path: &PathBuf| {
+        Spanned::unknown(Authorization { credentials_file: Some(Spanned::unknown(path.clone())), ..Default::default() })
+    };
+    let options =
+        HttpClientOptions { authorization: args.token_file.as_ref().map(credentials), ..HttpClientOptions::default() };
+    let failed = |error: String| Failed::Process(format!("{}: {error}", args.admin));
+    let client = HttpClient::new(&options).map_err(|error| failed(error.to_string()))?;
+    let mut url = args.admin.join("api/v1/targets").map_err(|error| failed(error.to_string()))?;
+    if let Some(job) = &args.job {
+        url.query_pairs_mut().append_pair("scrapePool", job);
+    }
+    let mut body = Body::default();
+    let request = Request { timeout: PATIENCE, most_answer: MOST_BYTES, ..Request::get(url) };
+    let fetched = client.fetch(request, MOST_BYTES, &mut body).await.map_err(|error| {
+        failed(format!("{error}; is the agent running, and does its section `admin` listen there?"))
+    })?;
+    match fetched.status.as_u16() {
+        200 => Ok(body.text),
+        401 => Err(failed("the agent asks for a token: give its file with --token-file".into())),
+        other => Err(failed(format!("the agent answers {other}"))),
+    }
+}
+
+const COLUMNS: [&str; 6] = ["job", "health", "target", "last scrape", "took", "error"];
+
+/// A table of the active targets, and what was dropped.
+fn table(list: &TargetList) -> String {
+    let mut rows = vec![COLUMNS.map(str::to_owned)];
+    rows.extend(list.active_targets.iter().map(cells));
+    let widths: [usize; COLUMNS.len()] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default());
+    let mut out = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            // Writing into memory does not fail.
+            let _ = write!(line, "{cell:<width$}  ");
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    let count = |health: &str| list.active_targets.iter().filter(|target| target.health == health).count();
+    let dropped: usize = list.dropped_target_counts.values().sum();
+    let _ = writeln!(
+        out,
+        "\n{} up, {} down, {} not scraped yet, {dropped} dropped by relabelling",
+        count("up"),
+        count("down"),
+        count("unknown")
+    );
+    out
+}
+
+fn cells(target: &ActiveTarget) -> [String; COLUMNS.len()] {
+    let scraped = target.health != "unknown";
+    let dash = |text: String| if scraped { text } else { "-".to_owned() };
+    [
+        target.scrape_pool.clone(),
+        target.health.clone(),
+        target.scrape_url.clone(),
+        dash(target.last_scrape.clone()),
+        dash(format!("{:.0} ms", target.last_scrape_duration * 1000.0)),
+        target.last_error.replace('\n', " "),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_says_which_targets_fail_and_why() {
+        let target = |health: &str, error: &str| ActiveTarget {
+            discovered_labels: Default::default(),
+            labels: Default::default(),
+            scrape_pool: "web".into(),
+            scrape_url: "http://web-1:9100/metrics".into(),
+            global_url: String::new(),
+            last_error: error.into(),
+            last_scrape: "2026-11-24T01:02:03.000Z".into(),
+            last_scrape_duration: 0.012,
+            health: health.into(),
+            scrape_interval: "15s".into(),
+            scrape_timeout: "10s".into(),
+        };
+        let list = TargetList {
+            active_targets: vec![target("up", ""), target("down", "connection\nrefused"), target("unknown", "")],
+            dropped_target_counts: [("web".to_owned(), 2)].into(),
+            ..TargetList::default()
+        };
+        let expected = "\
+job  health   target                     last scrape               took   error
+web  up       http://web-1:9100/metrics  2026-11-24T01:02:03.000Z  12 ms
+web  down     http://web-1:9100/metrics  2026-11-24T01:02:03.000Z  12 ms  connection refused
+web  unknown  http://web-1:9100/metrics  -                         -
+
+1 up, 1 down, 1 not scraped yet, 2 dropped by relabelling
+";
+        assert_eq!(table(&list), expected);
+    }
+}
