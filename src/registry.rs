@@ -11,6 +11,7 @@ pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[
     &sources::file::DESCRIPTOR,
     &sources::internal::DESCRIPTOR,
     &sources::kubernetes_logs::DESCRIPTOR,
+    &sources::prometheus_scrape::DESCRIPTOR,
     &sources::stdin::DESCRIPTOR,
 ];
 

@@ -185,6 +185,19 @@ impl<'a> Labels<'a> {
         Self(encoded)
     }
 
+    /// Bytes from elsewhere, if they are what [`LabelSet::encode`] writes: the same labels in the same order.
+    pub fn checked(encoded: &'a [u8]) -> Option<Self> {
+        let (mut again, mut before) = (Vec::with_capacity(encoded.len()), None);
+        for (name, value) in Self(encoded).iter() {
+            if value.is_empty() || before.is_some_and(|before| before >= name) {
+                return None;
+            }
+            encode_label(name.as_bytes(), value.as_bytes(), &mut again);
+            before = Some(name);
+        }
+        (again == encoded).then_some(Self(encoded))
+    }
+
     /// The bytes, ready to be spliced into a `prometheus.TimeSeries`.
     pub const fn encoded(self) -> &'a [u8] {
         self.0

@@ -43,6 +43,23 @@ pub enum MetricKind {
 }
 
 impl MetricKind {
+    /// Every kind, each at its number.
+    pub const ALL: [Self; 8] = [
+        Self::Unknown,
+        Self::Counter,
+        Self::Gauge,
+        Self::Histogram,
+        Self::GaugeHistogram,
+        Self::Summary,
+        Self::Info,
+        Self::StateSet,
+    ];
+
+    /// The kind of a number that `as u8` gave.
+    pub fn of_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
     /// The word of OpenMetrics.
     pub const fn name(self) -> &'static str {
         match self {

@@ -212,22 +212,28 @@ impl SeriesTable {
     /// A list of what the builder has, in its order, each series once. The builder's known series must be
     /// held by a list until this returns.
     pub fn list(self: &Arc<Self>, builder: &ListBuilder) -> Resolved {
-        self.resolve(builder, false)
+        self.resolve(builder, false, self.limit())
     }
 
     /// The same, where a series may stand several times (with a sample each).
     pub fn list_with_repeats(self: &Arc<Self>, builder: &ListBuilder) -> Resolved {
-        self.resolve(builder, true)
+        self.resolve(builder, true, self.limit())
     }
 
-    fn resolve(self: &Arc<Self>, builder: &ListBuilder, repeats: bool) -> Resolved {
+    /// A list of what the builder has, in its order, each as often as it is there, whether the table is full or
+    /// not: for samples that were taken in before.
+    pub fn list_of_stored(self: &Arc<Self>, builder: &ListBuilder) -> Arc<SeriesList> {
+        self.resolve(builder, true, usize::MAX).list
+    }
+
+    fn resolve(self: &Arc<Self>, builder: &ListBuilder, repeats: bool, limit: usize) -> Resolved {
         let mut refs = Vec::with_capacity(builder.items.len());
         let (mut refused, mut repeated) = (Vec::new(), Vec::new());
         {
             let mut guard = self.inner.write().unwrap_or_else(PoisonError::into_inner);
             let inner = &mut *guard;
             inner.mark = inner.mark.wrapping_add(1);
-            let (mark, limit) = (inner.mark, self.limit());
+            let mark = inner.mark;
             for (place, item) in builder.items.iter().enumerate() {
                 let series = match item {
                     Item::Known(series, family) => {

@@ -240,6 +240,8 @@ pub struct SourceContext {
     pub metrics: Arc<ComponentMetrics>,
     /// When cancelled: stop reading, wait until what was handed on is settled, save the position, return.
     pub shutdown: CancellationToken,
+    /// Cancelled before `shutdown` where the configuration has no such source any more: it has no successor.
+    pub removed: CancellationToken,
 }
 
 /// What a running absorbing or holding transform holds.

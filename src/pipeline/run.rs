@@ -46,6 +46,8 @@ struct Running {
     /// Whether it can read again what is withdrawn; true for what is no source.
     replayable: bool,
     shutdown: CancellationToken,
+    /// Tells a source that it has no successor.
+    removed: CancellationToken,
     task: JoinHandle<()>,
     /// One gate an output, and the path that the unsettled messages sent through them are on.
     gates: Vec<Arc<Gate>>,
@@ -126,6 +128,9 @@ impl Runner {
             self.running[id].gates.iter().for_each(|gate| gate.close());
         }
         for id in &gone {
+            if next.position(id).is_none() {
+                self.running[id].removed.cancel();
+            }
             self.running[id].stop_if_source();
         }
         let handed_on = self.drain(gone.union(&rerouted), limit, &self.hurry).await;
@@ -301,8 +306,9 @@ impl Runner {
             let metrics = self.common.telemetry.component(component.role.kind(), &component.id.0);
             metrics.health.healthy();
             let (gates, outlets) = chains.into_iter().map(|c| Gate::open(c, path.clone(), metrics.clone())).unzip();
-            let shutdown = CancellationToken::new();
-            let task = self.start_unit(unit, component.id.clone(), receivers.remove(&index), outlets, shutdown.clone());
+            let (shutdown, removed) = (CancellationToken::new(), CancellationToken::new());
+            let tokens = (shutdown.clone(), removed.clone());
+            let task = self.start_unit(unit, component.id.clone(), receivers.remove(&index), outlets, tokens);
             self.starts += 1;
             let running = Running {
                 hash: component.hash,
@@ -310,6 +316,7 @@ impl Runner {
                 start: self.starts,
                 replayable: !matches!(&component.role, Role::Source(plan) if !plan.replayable()),
                 shutdown,
+                removed,
                 task: tokio::spawn(supervise(task, component.id.clone(), self.starts, self.ended.clone())),
                 gates,
                 path,
@@ -341,13 +348,13 @@ impl Runner {
         id: ComponentId,
         receiver: Option<EdgeReceiver>,
         outlets: Vec<Outlet>,
-        shutdown: CancellationToken,
+        (shutdown, removed): (CancellationToken, CancellationToken),
     ) -> Task {
         const FRESH: &str = "an edge is made for each sink and task that does not run yet";
         match unit {
             Unit::Source(source) => {
                 let metrics = self.common.telemetry.component("source", &id.0);
-                source.start(SourceContext { id, outlets, metrics, shutdown })
+                source.start(SourceContext { id, outlets, metrics, shutdown, removed })
             }
             Unit::Task(task) => {
                 let (input, metrics) = (receiver.expect(FRESH), self.common.telemetry.component("transform", &id.0));

@@ -44,8 +44,14 @@ fn start(options: &Options, input: Arc<AsyncMutex<Input>>) -> Running {
     let chain = Chain { readers: vec![Reader::Edge { sender, input: "stdin/test".into() }] };
     let (_, outlet) = Gate::open(chain, Path::new(), metrics.clone());
     let shutdown = CancellationToken::new();
-    let context =
-        SourceContext { id: cx.id, outlets: vec![outlet], metrics: metrics.clone(), shutdown: shutdown.clone() };
+    let (metrics_of_source, removed) = (metrics.clone(), CancellationToken::new());
+    let context = SourceContext {
+        id: cx.id,
+        outlets: vec![outlet],
+        metrics: metrics_of_source,
+        shutdown: shutdown.clone(),
+        removed,
+    };
     Running { output, metrics, shutdown, task: tokio::spawn(Box::new(source).start(context)) }
 }
 

@@ -117,6 +117,16 @@ pub enum Discovery {
 }
 
 impl Discovery {
+    /// The key of its kind in a job.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::Static(_) => "static_configs",
+            Self::File(_) => "file_sd_configs",
+            Self::Http(_) => "http_sd_configs",
+            Self::Dns(_) => "dns_sd_configs",
+        }
+    }
+
     /// The scope of a job that finds its targets by this alone.
     fn scope(&self) -> Scope {
         match self {

@@ -1,0 +1,95 @@
+//! Where scraped batches go: into the graph, without ever waiting for it.
+//!
+//! Every target belongs to one worker, so that samples of a series stay in order and what transforms remember
+//! of a series is remembered once. What the memory budget or a worker has no room for is dropped and counted.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+
+use crate::data::{Batch, Budget, MetricBatch, Permit};
+use crate::delivery::{Message, Settle, Verdict};
+use crate::pipeline::Outlet;
+use crate::pipeline::outlet::NotNow;
+use crate::telemetry::ComponentMetrics;
+
+/// Batches that wait for one worker; it only ever waits for a reload.
+const WAITING: usize = 4096;
+
+/// Hands batches of one target to its worker.
+#[derive(Clone, Debug)]
+pub(super) struct Output {
+    worker: mpsc::Sender<(MetricBatch, Permit)>,
+    budget: Arc<Budget>,
+    metrics: Arc<ComponentMetrics>,
+}
+
+impl Output {
+    /// Sends a batch, or drops and counts it where there is no room.
+    pub fn send(&self, batch: MetricBatch) {
+        let (samples, bytes) = (batch.selection.count() as u64, batch.payload_bytes());
+        self.metrics.records_in.inc_by(samples);
+        let permit = self.budget.try_acquire(bytes);
+        let sent = permit.is_some_and(|permit| self.worker.try_send((batch, permit)).is_ok());
+        if !sent {
+            self.metrics.records_dropped.inc_by(samples);
+            self.metrics.error(
+                "samples are dropped: the memory for metrics is used up; see which sink is behind, or give the agent more memory",
+            );
+        }
+    }
+}
+
+impl Output {
+    /// Counts series that a limit refused.
+    pub fn refused(&self, series: u64, words: &str) {
+        self.metrics.records_refused.inc_by(series);
+        self.metrics.error(words);
+    }
+}
+
+/// Starts `count` workers, each with an outlet of its own. They end when all outputs are gone.
+pub(super) fn start(
+    outlet: &Outlet,
+    count: usize,
+    budget: &Arc<Budget>,
+    metrics: &Arc<ComponentMetrics>,
+) -> (Vec<Output>, Vec<tokio::task::JoinHandle<()>>) {
+    (0..count.max(1))
+        .map(|_| {
+            let (sender, receiver) = mpsc::channel(WAITING);
+            let output = Output { worker: sender, budget: budget.clone(), metrics: metrics.clone() };
+            (output, tokio::spawn(work(receiver, outlet.clone(), metrics.clone())))
+        })
+        .unzip()
+}
+
+async fn work(mut batches: mpsc::Receiver<(MetricBatch, Permit)>, mut outlet: Outlet, metrics: Arc<ComponentMetrics>) {
+    while let Some((batch, permit)) = batches.recv().await {
+        let samples = batch.selection.count() as u64;
+        let held = Arc::new(Held { permit: Mutex::new(Some(permit)), samples, metrics: metrics.clone() });
+        // Waits only while a reload changes what is behind the output.
+        let Ok(ack) = outlet.ack(held, 0, false).await else { return };
+        match outlet.offer(Message::new(Batch::Metrics(batch), ack)) {
+            Ok(()) | Err(NotNow::Closed) => {}
+            Err(NotNow::Gone(_)) => return,
+        }
+    }
+}
+
+/// A batch in the graph: the memory that it was given, until it is settled.
+struct Held {
+    permit: Mutex<Option<Permit>>,
+    samples: u64,
+    metrics: Arc<ComponentMetrics>,
+}
+
+impl Settle for Held {
+    fn settled(&self, _: u64, verdict: Verdict) {
+        drop(self.permit.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if verdict.abandoned {
+            // A scrape cannot be repeated.
+            self.metrics.records_lost.inc_by(self.samples);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The loop that scrapes one target: when, how, and what of it goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{ACCEPT, HeaderMap, HeaderValue};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::bench::{Bench, Benches};
+use super::config::Job;
+use super::gathered::{Gathered, ScrapeError};
+use super::output::Output;
+use super::prediction::Prediction;
+use super::report::{Report, Reporting, ended};
+use super::series_rules::SeriesRules;
+use super::target::Target;
+use crate::data::{LabelSet, Resource, UnixMillis};
+use crate::formats::prometheus::{Format, OpenMetricsParser, ProtobufParser, TextParser, negotiate};
+use crate::net::http_client::{HttpClient, Request};
+use crate::telemetry::targets::{self, TargetHealth};
+
+/// Most bytes of a body where the job sets no limit.
+const MOST_BODY: usize = 512 << 20;
+
+/// How far the wall clock may be from a scrape's planned time for the planned one to be its time: stores
+/// compress equal distances better.
+const TOLERANCE: Duration = Duration::from_millis(2);
+
+/// Everything that one target's loop needs.
+pub(super) struct Scraper {
+    pub target: Target,
+    pub job: Arc<Job>,
+    pub rules: SeriesRules,
+    pub client: HttpClient,
+    pub output: Output,
+    pub benches: Arc<Benches>,
+    pub state: Arc<targets::Target>,
+    /// Where the target's scrapes lie in their interval.
+    pub offset: Duration,
+    /// What makes every scrape fail, such as too many targets.
+    pub forbidden: Option<Arc<str>>,
+}
+
+/// How a loop ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The target is gone: its series end with staleness markers.
+    Gone,
+    /// The agent stops, and its successor goes on.
+    Pause,
+}
+
+/// What a loop keeps from scrape to scrape.
+struct Memory {
+    prediction: Prediction,
+    reporting: Reporting,
+    resource: Arc<Resource>,
+    /// Whether the series of the prediction were ended because a scrape failed.
+    ended: bool,
+    last: UnixMillis,
+}
+
+impl Scraper {
+    /// Scrapes until `stop` is cancelled; `end` then says why.
+    pub async fn run(mut self, stop: CancellationToken, end: impl Fn() -> End) {
+        let resource =
+            Arc::new(Resource::new(["job", "instance"].map(|name| (name.into(), self.target.labels.get(name).into()))));
+        let mut memory = Memory {
+            prediction: Prediction::none(&self.rules.table),
+            reporting: Reporting::new(
+                &self.rules.table,
+                &report_labels(&self.rules),
+                resource.clone(),
+                self.job.extra_scrape_metrics,
+            ),
+            resource,
+            ended: true,
+            last: UnixMillis::default(),
+        };
+        let mut clock = Clock::new(self.target.interval, self.offset);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                () = sleep_until(clock.next()) => {}
+            }
+            let time = clock.time();
+            if time > memory.last {
+                // A scrape is bounded by its timeout; a target that goes meanwhile is not waited for.
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => break,
+                    () = self.scrape(time, &mut memory) => {}
+                }
+                memory.last = time;
+            }
+            clock.advance();
+        }
+        if end() == End::Gone && memory.last != UnixMillis::default() {
+            self.end(&memory);
+        }
+    }
+
+    async fn scrape(&mut self, time: UnixMillis, memory: &mut Memory) {
+        let started = Instant::now();
+        let mut bench = self.benches.take();
+        let mut report =
+            Report { timeout: self.target.timeout, sample_limit: self.job.limits.samples, ..Report::default() };
+        let outcome = self.fetch(&mut bench, &mut report).await;
+        let outcome = outcome.and_then(|format| self.read(format, time, &mut bench, memory));
+        self.benches.put(bench);
+        report.duration = started.elapsed();
+        let error = match outcome {
+            Ok(gathered) => {
+                report.up = true;
+                self.pass_on(gathered, time, memory, &mut report);
+                String::new()
+            }
+            Err(error) => {
+                self.fail(time, memory);
+                let words = error.to_string();
+                tracing::debug!(target = %self.target.url, error = words, "scrape failed");
+                words
+            }
+        };
+        self.output.send(report.batch(&memory.reporting, time));
+        self.state.update(|state| {
+            state.health = if report.up { TargetHealth::Up } else { TargetHealth::Down };
+            state.last_error = error;
+            state.last_scrape = Some(time);
+            state.last_duration = report.duration;
+            state.samples = report.scraped as u64;
+            state.series = memory.prediction.list().len() as u64;
+        });
+    }
+
+    async fn fetch(&self, bench: &mut Bench, report: &mut Report) -> Result<Format, ScrapeError> {
+        if let Some(words) = &self.forbidden {
+            return Err(ScrapeError::Fetch(words.to_string()));
+        }
+        let limit = if self.job.body_size_limit == 0 { MOST_BODY } else { self.job.body_size_limit };
+        let mut request = Request::get(self.target.url.clone());
+        request.timeout = self.target.timeout;
+        request.most_answer = limit;
+        request.headers = self.headers();
+        let fetched = self
+            .client
+            .fetch(request, limit, &mut bench.body)
+            .await
+            .map_err(|error| ScrapeError::Fetch(error.to_string()))?;
+        if !fetched.status.is_success() {
+            return Err(ScrapeError::Status(fetched.status));
+        }
+        report.body_bytes = bench.body.text.len() as i64;
+        let content_type = fetched.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        negotiate::format(content_type, self.job.fallback).map_err(|error| ScrapeError::ContentType(error.to_string()))
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let accept = negotiate::accept(&self.job.protocols, self.job.escaping);
+        let timeout = self.target.timeout.as_secs_f64().to_string();
+        let mut headers = HeaderMap::new();
+        for (name, value) in [(ACCEPT.as_str(), accept), ("x-prometheus-scrape-timeout-seconds", timeout)] {
+            if let (Ok(name), Ok(value)) = (name.parse::<http::HeaderName>(), HeaderValue::try_from(value)) {
+                headers.insert(name, value);
+            }
+        }
+        headers
+    }
+
+    fn read(
+        &self,
+        format: Format,
+        time: UnixMillis,
+        bench: &mut Bench,
+        memory: &mut Memory,
+    ) -> Result<Gathered, ScrapeError> {
+        let (body, anew) = (&bench.body.text[..], &mut bench.anew);
+        let prediction = &mut memory.prediction;
+        match format {
+            Format::Text => prediction.read(|| TextParser::new(body), &self.rules, time, anew),
+            Format::OpenMetrics => prediction.read(|| OpenMetricsParser::new(body), &self.rules, time, anew),
+            Format::Protobuf => {
+                prediction.read(|| ProtobufParser::new(body, self.job.histograms), &self.rules, time, anew)
+            }
+        }
+    }
+
+    fn pass_on(&self, gathered: Gathered, time: UnixMillis, memory: &mut Memory, report: &mut Report) {
+        report.scraped = gathered.scraped;
+        report.added = gathered.added;
+        if gathered.refused > 0 {
+            self.output.refused(
+                gathered.refused as u64,
+                &format!(
+                    "job `{}`: {} new series of {} are refused by a limit",
+                    self.job.name, gathered.refused, self.target.url
+                ),
+            );
+        }
+        if gathered.repeated > 0 {
+            tracing::warn!(
+                job = self.job.name,
+                target = %self.target.url,
+                samples = gathered.repeated,
+                "samples of series that stand twice in the exposition are left out"
+            );
+        }
+        let gone = gathered.ended.clone();
+        if let Some(batch) = gathered.into_batch(memory.resource.clone()) {
+            report.kept = batch.selection.count();
+            self.output.send(batch);
+        }
+        if let Some(gone) = gone.filter(|_| !memory.ended) {
+            self.output.send(ended(&gone, &memory.resource, time));
+        }
+        memory.ended = false;
+    }
+
+    /// A scrape failed: its series end, once.
+    fn fail(&self, time: UnixMillis, memory: &mut Memory) {
+        if !memory.ended {
+            let series = memory.prediction.tracked(&self.rules.table);
+            if !series.is_empty() {
+                self.output.send(ended(&series, &memory.resource, time));
+            }
+            memory.ended = true;
+        }
+    }
+
+    fn end(&self, memory: &Memory) {
+        let time = UnixMillis(UnixMillis::now().0.max(memory.last.0 + 1));
+        if !memory.ended {
+            let series = memory.prediction.tracked(&self.rules.table);
+            if !series.is_empty() {
+                self.output.send(ended(&series, &memory.resource, time));
+            }
+        }
+        self.output.send(memory.reporting.ended(time));
+    }
+}
+
+/// Labels of the series that a target's scrapes say about themselves.
+fn report_labels(rules: &SeriesRules) -> LabelSet {
+    let mut labels = (*rules.external).clone();
+    labels.extend(rules.target.iter());
+    labels
+}
+
+/// The times of a target's scrapes: equally far apart, by the clock that never jumps.
+struct Clock {
+    interval: Duration,
+    next: Instant,
+    /// When `next` is by the wall clock, as planned.
+    planned: UnixMillis,
+}
+
+impl Clock {
+    fn new(interval: Duration, offset: Duration) -> Self {
+        let (now, wall) = (Instant::now(), UnixMillis::now());
+        let length = interval.as_millis().max(1) as i64;
+        let into = (wall.0 - offset.as_millis() as i64).rem_euclid(length);
+        let wait = (length - into) % length;
+        Self { interval, next: now + Duration::from_millis(wait as u64), planned: UnixMillis(wall.0 + wait) }
+    }
+
+    fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// The time of the scrape that begins now.
+    fn time(&self) -> UnixMillis {
+        let now = UnixMillis::now();
+        let tolerance = TOLERANCE.min(self.interval / 100).as_millis() as i64;
+        if (now.0 - self.planned.0).abs() <= tolerance { self.planned } else { now }
+    }
+
+    /// Goes on to the next planned time that is still to come.
+    fn advance(&mut self) {
+        let now = Instant::now();
+        let behind = now.saturating_duration_since(self.next);
+        let steps = behind.as_nanos() / self.interval.as_nanos() + 1;
+        let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+        let drift = UnixMillis::now().0 - (self.planned.0 + behind.as_millis() as i64);
+        self.next += self.interval * steps;
+        self.planned.0 += self.interval.as_millis() as i64 * i64::from(steps);
+        if drift.abs() > self.interval.as_millis() as i64 {
+            // The wall clock was set: what is planned goes by it from now on.
+            self.planned.0 += drift;
+        }
+    }
+}
