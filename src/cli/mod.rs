@@ -1,9 +1,11 @@
 //! Floor 9: the command line, one file a verb. Prints are for people; logs are for operators.
 
 pub mod check;
+pub mod convert;
 mod demo;
 pub mod explain;
 pub mod graph;
+pub mod relabel;
 pub mod run;
 pub mod targets;
 pub mod test;
@@ -33,6 +35,8 @@ pub mod exit {
     pub const CONFIG: u8 = 3;
     /// Tests of the configuration failed.
     pub const TESTS: u8 = 4;
+    /// Converted, but something has no counterpart here and was left out; it was told.
+    pub const PARTLY: u8 = 5;
 }
 
 /// One agent for every signal on a Kubernetes node.
@@ -53,7 +57,8 @@ Exit codes:
   1  something failed while running: a port is taken, a file cannot be written
   2  the command line is wrong
   3  the configuration is wrong
-  4  tests of the configuration failed";
+  4  tests of the configuration failed
+  5  converted, but something was left out, and told";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -135,6 +140,24 @@ Exit codes: 0 valid, 1 not valid")]
 
 Exit codes: 0 shown, 1 the agent does not answer")]
     Targets(targets::TargetsArgs),
+    /// Show what relabelling rules do to labels, rule by rule
+    ///
+    /// Labels are those of a target before it is scraped, or with --metrics those of a series. They are given as
+    /// `{name="value"}` or as a JSON object, on the command line or one set a line on standard input. With --job
+    /// the labels that every target of the job has are added: job, __scheme__, __metrics_path__ and the like.
+    #[command(after_help = "Examples:
+  tailwater relabel --rules rules.yaml '{__address__=\"10.0.0.7:80\"}'
+  tailwater relabel --config /etc/tailwater --job pods '{__address__=\"10.0.0.7:80\"}'
+  tailwater relabel --config /etc/tailwater --job pods --metrics 'http_requests_total{code=\"200\"}'
+
+Exit codes: 0 shown, whether kept or dropped, 1 the labels cannot be read, 3 wrong configuration or rules")]
+    Relabel(relabel::RelabelArgs),
+    /// Convert what another program is configured with
+    #[command(after_help = "Example: tailwater convert prometheus /etc/prometheus/prometheus.yml -o tailwater.yaml")]
+    Convert {
+        #[command(subcommand)]
+        from: convert::From,
+    },
     /// Explain the code of an error or a warning
     #[command(after_help = "Examples:
   tailwater explain TW0305
@@ -205,6 +228,15 @@ pub fn main() -> ExitCode {
         Verb::Targets(args) => targets::targets(&args).map(|text| {
             print(&text);
             exit::DONE
+        }),
+        Verb::Relabel(args) => relabel::relabel(&args).map(|text| {
+            print(&text);
+            exit::DONE
+        }),
+        Verb::Convert { from } => convert::convert(&from).map(|converted| {
+            converted.yaml.iter().for_each(|yaml| print(yaml));
+            complain(&converted.report.trim_end());
+            converted.exit
         }),
         Verb::Explain { code } => match explain::explain(code.as_deref()) {
             Ok(text) => {

@@ -12,8 +12,9 @@ mod error;
 mod fault;
 mod fragments;
 mod interpolate;
+mod one_file;
 mod plan;
-mod raw;
+pub mod raw;
 mod scalar;
 mod schema;
 mod test_case;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use error::{Errors, Located, Place};
+pub use one_file::OneFile;
 pub use plan::{Plan, Sections};
 pub use schema::schema;
 pub use test_case::{Expected, Record, TestCase};
@@ -64,6 +66,21 @@ pub fn load_with(
 ) -> Result<Plan, Errors> {
     let mut findings = plan::Findings::default();
     let files = document::read(paths, &mut findings.problems);
+    load_files(files, findings, tables, environment)
+}
+
+/// [`load`], of a text that is in no file yet; `name` stands for the file in what is told.
+pub fn load_text(name: PathBuf, text: String, tables: Tables) -> Result<Plan, Errors> {
+    let files = vec![error::SourceFile { path: name, text }];
+    load_files(files, plan::Findings::default(), tables, &|name| std::env::var(name).ok())
+}
+
+fn load_files(
+    files: Vec<error::SourceFile>,
+    mut findings: plan::Findings,
+    tables: Tables,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Plan, Errors> {
     let sections: Vec<&'static str> = tables.sections.iter().map(|section| section.name).collect();
     let document = document::merge(&files, &sections, &mut findings.problems);
     let context = de::Context::new(environment);

@@ -2,5 +2,6 @@
 //! running agent that is told of another configuration.
 
 mod agent;
+mod metrics;
 mod reload;
 mod verbs;

@@ -16,6 +16,7 @@ pub use global::{Global, GlobalConfig};
 pub use job::{Discovery, Job, Limits};
 pub use scope::{Scope, Shard, ShardOptions};
 pub use scrape_config::{JobConfig, SampleLimitMode, Scheme, ScrapeConfig};
+pub use unsupported::{Unsupported, UnsupportedGlobal};
 
 use crate::data::LabelSet;
 use crate::options::problem::Code;

@@ -18,73 +18,73 @@ type Unread = Option<Spanned<NotSupported>>;
 #[schemars(deny_unknown_fields)]
 pub struct Unsupported {
     #[schemars(skip)]
-    pub aws_sd_configs: Unread,
+    aws_sd_configs: Unread,
     #[schemars(skip)]
-    pub azure_sd_configs: Unread,
+    azure_sd_configs: Unread,
     #[schemars(skip)]
-    pub consul_sd_configs: Unread,
+    consul_sd_configs: Unread,
     #[schemars(skip)]
-    pub digitalocean_sd_configs: Unread,
+    digitalocean_sd_configs: Unread,
     #[schemars(skip)]
-    pub docker_sd_configs: Unread,
+    docker_sd_configs: Unread,
     #[schemars(skip)]
-    pub dockerswarm_sd_configs: Unread,
+    dockerswarm_sd_configs: Unread,
     #[schemars(skip)]
-    pub ec2_sd_configs: Unread,
+    ec2_sd_configs: Unread,
     #[schemars(skip)]
-    pub ecs_sd_configs: Unread,
+    ecs_sd_configs: Unread,
     #[schemars(skip)]
-    pub elasticache_sd_configs: Unread,
+    elasticache_sd_configs: Unread,
     #[schemars(skip)]
-    pub eureka_sd_configs: Unread,
+    eureka_sd_configs: Unread,
     #[schemars(skip)]
-    pub gce_sd_configs: Unread,
+    gce_sd_configs: Unread,
     #[schemars(skip)]
-    pub hetzner_sd_configs: Unread,
+    hetzner_sd_configs: Unread,
     #[schemars(skip)]
-    pub ionos_sd_configs: Unread,
+    ionos_sd_configs: Unread,
     #[schemars(skip)]
-    pub kuma_sd_configs: Unread,
+    kuma_sd_configs: Unread,
     #[schemars(skip)]
-    pub lightsail_sd_configs: Unread,
+    lightsail_sd_configs: Unread,
     #[schemars(skip)]
-    pub linode_sd_configs: Unread,
+    linode_sd_configs: Unread,
     #[schemars(skip)]
-    pub marathon_sd_configs: Unread,
+    marathon_sd_configs: Unread,
     #[schemars(skip)]
-    pub msk_sd_configs: Unread,
+    msk_sd_configs: Unread,
     #[schemars(skip)]
-    pub nerve_sd_configs: Unread,
+    nerve_sd_configs: Unread,
     #[schemars(skip)]
-    pub nomad_sd_configs: Unread,
+    nomad_sd_configs: Unread,
     #[schemars(skip)]
-    pub oci_sd_configs: Unread,
+    oci_sd_configs: Unread,
     #[schemars(skip)]
-    pub openstack_sd_configs: Unread,
+    openstack_sd_configs: Unread,
     #[schemars(skip)]
-    pub outscale_sd_configs: Unread,
+    outscale_sd_configs: Unread,
     #[schemars(skip)]
-    pub ovhcloud_sd_configs: Unread,
+    ovhcloud_sd_configs: Unread,
     #[schemars(skip)]
-    pub puppetdb_sd_configs: Unread,
+    puppetdb_sd_configs: Unread,
     #[schemars(skip)]
-    pub rds_sd_configs: Unread,
+    rds_sd_configs: Unread,
     #[schemars(skip)]
-    pub scaleway_sd_configs: Unread,
+    scaleway_sd_configs: Unread,
     #[schemars(skip)]
-    pub serverset_sd_configs: Unread,
+    serverset_sd_configs: Unread,
     #[schemars(skip)]
-    pub stackit_sd_configs: Unread,
+    stackit_sd_configs: Unread,
     #[schemars(skip)]
-    pub triton_sd_configs: Unread,
+    triton_sd_configs: Unread,
     #[schemars(skip)]
-    pub uyuni_sd_configs: Unread,
+    uyuni_sd_configs: Unread,
     #[schemars(skip)]
-    pub vultr_sd_configs: Unread,
+    vultr_sd_configs: Unread,
     #[schemars(skip)]
-    pub scrape_failure_log_file: Unread,
+    scrape_failure_log_file: Unread,
     #[schemars(skip)]
-    pub sigv4: Unread,
+    sigv4: Unread,
 }
 
 impl Unsupported {
@@ -144,19 +144,19 @@ const FAILURES: &str = "leave it out: why a scrape failed is in the agent's log 
 #[schemars(deny_unknown_fields)]
 pub struct UnsupportedGlobal {
     #[schemars(skip)]
-    pub evaluation_interval: Unread,
+    evaluation_interval: Unread,
     #[schemars(skip)]
-    pub rule_query_offset: Unread,
+    rule_query_offset: Unread,
     #[schemars(skip)]
-    pub query_log_file: Unread,
+    query_log_file: Unread,
     #[schemars(skip)]
-    pub query_max_series: Unread,
+    query_max_series: Unread,
     #[schemars(skip)]
-    pub query_max_samples_read: Unread,
+    query_max_samples_read: Unread,
     #[schemars(skip)]
-    pub query_max_duration: Unread,
+    query_max_duration: Unread,
     #[schemars(skip)]
-    pub scrape_failure_log_file: Unread,
+    scrape_failure_log_file: Unread,
 }
 
 impl UnsupportedGlobal {

@@ -1,0 +1,175 @@
+//! Verbs about metrics: what rules do, and what becomes of a prometheus.yml. `convert/NAME/prometheus.yml` must
+//! become `expected.yaml`, with `expected.txt` told; with `TAILWATER_UPDATE_GOLDENS=1` in the environment these
+//! are written anew.
+
+use std::fmt::Write;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use super::agent::{run, tailwater, text};
+
+const RULES: &str = r#"
+- { source_labels: [__meta_scrape], regex: true, action: keep }
+- { source_labels: [__address__], regex: "([^:]+)(?::\\d+)?", target_label: host }
+- { regex: __meta_(team|zone), action: labelmap }
+- { target_label: team, replacement: "" }
+- { source_labels: [host], regex: db-.*, action: drop }
+"#;
+
+#[test]
+fn relabel_shows_what_each_rule_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yaml");
+    std::fs::write(&rules, RULES).expect("written");
+    let rules = rules.to_str().expect("UTF-8");
+    let labels = r#"{__address__="web-1:80", __meta_scrape="true", __meta_zone="eu", team="shop", "a.b"="q\"q"}"#;
+    let ran = run(&["relabel", "--rules", rules, labels]);
+    let expected = r#"{__address__="web-1:80", __meta_scrape="true", __meta_zone="eu", "a.b"="q\"q", team="shop"}
+  1  keep [__meta_scrape] regex "true"
+       looks at "true"
+       nothing changes
+  2  replace [__address__] regex "([^:]+)(?::\\d+)?" target_label "host"
+       looks at "web-1:80"
+       + host="web-1"
+  3  labelmap regex "__meta_(team|zone)"
+       + zone="eu"
+  4  replace target_label "team" replacement ""
+       - team="shop"
+  5  drop [host] regex "db-.*"
+       looks at "web-1"
+       nothing changes
+kept: {__address__="web-1:80", __meta_scrape="true", __meta_zone="eu", "a.b"="q\"q", host="web-1", zone="eu"}
+"#;
+    assert_eq!((ran.status.code(), text(&ran.stdout)), (Some(0), expected), "{}", text(&ran.stderr));
+
+    // From standard input, in both ways of writing, one set a line.
+    let mut child = tailwater()
+        .args(["relabel", "--rules", rules])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let sets = "{\"__meta_scrape\": \"true\", \"__address__\": \"db-1\"}\n\nup{__meta_scrape=\"false\"}\n";
+    child.stdin.take().expect("piped").write_all(sets.as_bytes()).expect("it reads");
+    let ran = child.wait_with_output().expect("it ends");
+    assert_eq!(ran.status.code(), Some(0));
+    let told = text(&ran.stdout);
+    assert!(
+        told.contains("       dropped\ndropped by rule 5\n\n{__meta_scrape=\"false\", __name__=\"up\"}\n"),
+        "{told}"
+    );
+    assert!(told.ends_with("       looks at \"false\"\n       dropped\ndropped by rule 1\n"), "{told}");
+}
+
+#[test]
+fn relabel_says_what_is_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yaml");
+    std::fs::write(&rules, "- { action: keep, regex: '(' }\n").expect("written");
+    let rules = rules.to_str().expect("UTF-8");
+    let ran = run(&["relabel", "--rules", rules, "{}"]);
+    assert_eq!(ran.status.code(), Some(3));
+    assert!(text(&ran.stderr).contains("error[TW0722]") && text(&ran.stderr).contains("rules.yaml:1:27"));
+    std::fs::write(rules, "[]").expect("written");
+    let ran = run(&["relabel", "--rules", rules, "a=b"]);
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(text(&ran.stderr).starts_with("`a=b` are no labels"), "{}", text(&ran.stderr));
+    assert_eq!(run(&["relabel", "{}"]).status.code(), Some(2));
+}
+
+#[test]
+fn relabel_takes_the_rules_of_a_job() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("config.yaml");
+    let written = r#"
+sources:
+  prometheus_scrape/main:
+    scrape_configs:
+      - job_name: web
+        params: { module: [x] }
+        static_configs: [{ targets: ["web-1:80"] }]
+        relabel_configs: [{ source_labels: [__param_module], target_label: module }]
+        metric_relabel_configs: [{ source_labels: [__name__], regex: go_.*, action: drop }]
+sinks: { blackhole/out: { inputs: [prometheus_scrape/main] } }
+"#;
+    std::fs::write(&config, written).expect("written");
+    let config = config.to_str().expect("UTF-8");
+    let ran = run(&["relabel", "--config", config, "--job", "web", r#"{__address__="web-1:80"}"#]);
+    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+    let kept = "kept: {__address__=\"web-1:80\", __metrics_path__=\"/metrics\", __param_module=\"x\", \
+                __scheme__=\"http\", __scrape_interval__=\"1m\", __scrape_timeout__=\"10s\", job=\"web\", \
+                module=\"x\"}\n";
+    assert!(text(&ran.stdout).ends_with(kept), "{}", text(&ran.stdout));
+    let ran = run(&["relabel", "--config", config, "--job", "web", "--metrics", "go_threads{a=\"b\"}"]);
+    assert!(text(&ran.stdout).ends_with("dropped by rule 1\n"), "{}", text(&ran.stdout));
+    let ran = run(&["relabel", "--config", config, "--job", "wep", "{}"]);
+    assert_eq!(ran.status.code(), Some(1));
+    assert_eq!(text(&ran.stderr), "the configuration has no job `wep`; its jobs: `web`\n");
+}
+
+fn convert(folder: &Path, more: &[&str]) -> Output {
+    tailwater()
+        .args(["convert", "prometheus", "prometheus.yml"])
+        .args(more)
+        .current_dir(folder)
+        .env("HOSTNAME", "host-1")
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary starts")
+}
+
+#[test]
+fn a_prometheus_yml_becomes_a_configuration_and_a_report() {
+    let update = std::env::var_os("TAILWATER_UPDATE_GOLDENS").is_some();
+    let mut wrong = String::new();
+    let folders = std::fs::read_dir("tests/cli/convert").expect("goldens");
+    for folder in folders.map(|entry| entry.expect("readable").path()) {
+        let copy = tempfile::tempdir().expect("a folder");
+        std::fs::copy(folder.join("prometheus.yml"), copy.path().join("prometheus.yml")).expect("copied");
+        let ran = convert(copy.path(), &["-o", "tailwater.yaml"]);
+        let place = std::path::absolute(copy.path()).expect("a path");
+        let told = |text: &str| text.replace(place.to_str().expect("UTF-8"), "/FOLDER");
+        let yaml = std::fs::read_to_string(copy.path().join("tailwater.yaml")).expect("written");
+        let (yaml, report) = (told(&yaml), told(text(&ran.stderr)));
+        let report = format!("{report}exit code {}\n", ran.status.code().expect("it ended by itself"));
+        for (name, got) in [("expected.yaml", yaml), ("expected.txt", report)] {
+            if update {
+                std::fs::write(folder.join(name), &got).expect("written");
+            }
+            let wanted = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+            if got != wanted {
+                writeln!(wrong, "{}/{name}:\n--- expected\n{wanted}\n--- got\n{got}", folder.display())
+                    .expect("memory");
+            }
+        }
+        // What is written to a file and what is printed differ in where secrets are, and only there.
+        let valid = run(&["validate", "--config", copy.path().join("tailwater.yaml").to_str().expect("UTF-8")]);
+        assert_eq!(valid.status.code() == Some(0), ran.status.code() != Some(3), "{}", text(&valid.stdout));
+    }
+    assert!(wrong.is_empty(), "\n{wrong}\nset TAILWATER_UPDATE_GOLDENS=1 to write what is got");
+}
+
+#[test]
+fn secrets_are_kept_for_their_owner_alone_or_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::copy("tests/cli/convert/whole/prometheus.yml", folder.path().join("prometheus.yml")).expect("copied");
+    let ran = convert(folder.path(), &[]);
+    assert!(text(&ran.stdout).contains("password: \"${env:MIMIR_EU_PASSWORD}\""), "{}", text(&ran.stdout));
+    assert!(!text(&ran.stdout).contains("hunter2") && !text(&ran.stderr).contains("hunter2"));
+    convert(folder.path(), &["-o", "tailwater.yaml"]);
+    let kept = folder.path().join("tailwater.yaml.secrets/mimir-eu-password");
+    assert_eq!(std::fs::read_to_string(&kept).expect("written"), "hunter2hunter2");
+    assert_eq!(std::fs::metadata(&kept).expect("there").permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn what_is_no_prometheus_yml_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(convert(folder.path(), &[]).status.code(), Some(3), "there is no file");
+    std::fs::write(folder.path().join("prometheus.yml"), "a: [b").expect("written");
+    let ran = convert(folder.path(), &[]);
+    assert_eq!((ran.status.code(), text(&ran.stdout)), (Some(3), ""));
+    assert!(text(&ran.stderr).contains("error[TW0002]"));
+}
