@@ -273,8 +273,8 @@ impl Runner {
                     None => edge(memory, when_full, metrics),
                     Some(disk) => {
                         let folder = disk::folder(&self.common.data_dir, &component.id.0);
-                        let names = self.common.names.clone();
-                        disk_edge(disk::Settings { folder, memory, when_full, disk, names }, metrics)
+                        let (names, series) = (self.common.names.clone(), self.common.series.clone());
+                        disk_edge(disk::Settings { folder, memory, when_full, disk, names, series }, metrics)
                     }
                 };
                 receivers.insert(index, receiver);

@@ -52,7 +52,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::queue::WhenFull;
-use crate::data::Names;
+use crate::data::{Names, SeriesTable};
 
 pub use leftovers::{Leftover, leftovers};
 
@@ -105,6 +105,8 @@ pub struct Settings {
     pub disk: DiskBuffer,
     /// The paths of fields that records name.
     pub names: Arc<Names>,
+    /// The table of the series that records name.
+    pub series: Arc<SeriesTable>,
 }
 
 /// The folder of all queues.

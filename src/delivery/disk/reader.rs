@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::files::Files;
 use super::segment::{Segment, Window};
-use crate::data::Names;
 use crate::formats::segment::{Decoder, HEAD_LEN, HEADER_LEN, Head, Stored};
 
 /// Where reading stands.
@@ -46,14 +45,20 @@ pub enum Next {
 
 impl Reader {
     /// A reader at the start.
-    pub fn new(files: Arc<dyn Files>, folder: &Path, names: Arc<Names>) -> Self {
-        Self { files, folder: folder.to_owned(), decoder: Decoder::new(names), open: None, done: 0 }
+    pub fn new(files: Arc<dyn Files>, folder: &Path, decoder: Decoder) -> Self {
+        Self { files, folder: folder.to_owned(), decoder, open: None, done: 0 }
     }
 
     /// Goes back to the start.
     pub fn rewind(&mut self) {
         self.open = None;
         self.done = 0;
+    }
+
+    /// Forgets the open segment and what it has defined: it is gone through again when something is wanted of it.
+    pub fn close(&mut self) {
+        self.open = None;
+        self.decoder.reset();
     }
 
     /// The first message from number `from` on. `segments` are what there is, oldest first.

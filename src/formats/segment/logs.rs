@@ -27,20 +27,16 @@
 //! attributes   varint 0: those of the record; else count + 1 and so many attributes
 //! ```
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Damaged;
+use super::definitions::{Remembered, put_number, put_resource, read_resource};
 use super::numbers::{Input, Slices, defined, put, put_difference, put_text};
 use crate::data::logs::{LogRecords, RareFields};
-use crate::data::resource::ResourceValue;
 use crate::data::{
     Attribute, Chunk, Cut, Field, FieldEdit, Generation, JsonKind, LogBatch, LogBuilder, LogRecord, LogView, NameId,
     Names, Overlay, RecordState, Resource, Scope, Severity, Slice, UnixNanos, Value,
 };
-
-/// Definitions of one kind that an encoder remembers. Beyond, things are defined again.
-const MOST_REMEMBERED: usize = 4096;
 
 /// What the segment being written has defined, found by address: whoever is remembered is held.
 #[derive(Debug, Default)]
@@ -48,36 +44,6 @@ pub struct Encoder {
     resources: Remembered<Resource>,
     scopes: Remembered<Scope>,
     paths: Vec<NameId>,
-}
-
-#[derive(Debug)]
-struct Remembered<T> {
-    known: HashMap<usize, (u64, Arc<T>)>,
-    defined: u64,
-}
-
-impl<T> Default for Remembered<T> {
-    fn default() -> Self {
-        Self { known: HashMap::new(), defined: 0 }
-    }
-}
-
-impl<T> Remembered<T> {
-    /// Appends the number of `thing`; false where it has to be defined behind that.
-    fn put(&mut self, thing: &Arc<T>, out: &mut Vec<u8>) -> bool {
-        let address = Arc::as_ptr(thing).addr();
-        if let Some((number, _)) = self.known.get(&address) {
-            put(out, *number);
-            return true;
-        }
-        self.defined += 1;
-        if self.known.len() >= MOST_REMEMBERED {
-            self.known.clear();
-        }
-        self.known.insert(address, (self.defined, thing.clone()));
-        put(out, 0);
-        false
-    }
 }
 
 impl Encoder {
@@ -91,9 +57,7 @@ impl Encoder {
         let defined = self.defined();
         // In a copy of their own the records name bytes of one chunk alone.
         let batch = batch.detached();
-        if !self.resources.put(&batch.resource, out) {
-            put_resource(&batch.resource, out);
-        }
+        put_resource(&batch.resource, &mut self.resources, out);
         if !self.scopes.put(&batch.scope, out) {
             put_text(out, batch.scope.name.as_bytes());
             put_text(out, batch.scope.version.as_bytes());
@@ -209,13 +173,7 @@ impl Decoder {
 
     /// Reads a batch out of `chunk`, which `input` reads; its slices name bytes of that chunk.
     pub fn decode(&mut self, input: &mut Input<'_>, chunk: &Chunk, names: &Names) -> Result<LogBatch, Damaged> {
-        let resource = match input.number()? {
-            0 => {
-                self.resources.push(Arc::new(read_resource(input)?));
-                &self.resources[self.resources.len() - 1]
-            }
-            number => defined(&self.resources, number)?,
-        };
+        let resource = read_resource(input, &mut self.resources)?;
         let scope = match input.number()? {
             0 => {
                 let (name, version) = (input.text()?.into(), input.text()?.into());
@@ -224,7 +182,7 @@ impl Decoder {
             }
             number => defined(&self.scopes, number)?,
         };
-        let mut builder = LogBuilder::new(resource.clone(), scope.clone());
+        let mut builder = LogBuilder::new(resource, scope.clone());
         let length = input.bytes()?.len();
         let base = input.at() - length;
         const FITS: &str = "a record is shorter than 4 GiB";
@@ -415,11 +373,6 @@ fn put_attribute(attribute: &Attribute, slices: &mut Slices, out: &mut Vec<u8>) 
     slices.put(out, slice);
 }
 
-fn put_number(kind: u8, number: u64, out: &mut Vec<u8>) {
-    out.push(kind);
-    out.extend_from_slice(&number.to_le_bytes());
-}
-
 fn put_rare(rare: &RareFields, slices: &mut Slices, out: &mut Vec<u8>) {
     out.extend_from_slice(&rare.trace_id);
     out.extend_from_slice(&rare.span_id);
@@ -431,49 +384,6 @@ fn put_rare(rare: &RareFields, slices: &mut Slices, out: &mut Vec<u8>) {
             slices.put(out, slice);
         }
     }
-}
-
-fn put_resource(resource: &Resource, out: &mut Vec<u8>) {
-    put(out, resource.attributes().count() as u64);
-    for (key, value) in resource.attributes() {
-        put_text(out, key.as_bytes());
-        let (kind, text) = match value {
-            ResourceValue::Text(text) => (0, text),
-            ResourceValue::Json(text) => (1, text),
-            ResourceValue::Int(number) => {
-                put_number(3, number.cast_unsigned(), out);
-                continue;
-            }
-            ResourceValue::Double(number) => {
-                put_number(4, number.to_bits(), out);
-                continue;
-            }
-            ResourceValue::Bool(yes) => {
-                out.push(5 + u8::from(*yes));
-                continue;
-            }
-        };
-        out.push(kind);
-        put_text(out, text.as_bytes());
-    }
-}
-
-fn read_resource(input: &mut Input<'_>) -> Result<Resource, Damaged> {
-    let mut attributes: Vec<(Box<str>, ResourceValue)> = Vec::new();
-    for _ in 0..input.count()? {
-        let key = input.text()?.into();
-        let value = match input.byte()? {
-            0 => ResourceValue::Text(input.text()?.into()),
-            1 => ResourceValue::Json(input.text()?.into()),
-            3 => ResourceValue::Int(input.u64()?.cast_signed()),
-            4 => ResourceValue::Double(f64::from_bits(input.u64()?)),
-            5 => ResourceValue::Bool(false),
-            6 => ResourceValue::Bool(true),
-            _ => return Err(Damaged("a resource's attribute is of an unknown type")),
-        };
-        attributes.push((key, value));
-    }
-    Ok(Resource::new(attributes))
 }
 
 /// The number of a kind is its place.

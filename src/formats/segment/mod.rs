@@ -40,8 +40,10 @@
 //! read, what stands behind it cannot be told from garbage and is given up, and sequence numbers tell whether
 //! a record was read before. Version N reads N − 1.
 
+mod definitions;
 mod frame;
 mod logs;
+mod metrics;
 mod numbers;
 mod traces;
 
@@ -51,7 +53,7 @@ use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_outpu
 
 pub use frame::{Frame, Frames, HEAD_LEN, HEADER_LEN, Head, Header, HeaderError, MOST_PAYLOAD};
 
-use crate::data::{Batch, Chunk, Names, UnixNanos};
+use crate::data::{Batch, Chunk, Names, SeriesTable, UnixNanos};
 use numbers::Input;
 
 /// What a record says that cannot be read, although its checksum fits.
@@ -62,9 +64,6 @@ pub struct Damaged(pub &'static str);
 /// A batch that segments have no form for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unstorable {
-    /// This version stores no such batches.
-    #[error("{0} cannot be kept on disk in this version")]
-    Signal(&'static str),
     /// Encoded it is longer than a record may be.
     #[error("a batch of more than {} MiB cannot be kept on disk", MOST_BATCH >> 20)]
     TooLarge,
@@ -99,6 +98,7 @@ pub struct Encoder {
     names: Arc<Names>,
     inputs: Vec<Arc<str>>,
     logs: logs::Encoder,
+    metrics: metrics::Encoder,
     plain: Vec<u8>,
     table: CompressTable,
     packing: [Packing; 3],
@@ -110,6 +110,7 @@ pub struct Decoder {
     names: Arc<Names>,
     inputs: Vec<Arc<str>>,
     logs: logs::Decoder,
+    metrics: metrics::Decoder,
 }
 
 /// Whether compressing is worth it for one kind of record.
@@ -139,6 +140,7 @@ impl Encoder {
             names,
             inputs: Vec::new(),
             logs: logs::Encoder::default(),
+            metrics: metrics::Encoder::default(),
             plain: Vec::new(),
             table: CompressTable::large(),
             packing: Default::default(),
@@ -151,7 +153,6 @@ impl Encoder {
     /// Where they have none, with the reason.
     pub fn storable(batch: &Batch) -> Result<(), Unstorable> {
         match batch {
-            Batch::Metrics(_) => Err(Unstorable::Signal("metrics")),
             _ if batch.bytes() > MOST_BATCH => Err(Unstorable::TooLarge),
             _ => Ok(()),
         }
@@ -161,6 +162,7 @@ impl Encoder {
     pub fn begin(&mut self, header: Header, out: &mut Vec<u8>) {
         self.inputs.clear();
         self.logs.reset();
+        self.metrics.reset();
         header.write(out);
     }
 
@@ -187,7 +189,7 @@ impl Encoder {
                 traces::encode(batch, &mut self.plain);
                 (Kind::Traces, false)
             }
-            Batch::Metrics(_) => return Err(Unstorable::Signal("metrics")),
+            Batch::Metrics(batch) => (Kind::Metrics, self.metrics.encode(batch, &mut self.plain)),
         };
         let head = Head {
             kind,
@@ -249,15 +251,16 @@ impl std::fmt::Debug for Encoder {
 }
 
 impl Decoder {
-    /// A decoder that finds the paths of fields in `names`.
-    pub fn new(names: Arc<Names>) -> Self {
-        Self { names, inputs: Vec::new(), logs: logs::Decoder::default() }
+    /// A decoder that finds the paths of fields in `names` and puts series into `series`.
+    pub fn new(names: Arc<Names>, series: Arc<SeriesTable>) -> Self {
+        Self { names, inputs: Vec::new(), logs: logs::Decoder::default(), metrics: metrics::Decoder::new(series) }
     }
 
     /// Begins a segment: forgets what the one before has defined.
     pub fn reset(&mut self) {
         self.inputs.clear();
         self.logs.reset();
+        self.metrics.reset();
     }
 
     /// The message of a record. Those before it that define something must have been decoded, wanted or not.
@@ -282,12 +285,14 @@ impl Decoder {
         let batch = match frame.head.kind {
             Kind::Logs => Batch::Logs(self.logs.decode(&mut input, &chunk, &self.names)?),
             Kind::Traces => Batch::Traces(traces::decode(&mut input)?),
-            Kind::Metrics => return Err(Damaged("a record of metrics, which this version does not write")),
+            Kind::Metrics => Batch::Metrics(self.metrics.decode(&mut input)?),
         };
         if !input.is_empty() {
             return Err(Damaged("a record has bytes behind its batch"));
         }
-        if batch.count() as u64 != u64::from(frame.head.count) {
+        let (count, said) = (batch.count() as u64, u64::from(frame.head.count));
+        // Samples are left out where the table of series is full.
+        if count > said || (count < said && frame.head.kind != Kind::Metrics) {
             return Err(Damaged("a record holds another number of records than it says"));
         }
         Ok(Stored { input: name, batch })

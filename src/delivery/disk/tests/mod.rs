@@ -51,7 +51,15 @@ struct Rig {
 
 fn settings(folder: &Path) -> Settings {
     let disk = DiskBuffer { size: 1 << 30, fsync: Fsync::Every(Duration::from_millis(2)), min_free: 0 };
-    Settings { folder: folder.to_owned(), memory: 1 << 20, when_full: WhenFull::Block, disk, names: Arc::default() }
+    let series = crate::data::SeriesTable::new(1000);
+    Settings {
+        folder: folder.to_owned(),
+        memory: 1 << 20,
+        when_full: WhenFull::Block,
+        disk,
+        names: Arc::default(),
+        series,
+    }
 }
 
 impl Rig {

@@ -18,7 +18,7 @@ use super::reader::Reader;
 use super::recovery::{Recovered, recover};
 use super::segment::Segment;
 use crate::data::UnixNanos;
-use crate::formats::segment::Encoder;
+use crate::formats::segment::{Decoder, Encoder};
 
 /// The pause after a failure, and between looks at an unchanging queue.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -72,7 +72,7 @@ impl Worker {
         let folder = settings.folder.clone();
         Self {
             encoder: Encoder::new(settings.names.clone()),
-            reader: Reader::new(files.clone(), &folder, settings.names.clone()),
+            reader: Reader::new(files.clone(), &folder, Decoder::new(settings.names.clone(), settings.series.clone())),
             files,
             folder,
             queue,

@@ -51,7 +51,9 @@ impl Worker {
                     self.lose(words, bytes);
                 }
                 Ok(Next::End) => {
-                    self.fill_from_memory();
+                    if self.fill_from_memory() {
+                        self.reader.close();
+                    }
                     return;
                 }
                 Err(error) => {
@@ -79,8 +81,8 @@ impl Worker {
     }
 
     /// The disk is read to its end: what waits to be written follows, and new messages go straight to the sink
-    /// once all of that is ready.
-    fn fill_from_memory(&self) {
+    /// once all of that is ready. Returns whether it is.
+    fn fill_from_memory(&self) -> bool {
         let memory = self.queue.settings.memory;
         let mut vanished = Vec::new();
         let mut state = self.queue.lock();
@@ -98,8 +100,7 @@ impl Worker {
                 continue;
             };
             if !state.has_room(memory, accepted.bytes) {
-                drop(state);
-                return;
+                return false;
             }
             let (sequence, at) = (accepted.sequence, accepted.at);
             let first_attempt = accepted.first_attempt.or(state.was_abandoned(sequence).then_some(at));
@@ -117,5 +118,6 @@ impl Worker {
             self.queue.filled().notify_one();
         }
         drop(vanished);
+        true
     }
 }
