@@ -92,7 +92,7 @@ sinks:
 }
 
 /// The sum of a metric over all its series whose labels contain `labels`.
-async fn metric(from: std::net::SocketAddr, name: &str, labels: &str) -> u64 {
+pub async fn metric(from: std::net::SocketAddr, name: &str, labels: &str) -> u64 {
     let request = Message { first_line: "GET /metrics HTTP/1.1".into(), ..Message::default() };
     let answer = http::exchange(from, request).await.expect("health answers");
     let text = String::from_utf8_lossy(&answer.body).into_owned();
@@ -101,7 +101,7 @@ async fn metric(from: std::net::SocketAddr, name: &str, labels: &str) -> u64 {
 }
 
 /// Waits until a number that grows is what it should become.
-async fn reaches(wanted: u64, now: impl AsyncFn() -> u64) {
+pub async fn reaches(wanted: u64, now: impl AsyncFn() -> u64) {
     let end = Instant::now() + Duration::from_secs(90);
     loop {
         let have = now().await;
@@ -113,7 +113,7 @@ async fn reaches(wanted: u64, now: impl AsyncFn() -> u64) {
     }
 }
 
-async fn stored(target: &str) -> u64 {
+pub async fn stored(target: &str) -> u64 {
     let server = Server::shared();
     if server.ask("POST", &format!("/{target}/_refresh"), serde_json::Value::Null).await.0 != 200 {
         return 0;

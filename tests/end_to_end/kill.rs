@@ -175,3 +175,10 @@ async fn twenty_kills_on_a_data_stream_that_rolls_over() {
     let target = format!("logs-{dataset}-test");
     exactly_once(&target, &format!("data_stream: {{ dataset: {dataset}, namespace: test }}"), true).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_kills_with_most_of_the_queue_on_disk() {
+    let index = unique("kill-queue");
+    let buffer = "buffer: { memory: 4KiB, disk: 64MiB, min_free: 0% }";
+    exactly_once(&index, &format!("index: {index}\n    {buffer}"), false).await;
+}

@@ -7,6 +7,7 @@ mod agent;
 mod hung;
 mod kill;
 mod node;
+mod queue;
 mod reload;
 mod zero_copy;
 
