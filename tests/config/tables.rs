@@ -3,11 +3,10 @@
 
 use tailwater::config::Tables;
 use tailwater::data::Signal;
-use tailwater::options::{HttpClientOptions, HttpServerOptions, Identity, Joined, Problem, Span, Spanned, Verbatim};
+use tailwater::options::{HttpClientOptions, HttpServerOptions, Joined, Problem, Span, Spanned, Verbatim};
 use tailwater::pipeline::component::{Plan, PrepareContext, Source};
 use tailwater::pipeline::{Descriptor, Outputs, PrepareError, SourceContext, SourcePlan, Task};
 use tailwater::registry;
-use tailwater::sources::prometheus_scrape::config;
 
 /// Whether an environment variable is set is the same in every run.
 pub fn environment(name: &str) -> Option<String> {
@@ -23,7 +22,7 @@ pub fn environment(name: &str) -> Option<String> {
 
 /// The tables of the registry and the sources of these tests.
 pub fn tables() -> Tables {
-    let sources = registry::SOURCES.iter().copied().chain([&METRICS, &SEVERAL, &LOGS, &SCRAPE, &HTTP, &RECEIVER]);
+    let sources = registry::SOURCES.iter().copied().chain([&METRICS, &SEVERAL, &LOGS, &HTTP, &RECEIVER]);
     Tables { sources: sources.collect::<Vec<_>>().leak(), ..registry::TABLES }
 }
 
@@ -34,12 +33,6 @@ const LOGS: Descriptor<dyn SourcePlan> = descriptor("test_logs", |options| {
     let Options { number, text } = erased_serde::deserialize(options)?;
     drop((number, text));
     Ok(Box::new(Test(Signal::Logs)))
-});
-
-/// Sends metrics, with the options of the source that scrapes.
-const SCRAPE: Descriptor<dyn SourcePlan> = descriptor("prometheus_scrape", |options| {
-    let options: config::Options = erased_serde::deserialize(options)?;
-    Ok(Box::new(Scrape(options)))
 });
 
 /// Has an output for each signal.
@@ -76,32 +69,6 @@ const fn descriptor(
 struct Options {
     number: u16,
     text: Option<Spanned<String>>,
-}
-
-struct Scrape(config::Options);
-
-impl Plan for Scrape {
-    fn problems(&self) -> Vec<Problem> {
-        self.0.problems()
-    }
-
-    fn misplaced(&self, identity: &Identity) -> Vec<Problem> {
-        self.0.misplaced(identity)
-    }
-}
-
-impl SourcePlan for Scrape {
-    fn outputs(&self) -> Outputs {
-        Outputs::One(Signal::Metrics)
-    }
-
-    fn replayable(&self) -> bool {
-        false
-    }
-
-    fn prepare(&self, _: &PrepareContext) -> Result<Box<dyn Source>, PrepareError> {
-        Ok(Box::new(Idle))
-    }
 }
 
 #[derive(Default, serde::Deserialize)]

@@ -67,8 +67,9 @@ pub struct Global {
     /// Whether classic histograms become native ones with their buckets. Default: `false`.
     pub convert_classic_histograms_to_nhcb: bool,
     /// Whether the classic buckets of a native histogram are scraped, too. Default: `false`.
-    #[serde(alias = "scrape_classic_histograms")]
     pub always_scrape_classic_histograms: bool,
+    /// The name of `always_scrape_classic_histograms` before Prometheus 3.
+    pub scrape_classic_histograms: bool,
     /// Whether a scrape is accompanied by `scrape_timeout_seconds`, `scrape_sample_limit` and
     /// `scrape_body_size_bytes`. Default: `false`.
     pub extra_scrape_metrics: bool,

@@ -173,7 +173,10 @@ impl Check<'_> {
         });
         let names = config.metric_name_validation_scheme.unwrap_or_else(|| global.names());
         let native = config.scrape_native_histograms.unwrap_or(global.scrape_native_histograms);
-        let classic = config.always_scrape_classic_histograms.unwrap_or(global.always_scrape_classic_histograms);
+        let classic = config
+            .always_scrape_classic_histograms
+            .or(config.scrape_classic_histograms)
+            .unwrap_or(global.always_scrape_classic_histograms || global.scrape_classic_histograms);
         let or = |written: usize, other: usize| if written == 0 { other } else { written };
         let body = or(bytes(config.body_size_limit.0), bytes(global.body_size_limit.0));
         let discoveries = self.discoveries();

@@ -84,8 +84,11 @@ pub struct JobConfig {
     #[serde(default)]
     pub scrape_native_histograms: Option<bool>,
     /// Whether the classic buckets of a native histogram are scraped, too. Default: that of `global`.
-    #[serde(default, alias = "scrape_classic_histograms")]
+    #[serde(default)]
     pub always_scrape_classic_histograms: Option<bool>,
+    /// The name of `always_scrape_classic_histograms` before Prometheus 3.
+    #[serde(default)]
+    pub scrape_classic_histograms: Option<bool>,
     /// Whether classic histograms become native ones with their buckets. Default: that of `global`.
     #[serde(default)]
     pub convert_classic_histograms_to_nhcb: Option<bool>,
