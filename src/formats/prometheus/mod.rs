@@ -8,6 +8,7 @@
 
 mod cursor;
 mod error;
+pub mod expose;
 pub mod names;
 pub mod negotiate;
 pub mod number;
