@@ -25,10 +25,12 @@ pub const SINKS: &[&Descriptor<dyn SinkPlan>] = &[
     &sinks::console::DESCRIPTOR,
     &sinks::elasticsearch::DESCRIPTOR,
     &sinks::file::DESCRIPTOR,
+    &sinks::prometheus_exposition::DESCRIPTOR,
 ];
 
 /// Every root section that a part of the agent owns.
-pub const SECTIONS: &[&Section] = &[&admin::SECTION, &admin::health::SECTION, &telemetry::logging::SECTION];
+pub const SECTIONS: &[&Section] =
+    &[&admin::SECTION, &admin::health::SECTION, &telemetry::logging::SECTION, &telemetry::series::SECTION];
 
 /// Everything that a configuration may name.
 pub const TABLES: Tables = Tables { sources: SOURCES, transforms: TRANSFORMS, sinks: SINKS, sections: SECTIONS };

@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use crate::data::MemoryBudget;
 use crate::options::section::{Section, Value};
 use crate::options::{Listen, Secret};
-use crate::telemetry::{AgentStatus, Rates, Telemetry};
+use crate::telemetry::{AgentStatus, Rates, SeriesWatch, Telemetry};
 pub use server::Listeners;
 pub use status::Node;
 
@@ -92,6 +92,8 @@ pub struct Handles {
     pub memory: Arc<MemoryBudget>,
     /// Rates of the components; the listeners keep them up to date.
     pub rates: Arc<Rates>,
+    /// How full the series table is; the listeners have it look.
+    pub series: Arc<SeriesWatch>,
     /// The graph, the configuration, a reload.
     pub control: Arc<dyn Control>,
 }

@@ -42,7 +42,7 @@ pub(super) fn html(status: &Status) -> String {
         }
         out.push_str("</tr>");
     }
-    out.push_str("</table><p><a href=/api/v1/status>status</a> <a href=/api/v1/config>configuration</a></p></html>");
+    out.push_str("</table><p><a href=/api/v1/status>status</a> <a href=/api/v1/targets>targets</a> <a href=/api/v1/config>configuration</a></p></html>");
     out
 }
 
@@ -56,6 +56,13 @@ fn headline(status: &Status) -> String {
         short(status.memory.used_bytes as f64),
         short(status.memory.limit_bytes as f64),
     );
+    if status.series.active > 0 || status.series.refused > 0 {
+        let (active, limit) = (short(status.series.active as f64), short(status.series.limit as f64));
+        let _ = write!(line, ", series {active} of {limit}");
+    }
+    if let Some(full) = &status.series.full {
+        let _ = write!(line, "; {full}");
+    }
     if let Some(reason) = status.config.last_reload.as_ref().and_then(|reload| reload.reason.as_ref()) {
         let _ = write!(line, "; the last reload was rejected: {reason}");
     }
@@ -68,6 +75,13 @@ fn cells(component: &Component) -> [String; COLUMNS.len()] {
         (Some(reason), _) => format!("unhealthy: {reason}"),
         (None, Some(error)) => format!("ok; last error {}: {}", error.time, error.message),
         (None, None) => "ok".to_owned(),
+    };
+    let state = match &component.targets {
+        Some(targets) => {
+            let all = targets.up + targets.down + targets.unknown;
+            format!("{} of {all} targets up; {state}", targets.up)
+        }
+        None => state,
     };
     [
         component.node.name.clone(),

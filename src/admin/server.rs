@@ -17,9 +17,9 @@ use super::{Handles, Options, guard, health, page};
 use crate::net::http_server::Server;
 use crate::net::listen::{BindError, bind};
 use crate::options::Listen;
-use crate::telemetry::Rates;
+use crate::telemetry::{Rates, SeriesWatch};
 
-/// The listeners of a running agent, and the task that keeps the rates they show. Dropping them ends them.
+/// The listeners of a running agent, and the task that keeps what they show up to date. Dropping them ends them.
 pub struct Listeners {
     handles: Handles,
     admin: Running<Options>,
@@ -38,7 +38,7 @@ impl Listeners {
         let health_server = serve(health.listen, "health", health::router(handles.clone())).await?;
         let admin_server = serve(admin.listen, "admin", router(handles.clone(), &admin)).await?;
         Ok(Self {
-            rates: tokio::spawn(keep_rates(handles.rates.clone())),
+            rates: tokio::spawn(keep_looking(handles.rates.clone(), handles.series.clone())),
             admin: Running { options: admin, server: admin_server },
             health: Running { options: health, server: health_server },
             handles,
@@ -109,12 +109,15 @@ async fn stop(server: Option<Server>) {
     }
 }
 
-async fn keep_rates(rates: Arc<Rates>) {
+async fn keep_looking(rates: Arc<Rates>, series: Arc<SeriesWatch>) {
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         tick.tick().await;
         rates.look();
+        let series = series.clone();
+        // A look that fails is only a look.
+        let _ = tokio::task::spawn_blocking(move || series.look()).await;
     }
 }
 

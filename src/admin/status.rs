@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Handles;
 use crate::data::UnixNanos;
 use crate::pipeline::Graph;
-use crate::telemetry::{ComponentMetrics, FileLag, Flow, Telemetry};
+use crate::telemetry::{ComponentMetrics, FileLag, Flow, SeriesStatus, TargetCounts, Telemetry};
 
 /// A component of the running graph.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,6 +48,7 @@ pub struct Status {
     pub(super) uptime_seconds: u64,
     pub(super) config: Config,
     pub(super) memory: Memory,
+    pub(super) series: SeriesStatus,
     pub(super) components: Vec<Component>,
 }
 
@@ -85,6 +86,9 @@ pub(super) struct Component {
     /// The files that a source reads, the one with most to read first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) files: Vec<FileLag>,
+    /// How the targets of a source that scrapes do; which they are is at `/api/v1/targets`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) targets: Option<TargetCounts>,
 }
 
 #[derive(Debug, Serialize)]
@@ -149,6 +153,7 @@ impl Status {
             uptime_seconds: agent.uptime().as_secs(),
             config: Config { hash: agent.config_hash(), last_reload: reload },
             memory: Memory { used_bytes: memory.used(), limit_bytes: memory.limit() },
+            series: handles.series.status(),
             components: handles.control.graph().iter().map(|node| Component::of(node, telemetry, handles)).collect(),
         }
     }
@@ -178,6 +183,7 @@ impl Component {
             totals: Totals::of(&metrics),
             queue,
             files: metrics.files.list(),
+            targets: metrics.targets.counts(),
             lag: Lag { bytes: metrics.lag_bytes.get(), milliseconds: metrics.lag_milliseconds.get() },
         }
     }

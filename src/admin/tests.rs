@@ -39,6 +39,7 @@ fn handles(reload: Result<(), String>) -> Handles {
     Handles {
         agent: AgentStatus::register(&telemetry, memory.clone()).expect("registers once"),
         rates: Arc::new(Rates::new(telemetry.clone())),
+        series: SeriesWatch::register(&telemetry, crate::data::SeriesTable::new(9)).expect("registers once"),
         control: Arc::new(Owner(Mutex::new(reload))),
         telemetry,
         memory,
@@ -117,6 +118,7 @@ async fn the_status_tells_graph_flow_health_and_reload() {
     assert_eq!(status["config"]["last_reload"]["accepted"], false);
     assert_eq!(status["config"]["last_reload"]["reason"], "line 3: no");
     assert_eq!(status["memory"]["limit_bytes"], 600);
+    assert_eq!((&status["series"]["limit"], &status["series"]["active"]), (&9.into(), &0.into()));
     let [source, sink] = status["components"].as_array().expect("a list").as_slice() else { panic!("two: {status}") };
     assert_eq!(source["name"], "file/in");
     assert_eq!(source["kind"], "source");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Loader, Rejected, Shared, hash_text, lines, listener_options};
+use super::{Loader, Rejected, Shared, hash_text, lines, listener_options, series_limit};
 use crate::admin::Listeners;
 use crate::pipeline::graph::Role;
 use crate::pipeline::{Common, ComponentId, Ended, Runner, prepare};
@@ -134,6 +134,7 @@ impl Control {
         let restart: BTreeSet<_> = sources.map(|source| source.id.clone()).collect();
         self.runner.replace(prepared, common.clone(), &restart, plan.drain_timeout).await;
         self.common = common;
+        self.common.series.set_limit(series_limit(&plan));
         self.failures.clear();
         self.shared.set_plan(plan);
         Ok(())

@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Handles, Listeners, Node};
 use crate::config::{Errors, Plan};
-use crate::data::{MemoryBudget, Names, SeriesTable, series_table};
+use crate::data::{MemoryBudget, Names, SeriesTable};
 use crate::pipeline::{BuildError, Common, Runner, prepare};
-use crate::telemetry::{AgentStatus, Phase, Rates, Telemetry};
+use crate::telemetry::{AgentStatus, Phase, Rates, SeriesWatch, Telemetry, series};
 use control::{Command, Control};
 use data_dir::DataDir;
 use limits::Limits;
@@ -65,6 +65,8 @@ pub struct Shared {
     pub memory: Arc<MemoryBudget>,
     /// Rates of the components.
     pub rates: Arc<Rates>,
+    /// How full the series table is.
+    pub series: Arc<SeriesWatch>,
     plan: Mutex<Arc<Plan>>,
     commands: mpsc::Sender<Command>,
 }
@@ -81,7 +83,7 @@ impl Agent {
         let common = Common {
             telemetry: telemetry.clone(),
             names: Arc::new(Names::default()),
-            series: SeriesTable::new(series_table::DEFAULT_LIMIT),
+            series: SeriesTable::new(series_limit(&plan)),
             memory: memory.clone(),
             data_dir: plan.data_dir.as_path().into(),
             identity: Arc::new(plan.identity.clone()),
@@ -93,7 +95,10 @@ impl Agent {
         status.accepted(&hash_text(&plan));
         let (commands, inbox) = mpsc::channel(8);
         let rates = Arc::new(Rates::new(telemetry.clone()));
-        let shared = Arc::new(Shared { telemetry, status, memory, rates, plan: Mutex::new(Arc::new(plan)), commands });
+        let series = SeriesWatch::register(&telemetry, common.series.clone());
+        let series = series.expect("a fresh registry takes every metric");
+        let shared =
+            Arc::new(Shared { telemetry, status, memory, rates, series, plan: Mutex::new(Arc::new(plan)), commands });
         let listeners = Listeners::start(admin, health, shared.handles()).await;
         let listeners = listeners.map_err(|error| Rejected::Unavailable(error.to_string()))?;
         let data_dir = DataDir::take(&common.data_dir).map_err(|error| Rejected::Unavailable(error.to_string()))?;
@@ -155,6 +160,7 @@ impl Shared {
             agent: self.status.clone(),
             memory: self.memory.clone(),
             rates: self.rates.clone(),
+            series: self.series.clone(),
             control: Arc::new(Answers(self.clone())),
         }
     }
@@ -186,6 +192,12 @@ fn listener_options(plan: &Plan) -> (admin::Options, admin::health::Options) {
     let admin = plan.sections.get::<admin::Options>(admin::SECTION.name).cloned();
     let health = plan.sections.get::<admin::health::Options>(admin::health::SECTION.name).copied();
     (admin.unwrap_or_default(), health.unwrap_or_default())
+}
+
+/// Most series that a configuration allows.
+fn series_limit(plan: &Plan) -> usize {
+    let options = plan.sections.get::<series::Options>(series::SECTION.name).copied();
+    options.unwrap_or_default().limit.get()
 }
 
 /// The configuration's hash as people see it.

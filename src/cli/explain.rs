@@ -306,6 +306,7 @@ pub const CODES: &[Explanation] = &[
         "a certificate without its key",
         "`tls.cert_file` and `tls.key_file` go together. Give both, or neither.",
     ),
+    code("TW0670", "nothing would be exposed", "`expiry` and `limit` of the sink `prometheus_exposition` are above 0."),
     code(
         "TW0701",
         "a test is at no transform",

@@ -9,4 +9,5 @@ pub mod json;
 pub mod ndjson;
 pub mod prometheus;
 pub mod protobuf;
+pub mod sample_lines;
 pub mod segment;

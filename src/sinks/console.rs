@@ -1,4 +1,4 @@
-//! The sink `console`: prints records to stdout, one a line. It is a display, not a store: where nobody
+//! The sink `console`: prints records, or samples, to stdout, one a line. It is a display, not a store: where nobody
 //! reads stdout any more it drops what it cannot show, counts it and never holds the others up.
 
 use std::io::{self, Write};
@@ -12,6 +12,7 @@ use crate::data::names::Interest;
 use crate::data::{Batch, Names, Signal};
 use crate::delivery::{Message, Outcome};
 use crate::formats::ndjson::LineWriter;
+use crate::formats::sample_lines;
 use crate::pipeline::component::{Plan, PrepareContext, Sink};
 use crate::pipeline::{Descriptor, PrepareError, SinkContext, SinkPlan, Task, TaskError};
 use crate::telemetry::ComponentMetrics;
@@ -19,7 +20,7 @@ use crate::telemetry::ComponentMetrics;
 /// The registry's entry.
 pub const DESCRIPTOR: Descriptor<dyn SinkPlan> = Descriptor {
     name: "console",
-    summary: "Prints records to standard output, one a line.",
+    summary: "Prints records or samples to standard output, one a line.",
     plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?)),
     schema: |generator| Options::json_schema(generator),
 };
@@ -42,7 +43,7 @@ enum Format {
     /// One JSON object a line.
     #[default]
     Json,
-    /// Time, severity, origin and text.
+    /// Time, severity, origin and text; of samples time, series and value.
     Text,
 }
 
@@ -50,7 +51,7 @@ impl Plan for Options {}
 
 impl SinkPlan for Options {
     fn accepts(&self, signal: Signal) -> bool {
-        signal == Signal::Logs
+        matches!(signal, Signal::Logs | Signal::Metrics)
     }
 
     fn interest(&self, _names: &Names) -> Result<Interest, PrepareError> {
@@ -93,7 +94,9 @@ impl Console {
             match (&message.batch, format) {
                 (Batch::Logs(logs), Format::Json) => lines.json(logs, &mut text),
                 (Batch::Logs(logs), Format::Text) => lines.text(logs, &mut text),
-                (Batch::Metrics(_) | Batch::Traces(_), _) => {}
+                (Batch::Metrics(metrics), Format::Json) => sample_lines::json(metrics, &mut text),
+                (Batch::Metrics(metrics), Format::Text) => sample_lines::text(metrics, &mut text),
+                (Batch::Traces(_), _) => {}
             }
             tokio::select! {
                 biased;

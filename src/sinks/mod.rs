@@ -4,3 +4,4 @@ pub mod blackhole;
 pub mod console;
 pub mod elasticsearch;
 pub mod file;
+pub mod prometheus_exposition;

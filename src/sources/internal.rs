@@ -16,6 +16,7 @@ use crate::data::metrics::{Family, STALE};
 use crate::data::series_table::{FamilyId, ListBuilder, Resolved, SeriesList, SeriesRef};
 use crate::data::{Batch, LabelSet, MetricBatch, MetricBuilder, MetricKind, Resource, SeriesTable, Signal, UnixMillis};
 use crate::delivery::{Message, Settle, Verdict};
+use crate::formats::prometheus::number::push_canonical;
 use crate::options::{Code, Duration, Problem, Spanned};
 use crate::pipeline::component::{Plan, PrepareContext, Source};
 use crate::pipeline::outlet::NotNow;
@@ -208,8 +209,9 @@ impl Look {
                     labels.set("instance", &self.instance);
                     labels.set(METRIC_NAME, &format!("{}{suffix}", family.name()));
                     if let Some((name, bound)) = own {
-                        labels
-                            .set(name, &if bound == f64::INFINITY { "+Inf".to_owned() } else { format!("{bound:?}") });
+                        let mut text = Vec::new();
+                        push_canonical(bound, &mut text);
+                        labels.set(name, &String::from_utf8_lossy(&text));
                     }
                     builder.labels(&labels, id);
                 });

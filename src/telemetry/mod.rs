@@ -7,10 +7,12 @@ mod process;
 pub mod rates;
 pub mod registry;
 mod repeats;
+pub mod series;
 pub mod targets;
 
 pub use agent::{AgentStatus, Phase, Reload};
 pub use component::{ComponentMetrics, DiskQueueGauges, FileLag, Files, Health, Status};
 pub use rates::{Flow, Rates};
 pub use registry::Telemetry;
+pub use series::{SeriesStatus, SeriesWatch};
 pub use targets::{DroppedTargets, Pool, Target, TargetCounts, TargetHealth, TargetState, Targets};

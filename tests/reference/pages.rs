@@ -9,7 +9,7 @@ use tailwater::config::load;
 use tailwater::data::MemoryBudget;
 use tailwater::pipeline::{Common, prepare};
 use tailwater::registry::TABLES;
-use tailwater::telemetry::{AgentStatus, Telemetry};
+use tailwater::telemetry::{AgentStatus, SeriesWatch, Telemetry};
 
 const MADE: &str = "Made by `cargo test --test reference`; do not edit it by hand.";
 
@@ -40,8 +40,10 @@ pub fn metrics() -> String {
     let memory = std::sync::Arc::new(MemoryBudget::new(1 << 20));
     let status = AgentStatus::register(&telemetry, memory.clone()).expect("a fresh registry");
     status.accepted("0");
+    let series = tailwater::data::SeriesTable::new(1);
+    SeriesWatch::register(&telemetry, series.clone()).expect("a fresh registry");
     let common = Common {
-        series: tailwater::data::SeriesTable::new(1),
+        series,
         telemetry: telemetry.clone(),
         names: Default::default(),
         memory,

@@ -1,4 +1,4 @@
-//! The sink `file`: newline-delimited JSON on disk, rotated by size. A record is acknowledged once its
+//! The sink `file`: newline-delimited JSON on disk, rotated by size. A record, or a sample, is acknowledged once its
 //! line is written and, unless told otherwise, on stable storage; a disk that is full or failing is
 //! waited for, so nothing is lost while the sources' own files last.
 //!
@@ -16,6 +16,7 @@ use crate::data::names::Interest;
 use crate::data::{Batch, Names, Signal};
 use crate::delivery::{Message, Outcome};
 use crate::formats::ndjson::LineWriter;
+use crate::formats::sample_lines;
 use crate::options::{ByteSize, Code, Problem, Spanned};
 use crate::pipeline::component::{Plan, PrepareContext, Sink};
 use crate::pipeline::{Descriptor, PrepareError, SinkContext, SinkPlan, Task, TaskError};
@@ -25,7 +26,7 @@ use rotated::{Appended, Limits, Rotated, WriteError};
 /// The registry's entry.
 pub const DESCRIPTOR: Descriptor<dyn SinkPlan> = Descriptor {
     name: "file",
-    summary: "Writes records to a file as newline-delimited JSON, rotated by size.",
+    summary: "Writes records or samples to a file as newline-delimited JSON, rotated by size.",
     plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?)),
     schema: |generator| Options::json_schema(generator),
 };
@@ -91,7 +92,7 @@ impl Plan for Options {
 
 impl SinkPlan for Options {
     fn accepts(&self, signal: Signal) -> bool {
-        signal == Signal::Logs
+        matches!(signal, Signal::Logs | Signal::Metrics)
     }
 
     fn interest(&self, _names: &Names) -> Result<Interest, PrepareError> {
@@ -189,7 +190,8 @@ impl FileSink {
         metrics.count_in(&message.batch);
         match &message.batch {
             Batch::Logs(logs) => self.lines.json(logs, &mut group.text),
-            Batch::Metrics(_) | Batch::Traces(_) => {}
+            Batch::Metrics(metrics) => sample_lines::json(metrics, &mut group.text),
+            Batch::Traces(_) => {}
         }
         group.messages.push(message);
     }

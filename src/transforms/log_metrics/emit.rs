@@ -18,6 +18,7 @@ use crate::data::metrics::STALE;
 use crate::data::series_table::{FamilyId, ListBuilder, SeriesList};
 use crate::data::{Batch, LabelSet, MetricBuilder, Resource, SeriesTable, UnixMillis};
 use crate::delivery::{Message, Settle, Verdict};
+use crate::formats::prometheus::number::push_canonical;
 use crate::pipeline::component::PrepareContext;
 use crate::pipeline::outlet::{Gone, NotNow, Outlet};
 use crate::telemetry::ComponentMetrics;
@@ -301,9 +302,7 @@ async fn send(outlet: &mut Outlet, batch: Batch, last: bool) -> Result<(), Gone>
 
 /// A bound as OpenMetrics writes it.
 fn bound(bound: f64) -> String {
-    let text = format!("{bound:?}");
-    match text.split_once('e') {
-        Some((digits, exponent)) if !exponent.starts_with('-') => format!("{digits}e+{exponent}"),
-        _ => text,
-    }
+    let mut text = Vec::new();
+    push_canonical(bound, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
