@@ -1,5 +1,7 @@
 //! Both text parsers: what is read, what is refused and where, and that knowing what comes next changes nothing.
 
+mod goldens;
+
 use proptest::prelude::*;
 
 use super::*;
