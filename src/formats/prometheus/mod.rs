@@ -123,8 +123,8 @@ pub trait Exposition {
     /// `None` otherwise: nothing was passed, and [`Exposition::next`] looks again.
     fn predicted(&mut self, series: &[u8]) -> Option<Point<'_>>;
 
-    /// Passes `bytes` that [`Exposition::consumed`] gave in an earlier exposition for entries other than
-    /// samples, if they come next; `kind` is what [`Exposition::kind`] was after them.
+    /// Passes `bytes` that [`Exposition::consumed`] gave in an earlier exposition for one entry other than a
+    /// sample, if they come next; `kind` is what [`Exposition::kind`] was after them.
     fn skip(&mut self, bytes: &[u8], kind: MetricKind) -> bool;
 
     /// The kind of the family whose samples come next, as the last type that was read says.
@@ -138,4 +138,11 @@ pub trait Exposition {
 
     /// Reads the labels of an exemplar into `into`, which is cleared first.
     fn read_exemplar(exemplar: RawExemplar<'_>, into: &mut LabelSet) -> Result<(), Fault>;
+}
+
+/// Whether the bytes of an entry are a type, which is all that changes the kind of what follows.
+fn is_type(entry: &[u8]) -> bool {
+    let words = entry.trim_ascii_start().strip_prefix(b"#").unwrap_or_default();
+    let word = words.trim_ascii_start();
+    word.len() < words.len() && matches!(word.strip_prefix(b"TYPE"), Some([b' ' | b'\t', ..]))
 }

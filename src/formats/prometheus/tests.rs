@@ -163,6 +163,16 @@ pub(super) fn predicted<P: Exposition>(mut before: P, mut now: P) -> Result<Vec<
     }
 }
 
+#[test]
+fn a_help_that_is_skipped_does_not_bring_back_an_earlier_kind() {
+    let mut parser = TextParser::new(b"# TYPE a counter\n# HELP a x\n#  TYPE a gauge\n");
+    assert!(parser.next().is_ok_and(|entry| entry.is_some()));
+    assert!(parser.skip(b"# HELP a x\n", MetricKind::Unknown));
+    assert_eq!(parser.kind(), MetricKind::Counter);
+    assert!(parser.skip(b"#  TYPE a gauge\n", MetricKind::Gauge));
+    assert_eq!(parser.kind(), MetricKind::Gauge);
+}
+
 /// Lines of which some are wrong.
 fn line() -> impl Strategy<Value = String> {
     let name = prop_oneof!["[a-c]", Just("{\"a.b\"}".to_owned()), Just("a{b=\"c\"}".to_owned()), "[ -~]{0,6}"];

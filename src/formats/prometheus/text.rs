@@ -107,7 +107,7 @@ impl Exposition for TextParser<'_> {
     #[inline]
     fn skip(&mut self, bytes: &[u8], kind: MetricKind) -> bool {
         let same = self.cursor.eat_all(bytes);
-        if same {
+        if same && super::is_type(bytes) {
             self.kind = kind;
         }
         same

@@ -147,7 +147,7 @@ impl Exposition for OpenMetricsParser<'_> {
     #[inline]
     fn skip(&mut self, bytes: &[u8], kind: MetricKind) -> bool {
         let same = self.cursor.eat_all(bytes);
-        if same {
+        if same && super::is_type(bytes) {
             self.kind = kind;
         }
         same
