@@ -18,6 +18,7 @@ pub mod delivery;
 
 pub mod pipeline;
 
+pub mod kubernetes;
 pub mod tail;
 
 pub mod admin;

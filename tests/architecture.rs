@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["net", "expression", "relabel"],
     &["delivery"],
     &["pipeline"],
-    &["tail"],
+    &["kubernetes", "tail"],
     &["sources", "transforms", "sinks", "admin", "config"],
     &["registry"],
     &["app"],

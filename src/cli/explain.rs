@@ -492,6 +492,25 @@ pub const CODES: &[Explanation] = &[
         "`url` of `http_sd_configs` is an address that begins with http:// or https:// and names a host.",
     ),
     code(
+        "TW0756",
+        "the ways to the API server do not go together",
+        "`kubernetes_sd_configs` reaches the cluster that the agent is a pod of, or the one of `api_server`, with the \
+         options of HTTP clients beside it, or the one of a `kubeconfig_file`, which has its own. Only in the first \
+         case there is an own namespace.",
+    ),
+    code(
+        "TW0757",
+        "there is no such role",
+        "`role` of `kubernetes_sd_configs` is node, service, pod, endpoints, endpointslice or ingress: what becomes a \
+         target.",
+    ),
+    code(
+        "TW0758",
+        "these objects cannot be selected so",
+        "A selector of `kubernetes_sd_configs` is of objects that the role looks at, stands once for each kind, and \
+         its `field` compares: `metadata.name=web`.",
+    ),
+    code(
         "TW0801",
         "nothing reads an output",
         "A warning. What this component sends goes nowhere and counts as filtered. Name the output in the `inputs` \

@@ -199,6 +199,15 @@ impl HttpClient {
         }
     }
 
+    /// Sends a request and gives the answer's body as it comes, for what has no end, such as a watch.
+    /// [`Request::timeout`] is the time until its head is there; its body may be of any size.
+    pub async fn stream(&self, request: &Request) -> Result<http::Response<Incoming>, ClientError> {
+        match tokio::time::timeout(request.timeout, self.open(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(ClientError::Timeout(request.timeout)),
+        }
+    }
+
     async fn whole(&self, request: &Request) -> Result<Answer, ClientError> {
         let response = self.open(request).await?;
         let (head, mut incoming) = response.into_parts();

@@ -50,6 +50,23 @@ pub struct HttpClientOptions {
     pub http_headers: BTreeMap<String, Spanned<HttpHeader>>,
 }
 
+impl HttpClientOptions {
+    /// Whether nothing is given that differs from the defaults.
+    pub fn is_default(&self) -> bool {
+        let logins = [
+            self.basic_auth.is_none(),
+            self.authorization.is_none(),
+            self.bearer_token.is_none(),
+            self.bearer_token_file.is_none(),
+            self.oauth2.is_none(),
+        ];
+        let proxy = self.proxy_url.is_none() && self.no_proxy.is_none() && !self.proxy_from_environment.value;
+        let headers = self.proxy_connect_header.is_empty() && self.http_headers.is_empty();
+        let connection = self.tls_config.is_none() && self.follow_redirects && self.enable_http2;
+        !logins.contains(&false) && proxy && headers && connection
+    }
+}
+
 impl Default for HttpClientOptions {
     fn default() -> Self {
         Self {

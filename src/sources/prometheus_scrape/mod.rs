@@ -29,11 +29,12 @@ use crate::net::http_client::HttpClient;
 use crate::pipeline::component::{PrepareContext, Source, SourceContext};
 use crate::pipeline::{Descriptor, Outputs, PrepareError, SourcePlan, Task};
 use bench::Benches;
-use config::{Discovery, Job, Options, Shard};
+use config::{Discovery, Job, Options, Scope, Shard};
 use discovery::Discover;
 use discovery::dns::Dns;
 use discovery::file::File;
 use discovery::http::Http;
+use discovery::kubernetes::Kubernetes;
 use discovery::static_config::Static;
 use pool::{Pool, Shared};
 
@@ -61,7 +62,7 @@ impl SourcePlan for Options {
         for job in plan.jobs {
             let client = HttpClient::patient(&job.client)
                 .map_err(|error| PrepareError(format!("job `{}`: {error}", job.name)))?;
-            let discoveries = discoveries(&job)?;
+            let discoveries = discoveries(&job, cx.identity.node.as_deref())?;
             jobs.push(Prepared { job: Arc::new(job), client, discoveries });
         }
         let labels = format!("{:?}{:?}", cx.identity.node, cx.identity.external_labels);
@@ -80,7 +81,8 @@ impl SourcePlan for Options {
 /// Discoveries of a job, each with its name in it.
 type Discoveries = Vec<(String, Box<dyn Discover>)>;
 
-fn discoveries(job: &Job) -> Result<Discoveries, PrepareError> {
+fn discoveries(job: &Job, this_node: Option<&str>) -> Result<Discoveries, PrepareError> {
+    let node = this_node.filter(|_| job.scope == Scope::Node);
     let wrong = |error: String| PrepareError(format!("job `{}`: {error}", job.name));
     let mut found = Discoveries::new();
     for discovery in &job.discoveries {
@@ -89,6 +91,12 @@ fn discoveries(job: &Job) -> Result<Discoveries, PrepareError> {
             Discovery::File(config) => Box::new(File::new(config).map_err(wrong)?),
             Discovery::Http(config) => Box::new(Http::new(config).map_err(|error| wrong(error.to_string()))?),
             Discovery::Dns(config) => Box::new(Dns::new(config)),
+            Discovery::Kubernetes(_) if job.scope == Scope::Node && node.is_none() => {
+                let words = "what runs on this node is to be scraped, and which node this is is not known: set \
+                             `NODE_NAME` or `identity.node`, or give the job `scope: cluster`";
+                return Err(wrong(words.into()));
+            }
+            Discovery::Kubernetes(config) => Box::new(Kubernetes::new(config, node).map_err(wrong)?),
         };
         let index = found.iter().filter(|(name, _)| name.starts_with(discovery.key())).count();
         found.push((format!("{}[{index}]", discovery.key()), ready));

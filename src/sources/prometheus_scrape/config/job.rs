@@ -14,6 +14,7 @@ use crate::relabel::{RelabelRule, Rules};
 use crate::sources::prometheus_scrape::discovery::dns::DnsSdConfig;
 use crate::sources::prometheus_scrape::discovery::file::FileSdConfig;
 use crate::sources::prometheus_scrape::discovery::http::{self, HttpSdConfig};
+use crate::sources::prometheus_scrape::discovery::kubernetes::{self, KubernetesSdConfig};
 use crate::sources::prometheus_scrape::discovery::static_config::StaticConfig;
 
 /// A job without a name.
@@ -114,6 +115,8 @@ pub enum Discovery {
     Http(Box<HttpSdConfig>),
     /// An entry of `dns_sd_configs`.
     Dns(DnsSdConfig),
+    /// An entry of `kubernetes_sd_configs`.
+    Kubernetes(Box<KubernetesSdConfig>),
 }
 
 impl Discovery {
@@ -124,13 +127,15 @@ impl Discovery {
             Self::File(_) => "file_sd_configs",
             Self::Http(_) => "http_sd_configs",
             Self::Dns(_) => "dns_sd_configs",
+            Self::Kubernetes(_) => "kubernetes_sd_configs",
         }
     }
 
     /// The scope of a job that finds its targets by this alone.
     fn scope(&self) -> Scope {
         match self {
-            Self::Static(_) | Self::File(_) | Self::Http(_) | Self::Dns(_) => Scope::Cluster,
+            Self::Kubernetes(config) if kubernetes::is_of_nodes(&config.role) => Scope::Node,
+            Self::Static(_) | Self::File(_) | Self::Http(_) | Self::Dns(_) | Self::Kubernetes(_) => Scope::Cluster,
         }
     }
 }
@@ -237,11 +242,13 @@ impl Check<'_> {
         config.file_sd_configs.iter().for_each(|entry| entry.problems(problems));
         config.http_sd_configs.iter().for_each(|entry| http::problems(entry, problems));
         config.dns_sd_configs.iter().for_each(|entry| entry.problems(problems));
+        config.kubernetes_sd_configs.iter().for_each(|entry| kubernetes::problems(entry, problems));
         let written = Some(config.static_configs.clone()).filter(|configs| !configs.is_empty());
         let mut found: Vec<Discovery> = written.map(Discovery::Static).into_iter().collect();
         found.extend(config.file_sd_configs.iter().cloned().map(Discovery::File));
         found.extend(config.http_sd_configs.iter().cloned().map(Box::new).map(Discovery::Http));
         found.extend(config.dns_sd_configs.iter().cloned().map(Discovery::Dns));
+        found.extend(config.kubernetes_sd_configs.iter().cloned().map(Box::new).map(Discovery::Kubernetes));
         found
     }
 

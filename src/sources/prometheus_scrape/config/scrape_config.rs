@@ -12,6 +12,7 @@ use crate::relabel::RelabelRule;
 use crate::sources::prometheus_scrape::discovery::dns::DnsSdConfig;
 use crate::sources::prometheus_scrape::discovery::file::FileSdConfig;
 use crate::sources::prometheus_scrape::discovery::http::HttpSdConfig;
+use crate::sources::prometheus_scrape::discovery::kubernetes::KubernetesSdConfig;
 use crate::sources::prometheus_scrape::discovery::static_config::StaticConfig;
 
 /// An entry of `scrape_configs`, with the keys of HTTP clients.
@@ -138,6 +139,9 @@ pub struct JobConfig {
     /// Targets from the DNS.
     #[serde(default)]
     pub dns_sd_configs: Vec<DnsSdConfig>,
+    /// Targets from the objects of a Kubernetes cluster.
+    #[serde(default)]
+    pub kubernetes_sd_configs: Vec<KubernetesSdConfig>,
 
     /// Rules for targets, applied before they are scraped.
     #[serde(default)]

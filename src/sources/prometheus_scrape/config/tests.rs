@@ -145,6 +145,19 @@ fn the_scope_is_the_widest_of_the_discoveries_unless_it_is_written() {
     let targets = json!([{ "targets": ["a:1"] }]);
     assert_eq!(scope(json!({ "job_name": "a", "static_configs": targets })), Scope::Cluster);
     assert_eq!(scope(json!({ "job_name": "a", "static_configs": targets, "scope": "node" })), Scope::Node);
+    for (role, expected) in [
+        ("pod", Scope::Node),
+        ("node", Scope::Node),
+        ("endpoints", Scope::Node),
+        ("endpointslice", Scope::Node),
+        ("service", Scope::Cluster),
+        ("ingress", Scope::Cluster),
+    ] {
+        let found = json!({ "job_name": "a", "kubernetes_sd_configs": [{ "role": role }] });
+        assert_eq!(scope(found), expected, "{role}");
+    }
+    let wide = json!({ "job_name": "a", "kubernetes_sd_configs": [{ "role": "pod" }], "static_configs": targets });
+    assert_eq!(scope(wide), Scope::Cluster);
     let shared =
         json!({ "shard": { "index": 1, "count": 2 }, "scrape_configs": [{ "job_name": "a", "scope": "shard" }] });
     assert_eq!(options(shared).plan().expect("valid").jobs[0].scope, Scope::Shard);

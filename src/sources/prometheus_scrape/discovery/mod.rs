@@ -8,6 +8,7 @@ pub mod dns;
 mod document;
 pub mod file;
 pub mod http;
+pub mod kubernetes;
 mod refresh;
 pub mod static_config;
 
