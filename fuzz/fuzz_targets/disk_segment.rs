@@ -27,7 +27,8 @@ fuzz_target!(|data: &[u8]| {
 
 fn read(decoder: &mut Decoder, frame: &Frame<'_>) -> bool {
     let Ok(stored) = decoder.decode(frame) else { return false };
-    assert_eq!(stored.batch.count(), frame.head.count as usize);
+    // Samples that find the table of series full are left out.
+    assert!(stored.batch.count() <= frame.head.count as usize);
     if let Batch::Logs(logs) = &stored.batch {
         let mut documents = DocumentEncoder::new(Layout::Ecs);
         documents.begin(logs, UnixNanos(1));

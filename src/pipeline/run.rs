@@ -227,7 +227,9 @@ impl Runner {
                         sleep(LOOK).await;
                     }
                     edge.finish();
-                    if metrics.health.status().unhealthy.is_some() {
+                    // What it works on is on disk; only where there is time for it is it waited for.
+                    let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+                    if late || metrics.health.status().unhealthy.is_some() {
                         edge.withdraw_handed();
                     }
                 }

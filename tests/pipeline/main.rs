@@ -2,6 +2,7 @@
 //! held here before real metrics and traces arrive.
 
 mod components;
+mod disk_queue;
 mod flow;
 mod redaction;
 mod reload;
