@@ -78,12 +78,48 @@ pub struct Histogram {
 impl Histogram {
     /// Bytes of memory that the histogram holds.
     pub fn bytes(&self) -> usize {
-        let buckets = match &self.counts {
-            Counts::Integer { positive, negative, .. } => positive.len() + negative.len(),
-            Counts::Float { positive, negative, .. } => positive.len() + negative.len(),
-        };
+        let buckets = self.buckets();
         let spans = self.positive_spans.len() + self.negative_spans.len();
         size_of::<Self>() + 8 * (buckets + spans + self.custom_bounds.len())
+    }
+
+    /// Number of buckets, those of zero and of infinity left out.
+    pub fn buckets(&self) -> usize {
+        match &self.counts {
+            Counts::Integer { positive, negative, .. } => positive.len() + negative.len(),
+            Counts::Float { positive, negative, .. } => positive.len() + negative.len(),
+        }
+    }
+
+    /// Makes the histogram as coarse as `schema`, which is an exponential one and not finer than its own:
+    /// buckets are merged, and no observation is lost.
+    pub fn coarsen(&mut self, schema: i32) {
+        let by = self.schema - schema;
+        if by <= 0 || self.schema == CUSTOM_BOUNDS {
+            return;
+        }
+        match &mut self.counts {
+            Counts::Integer { positive, negative, .. } => {
+                for (spans, buckets) in [(&mut self.positive_spans, positive), (&mut self.negative_spans, negative)] {
+                    // Differences become counts, and differences again.
+                    let mut sum = 0i64;
+                    buckets.iter_mut().for_each(|bucket| {
+                        sum = sum.wrapping_add(*bucket);
+                        *bucket = sum;
+                    });
+                    merge(spans, buckets, by, i64::wrapping_add);
+                    let mut before = 0i64;
+                    buckets.iter_mut().for_each(|bucket| {
+                        before = std::mem::replace(bucket, bucket.wrapping_sub(before));
+                    });
+                }
+            }
+            Counts::Float { positive, negative, .. } => {
+                merge(&mut self.positive_spans, positive, by, |a, b| a + b);
+                merge(&mut self.negative_spans, negative, by, |a, b| a + b);
+            }
+        }
+        self.schema = schema;
     }
 
     /// Whether buckets and spans fit together: as many buckets as the spans hold, bounds only under
@@ -103,5 +139,67 @@ impl Histogram {
             self.custom_bounds.is_empty() && (-4..=8).contains(&self.schema)
         };
         bounds && fits(&self.positive_spans, positive) && fits(&self.negative_spans, negative)
+    }
+}
+
+/// Merges the buckets that are one bucket when the resolution is halved `by` times.
+fn merge<T: Copy>(spans: &mut Vec<BucketSpan>, buckets: &mut Vec<T>, by: i32, add: impl Fn(T, T) -> T) {
+    let (mut merged, mut merged_spans): (Vec<T>, Vec<BucketSpan>) = (Vec::new(), Vec::new());
+    let (mut index, mut last) = (0i32, None);
+    let mut counts = buckets.iter();
+    for span in spans.iter() {
+        index = index.wrapping_add(span.offset);
+        for count in counts.by_ref().take(span.length as usize) {
+            let place = ((index - 1) >> by) + 1;
+            index += 1;
+            match (last, merged.last_mut()) {
+                (Some(last), Some(sum)) if last == place => *sum = add(*sum, *count),
+                _ => {
+                    merged.push(*count);
+                    let offset = last.map_or(place, |last: i32| place - last - 1);
+                    match merged_spans.last_mut() {
+                        Some(span) if offset == 0 => span.length += 1,
+                        _ => merged_spans.push(BucketSpan { offset, length: 1 }),
+                    }
+                    last = Some(place);
+                }
+            }
+        }
+    }
+    (*spans, *buckets) = (merged_spans, merged);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn histogram(schema: i32, spans: &[(i32, u32)], positive: Vec<i64>) -> Histogram {
+        Histogram {
+            schema,
+            zero_threshold: 0.0,
+            sum: 1.0,
+            counts: Counts::Integer { count: 10, zero: 0, positive, negative: Vec::new() },
+            positive_spans: spans.iter().map(|&(offset, length)| BucketSpan { offset, length }).collect(),
+            negative_spans: Vec::new(),
+            custom_bounds: Vec::new(),
+            reset_hint: ResetHint::Unknown,
+        }
+    }
+
+    #[test]
+    fn coarser_buckets_hold_what_finer_ones_held() {
+        // Counts 1, 2, 3 in the buckets 1, 2, 3; 4 in bucket 6.
+        let mut fine = histogram(1, &[(1, 3), (2, 1)], vec![1, 1, 1, 1]);
+        fine.coarsen(0);
+        // 1 and 2 become bucket 1, 3 becomes bucket 2, 6 becomes bucket 3.
+        assert_eq!(fine, histogram(0, &[(1, 3)], vec![3, 0, 1]));
+        assert!(fine.is_valid());
+        fine.coarsen(-1);
+        assert_eq!(fine, histogram(-1, &[(1, 2)], vec![6, -2]));
+        let mut floats = histogram(2, &[(-3, 2)], Vec::new());
+        floats.counts = Counts::Float { count: 3.0, zero: 0.0, positive: vec![1.0, 2.0], negative: Vec::new() };
+        floats.coarsen(0);
+        assert_eq!(floats.positive_spans, [BucketSpan { offset: 0, length: 1 }]);
+        assert_eq!(floats.buckets(), 1);
     }
 }

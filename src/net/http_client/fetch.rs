@@ -30,7 +30,7 @@ pub struct Fetched {
 }
 
 impl HttpClient {
-    /// Sends a request that offers gzip and reads the answer's body into `body`: at most
+    /// Sends a request, which offers gzip unless it says what it accepts, and reads the answer's body into `body`: at most
     /// [`Request::most_answer`] bytes on the wire and `most_text` bytes without compression.
     pub async fn fetch(&self, request: Request, most_text: usize, body: &mut Body) -> Result<Fetched, ClientError> {
         match tokio::time::timeout(request.timeout, self.read_into(&request, most_text, body)).await {
@@ -43,7 +43,7 @@ impl HttpClient {
         body.text.clear();
         body.wire.clear();
         let mut asked = request.clone();
-        asked.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        asked.headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("gzip"));
         let (head, mut incoming) = self.open(&asked).await?.into_parts();
         if !head.status.is_success() {
             return Ok(Fetched { status: head.status, headers: head.headers, wire_bytes: 0 });

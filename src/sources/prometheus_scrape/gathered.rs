@@ -68,6 +68,9 @@ pub(super) enum ScrapeError {
         /// Its length.
         found: usize,
     },
+    /// A native histogram has too many buckets, and cannot be made coarser.
+    #[error("a native histogram has more buckets than `native_histogram_bucket_limit` of {0}")]
+    Buckets(usize),
     /// A line is longer than anything that can be remembered.
     #[error("a line is longer than 64 MiB")]
     LongLine,
@@ -129,12 +132,18 @@ impl Gathered {
     }
 
     /// Takes a native histogram.
-    pub fn push_histogram<E: Exposition>(&mut self, series: HistogramSeries<'_>, rules: &SeriesRules) {
+    pub fn push_histogram<E: Exposition>(
+        &mut self,
+        mut series: HistogramSeries<'_>,
+        rules: &SeriesRules,
+    ) -> Result<(), ScrapeError> {
+        rules.limits.fit(&mut series.histogram)?;
         let samples = self.builder.samples();
         push_time(samples, series.timestamp.filter(|_| rules.honor_timestamps));
         samples.histograms.push((samples.values.len() as u32, Arc::new(series.histogram)));
         samples.values.push(0.0);
         self.push_rare::<E>(series.created, series.exemplars);
+        Ok(())
     }
 
     /// What few samples have, for the one that came last.

@@ -133,6 +133,7 @@ impl Source for Scrape {
                 metrics: cx.metrics.clone(),
                 external: self.external,
                 shard: self.shard,
+                troubles: Arc::default(),
                 seed: self.seed,
                 gone_for_good: Arc::new(AtomicBool::new(false)),
             };
@@ -163,3 +164,6 @@ impl Source for Scrape {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

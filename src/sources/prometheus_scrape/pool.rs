@@ -1,8 +1,8 @@
 //! The targets of one job: what discovery finds is relabelled, and each target that is left has a loop.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -34,10 +34,33 @@ pub(super) struct Shared {
     pub external: Arc<LabelSet>,
     /// This agent's share of jobs that are shared.
     pub shard: Option<Shard>,
+    pub troubles: Arc<Troubles>,
     /// What makes offsets of two agents differ.
     pub seed: u64,
     /// Whether the source will not come back: its series then end.
     pub gone_for_good: Arc<AtomicBool>,
+}
+
+/// What is wrong with discovery, by job. The health of the source shows one of them.
+#[derive(Debug, Default)]
+pub(super) struct Troubles(Mutex<BTreeMap<String, String>>);
+
+impl Troubles {
+    /// Notes what is wrong with a job's discovery now.
+    fn set(&self, job: &str, found: &Found, metrics: &ComponentMetrics) {
+        let mut troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match found.troubles.first() {
+            Some(trouble) => {
+                troubles.insert(job.into(), format!("job `{job}`, {}: {}", trouble.discovery, trouble.words));
+            }
+            None if troubles.remove(job).is_none() => return,
+            None => {}
+        }
+        match troubles.values().next() {
+            Some(words) => metrics.health.unhealthy(words.clone()),
+            None => metrics.health.healthy(),
+        };
+    }
 }
 
 /// The loops of one job.
@@ -92,6 +115,7 @@ impl Pool {
 
     /// Starts what is new, ends what is gone.
     fn follow(&mut self, found: &Found) {
+        self.shared.troubles.set(&self.job.name, found, &self.shared.metrics);
         let mut wanted: HashMap<u64, Target> = HashMap::new();
         let mut dropped = DroppedTargets::keeping(self.job.keep_dropped_targets);
         for group in &*found.groups {

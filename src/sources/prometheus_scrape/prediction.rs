@@ -212,8 +212,9 @@ impl Prediction {
                 Ok(Some(Entry::Histogram(series)))
                     if series.raw == expected && as_usual(series.timestamp.is_some()) =>
                 {
-                    if line.has_series() {
-                        gathered.push_histogram::<E>(series, rules);
+                    // One that is too large is told by the second reading.
+                    if line.has_series() && gathered.push_histogram::<E>(series, rules).is_err() {
+                        return false;
                     }
                 }
                 _ => return false,
@@ -283,7 +284,7 @@ impl Prediction {
             match entry {
                 _ if class == Class::Dropped => {}
                 Entry::Series(series) => gathered.push::<E>(&series.point, series.created, rules),
-                Entry::Histogram(series) => gathered.push_histogram::<E>(series, rules),
+                Entry::Histogram(series) => gathered.push_histogram::<E>(series, rules)?,
                 _ => {}
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, HeaderMap, HeaderValue};
+use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -165,6 +165,9 @@ impl Scraper {
             if let (Ok(name), Ok(value)) = (name.parse::<http::HeaderName>(), HeaderValue::try_from(value)) {
                 headers.insert(name, value);
             }
+        }
+        if !self.job.compression {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         headers
     }

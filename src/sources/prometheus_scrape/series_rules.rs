@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::config::{Limits, SampleLimitMode};
 use super::gathered::ScrapeError;
 use crate::data::labels::METRIC_NAME;
-use crate::data::{LabelSet, SeriesTable};
+use crate::data::{Histogram, LabelSet, SeriesTable};
 use crate::formats::prometheus::NameValidation;
 use crate::relabel::{Rules, Scratch, Verdict};
 
@@ -31,6 +31,26 @@ pub(super) struct SeriesRules {
     pub names: NameValidation,
     /// The limits.
     pub limits: Limits,
+}
+
+/// The coarsest schema of a native histogram.
+const COARSEST: i32 = -4;
+
+impl Limits {
+    /// Makes a native histogram as coarse as the job's limits want it.
+    pub(super) fn fit(&self, histogram: &mut Histogram) -> Result<(), ScrapeError> {
+        if self.min_bucket_factor > 1.0 && histogram.schema > COARSEST {
+            let schema = -self.min_bucket_factor.log2().log2().floor();
+            histogram.coarsen((schema as i32).clamp(COARSEST, 8));
+        }
+        while self.buckets > 0 && histogram.buckets() > self.buckets {
+            if histogram.schema <= COARSEST {
+                return Err(ScrapeError::Buckets(self.buckets));
+            }
+            histogram.coarsen(histogram.schema - 1);
+        }
+        Ok(())
+    }
 }
 
 /// Memory for one series at a time.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::global::{GlobalConfig, Pace};
 use super::scope::{Scope, Shard};
 use super::scrape_config::{JobConfig, SampleLimitMode, ScrapeConfig};
+use super::unsupported::NOT_SUPPORTED;
 use crate::formats::prometheus::negotiate::{DEFAULT_PROTOCOLS, PROTO_FIRST_PROTOCOLS};
 use crate::formats::prometheus::{Escaping, Histograms, NameValidation, ScrapeProtocol};
 use crate::options::problem::Code;
@@ -65,8 +66,6 @@ pub struct Job {
     pub compression: bool,
     /// Which histograms of a protobuf exposition are read.
     pub histograms: Histograms,
-    /// Whether classic histograms become native ones with their buckets.
-    pub convert_classic_histograms: bool,
     /// Whether a scrape is accompanied by further series about itself.
     pub extra_scrape_metrics: bool,
     /// Most bytes of a body without its compression; 0 is no limit of the job's.
@@ -176,6 +175,11 @@ impl Check<'_> {
             self.problems.push(problem);
             self.defaults.pace
         });
+        if config.convert_classic_histograms_to_nhcb.unwrap_or(global.convert_classic_histograms_to_nhcb) {
+            let message = "`convert_classic_histograms_to_nhcb` exists in Prometheus and is not supported here";
+            let problem = Problem::new(NOT_SUPPORTED, name.span, message);
+            self.problems.push(problem.help("leave it out: classic histograms are scraped as they are exposed"));
+        }
         let names = config.metric_name_validation_scheme.unwrap_or_else(|| global.names());
         let native = config.scrape_native_histograms.unwrap_or(global.scrape_native_histograms);
         let classic = config
@@ -205,9 +209,6 @@ impl Check<'_> {
             track_timestamps_staleness: config.track_timestamps_staleness,
             compression: config.enable_compression,
             histograms: Histograms { native, classic_too: classic },
-            convert_classic_histograms: config
-                .convert_classic_histograms_to_nhcb
-                .unwrap_or(global.convert_classic_histograms_to_nhcb),
             extra_scrape_metrics: config.extra_scrape_metrics.unwrap_or(global.extra_scrape_metrics),
             body_size_limit: body,
             target_limit: or(config.target_limit, global.target_limit),

@@ -40,14 +40,6 @@ pub struct Options {
     #[serde(default)]
     #[schemars(with = "Option<ShardOptions>")]
     pub shard: Option<Spanned<ShardOptions>>,
-    /// Most series that this agent keeps at once. Beyond them new series are refused and counted, and the jobs
-    /// that have most are named. Each takes about 400 bytes. Default: `500000`.
-    #[serde(default = "series_limit")]
-    pub series_limit: usize,
-}
-
-fn series_limit() -> usize {
-    500_000
 }
 
 /// What the options mean, checked.
@@ -57,8 +49,6 @@ pub struct ScrapePlan {
     pub jobs: Vec<Job>,
     /// Which share is this agent's; there is one where a job has `scope: shard`.
     pub shard: Option<Shard>,
-    /// Most series at once.
-    pub series_limit: usize,
     /// Labels of every series that has none of the same name.
     pub external_labels: LabelSet,
 }
@@ -99,7 +89,7 @@ impl Options {
         }
         self.names(&mut problems);
         if problems.is_empty() {
-            Ok(ScrapePlan { jobs, shard, series_limit: self.series_limit, external_labels })
+            Ok(ScrapePlan { jobs, shard, external_labels })
         } else {
             // What is wrong in `global` is found again with every job.
             let mut told: Vec<Problem> = Vec::new();

@@ -7,7 +7,7 @@ use crate::options::problem::Code;
 use crate::options::{Problem, Spanned};
 
 /// A key of Prometheus that is not supported.
-const NOT_SUPPORTED: Code = Code("TW0731");
+pub(super) const NOT_SUPPORTED: Code = Code("TW0731");
 
 /// The value of such a key.
 type Unread = Option<Spanned<NotSupported>>;

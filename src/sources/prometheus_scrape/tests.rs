@@ -1,0 +1,248 @@
+//! Jobs against a real target on loopback: what a scrape brings, and the markers by which series end.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::routing::get;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::discovery::Found;
+use super::*;
+use crate::data::metrics::{SampleValue, is_stale};
+use crate::data::target_group::ADDRESS;
+use crate::data::{Batch, MemoryBudget, TargetGroup};
+use crate::delivery::Path;
+use crate::delivery::queue::{EdgeReceiver, WhenFull, edge};
+use crate::pipeline::outlet::{Chain, Gate, Reader};
+use crate::telemetry::Telemetry;
+use crate::telemetry::targets::TargetHealth;
+
+/// Long enough for a slow machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A target whose answer the test sets.
+#[derive(Clone, Default)]
+struct Exposed(Arc<Mutex<(u16, String)>>);
+
+impl Exposed {
+    fn set(&self, status: u16, text: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (status, text.into());
+    }
+
+    async fn serve(&self) -> String {
+        let exposed = self.clone();
+        let answer = move || async move {
+            let (status, text) = exposed.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            (StatusCode::from_u16(status).expect("a status"), [("content-type", "text/plain; version=0.0.4")], text)
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound").to_string();
+        let router = axum::Router::new().route("/metrics", get(answer));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        address
+    }
+}
+
+/// A running job, its discovery in the test's hands.
+struct Running {
+    found: watch::Sender<Found>,
+    input: EdgeReceiver,
+    stop: CancellationToken,
+    gone_for_good: Arc<AtomicBool>,
+    metrics: Arc<crate::telemetry::ComponentMetrics>,
+    table: Arc<SeriesTable>,
+    pool: tokio::task::JoinHandle<()>,
+}
+
+/// The samples that came, by series: time and value of each.
+type Seen = BTreeMap<String, Vec<(i64, f64)>>;
+
+impl Running {
+    fn start(job: serde_json::Value) -> Self {
+        let options: Options =
+            serde_json::from_value(serde_json::json!({ "scrape_configs": [job] })).expect("the shape is right");
+        let job = options.plan().expect("valid").jobs.remove(0);
+        let metrics = Telemetry::new().component("source", "prometheus_scrape/test");
+        let (sender, input) = edge(64 << 20, WhenFull::Block, metrics.clone());
+        let chain = Chain { readers: vec![Reader::Edge { sender, input: "prometheus_scrape/test".into() }] };
+        let (_, outlet) = Gate::open(chain, Path::new(), metrics.clone());
+        let budget = MemoryBudget::new(64 << 20).share(Signal::Metrics);
+        let (outputs, _) = output::start(&outlet, 1, &budget, &metrics);
+        let (table, stop, gone_for_good) = (SeriesTable::new(1000), CancellationToken::new(), Arc::default());
+        let shared = Shared {
+            table: Arc::clone(&table),
+            benches: Arc::default(),
+            outputs: outputs.into(),
+            metrics: metrics.clone(),
+            external: Arc::default(),
+            shard: None,
+            troubles: Arc::default(),
+            seed: 1,
+            gone_for_good: Arc::clone(&gone_for_good),
+        };
+        let client = HttpClient::patient(&job.client).expect("a client");
+        let (found, watched) = watch::channel(Found::default());
+        let pool = tokio::spawn(Pool::new(Arc::new(job), client, shared).run(watched, stop.clone()));
+        Self { found, input, stop, gone_for_good, metrics, table, pool }
+    }
+
+    fn find(&self, addresses: &[&str]) {
+        let targets = addresses.iter().map(|address| [(ADDRESS, address)].into_iter().collect()).collect();
+        let group = TargetGroup { source: "0".into(), targets, labels: Default::default() };
+        self.found.send_replace(Found { groups: [Arc::new(group)].into(), complete: true, ..Found::default() });
+    }
+
+    /// Gathers samples until `done` with what has come since the last call.
+    async fn until(&mut self, done: impl Fn(&Seen) -> bool) -> Seen {
+        let mut seen = Seen::new();
+        let gather = async {
+            while !done(&seen) {
+                let message = self.input.recv().await.expect("the job runs");
+                add(&message.batch, &mut seen);
+                message.ack.done();
+            }
+        };
+        if timeout(PATIENCE, gather).await.is_err() {
+            panic!("this is all that came: {seen:?}");
+        }
+        seen
+    }
+
+    /// Ends the job and gathers what is left.
+    async fn end(mut self, for_good: bool) -> Seen {
+        self.gone_for_good.store(for_good, Ordering::Release);
+        self.stop.cancel();
+        timeout(PATIENCE, self.pool).await.expect("in time").expect("no panic");
+        let mut seen = Seen::new();
+        while let Some(message) = self.input.recv().await {
+            add(&message.batch, &mut seen);
+            message.ack.done();
+        }
+        seen
+    }
+}
+
+fn add(batch: &Batch, seen: &mut Seen) {
+    let Batch::Metrics(batch) = batch else { panic!("a scrape brings metrics") };
+    let table = batch.series().table().clone();
+    let series = table.read();
+    for sample in batch.iter() {
+        let SampleValue::Float(value) = sample.value else { panic!("text has no native histograms") };
+        let labels = series.labels(sample.series);
+        let name = match labels.get("code") {
+            Some(code) => format!("{}/{code}", labels.metric_name()),
+            None => labels.metric_name().into(),
+        };
+        seen.entry(name).or_default().push((sample.time.0, value));
+    }
+}
+
+fn last(seen: &Seen, series: &str) -> Option<f64> {
+    Some(seen.get(series)?.last()?.1)
+}
+
+fn stale(seen: &Seen, series: &str) -> bool {
+    last(seen, series).is_some_and(is_stale)
+}
+
+fn job() -> serde_json::Value {
+    serde_json::json!({ "job_name": "shop", "scrape_interval": "50ms", "scrape_timeout": "50ms" })
+}
+
+#[tokio::test]
+async fn a_failed_scrape_ends_the_series_and_a_good_one_brings_them_back() {
+    let exposed = Exposed::default();
+    exposed.set(200, "a{code=\"200\"} 1\na{code=\"500\"} 2\n");
+    let address = exposed.serve().await;
+    let mut running = Running::start(job());
+    running.find(&[&address]);
+    let seen = running.until(|seen| last(seen, "up") == Some(1.0) && seen.contains_key("scrape_series_added")).await;
+    assert_eq!((last(&seen, "a/200"), last(&seen, "a/500")), (Some(1.0), Some(2.0)));
+    assert_eq!(last(&seen, "scrape_samples_scraped"), Some(2.0));
+    assert!(!seen.contains_key("scrape_body_size_bytes"), "only with `extra_scrape_metrics`");
+    exposed.set(500, "");
+    let seen = running.until(|seen| last(seen, "up") == Some(0.0)).await;
+    assert!(stale(&seen, "a/200") && stale(&seen, "a/500"), "{seen:?}");
+    let (ended, down) = (seen["a/200"].last().expect("ended"), seen["up"].last().expect("down"));
+    assert_eq!(ended.0, down.0, "at the time of the scrape that failed");
+    let targets = running.metrics.targets.pools().remove("shop").expect("a pool").active;
+    assert_eq!(targets[0].state().health, TargetHealth::Down);
+    assert_eq!(targets[0].state().last_error, "server returned HTTP status 500 Internal Server Error");
+    // Once is enough.
+    let seen = running.until(|seen| seen.get("up").is_some_and(|up| up.len() > 2)).await;
+    assert!(!seen.contains_key("a/200"), "{seen:?}");
+    exposed.set(200, "a{code=\"200\"} 3\n");
+    let seen = running.until(|seen| last(seen, "up") == Some(1.0)).await;
+    assert_eq!(last(&seen, "a/200"), Some(3.0));
+    assert!(!seen.contains_key("a/500"), "it has ended before");
+}
+
+#[tokio::test]
+async fn a_series_that_is_not_exposed_any_more_ends() {
+    let exposed = Exposed::default();
+    exposed.set(200, "a{code=\"200\"} 1\na{code=\"500\"} 2\n");
+    let address = exposed.serve().await;
+    let mut running = Running::start(job());
+    running.find(&[&address]);
+    running.until(|seen| last(seen, "up") == Some(1.0)).await;
+    exposed.set(200, "a{code=\"200\"} 1\n");
+    let seen = running.until(|seen| stale(seen, "a/500")).await;
+    assert_eq!(last(&seen, "a/200"), Some(1.0));
+}
+
+#[tokio::test]
+async fn a_target_that_is_gone_ends_with_everything_it_had() {
+    let exposed = Exposed::default();
+    exposed.set(200, "a 1\n");
+    let address = exposed.serve().await;
+    let mut running = Running::start(job());
+    running.find(&[&address]);
+    running.until(|seen| last(seen, "up") == Some(1.0)).await;
+    running.find(&[]);
+    let seen = running.until(|seen| stale(seen, "scrape_series_added")).await;
+    for series in ["a", "up", "scrape_duration_seconds", "scrape_samples_post_metric_relabeling"] {
+        assert!(stale(&seen, series), "{series}: {seen:?}");
+        assert!(seen[series].is_sorted_by(|a, b| a.0 < b.0), "{series}: {seen:?}");
+    }
+    let table = running.table.clone();
+    drop(seen);
+    timeout(PATIENCE, async {
+        while !table.read().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("nothing holds its series any more");
+}
+
+#[tokio::test]
+async fn the_series_end_when_the_source_is_removed_and_not_when_the_agent_stops() {
+    for for_good in [false, true] {
+        let exposed = Exposed::default();
+        exposed.set(200, "a 1\n");
+        let address = exposed.serve().await;
+        let mut running = Running::start(job());
+        running.find(&[&address]);
+        running.until(|seen| last(seen, "up") == Some(1.0)).await;
+        let seen = running.end(for_good).await;
+        assert_eq!((stale(&seen, "a"), stale(&seen, "up")), (for_good, for_good), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn more_targets_than_allowed_fail_every_scrape() {
+    let exposed = Exposed::default();
+    exposed.set(200, "a 1\n");
+    let (one, other) = (exposed.serve().await, exposed.serve().await);
+    let mut options = job();
+    options["target_limit"] = 1.into();
+    let mut running = Running::start(options);
+    running.find(&[&one, &other]);
+    let seen = running.until(|seen| seen.get("up").is_some_and(|up| up.len() > 1)).await;
+    assert!(seen["up"].iter().all(|(_, up)| *up == 0.0) && !seen.contains_key("a"), "{seen:?}");
+    running.find(&[&one]);
+    running.until(|seen| last(seen, "up") == Some(1.0) && last(seen, "a") == Some(1.0)).await;
+}
