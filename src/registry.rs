@@ -11,6 +11,7 @@ pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[
     &sources::file::DESCRIPTOR,
     &sources::internal::DESCRIPTOR,
     &sources::kubernetes_logs::DESCRIPTOR,
+    &sources::prometheus_remote_write::DESCRIPTOR,
     &sources::prometheus_scrape::DESCRIPTOR,
     &sources::stdin::DESCRIPTOR,
 ];
@@ -26,6 +27,7 @@ pub const SINKS: &[&Descriptor<dyn SinkPlan>] = &[
     &sinks::elasticsearch::DESCRIPTOR,
     &sinks::file::DESCRIPTOR,
     &sinks::prometheus_exposition::DESCRIPTOR,
+    &sinks::prometheus_remote_write::DESCRIPTOR,
 ];
 
 /// Every root section that a part of the agent owns.

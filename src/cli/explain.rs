@@ -264,6 +264,22 @@ pub const CODES: &[Explanation] = &[
         "this is no pattern of names",
         "Lists of namespaces, pods and containers take names, and patterns with `*`, `?`, `[a-z]` and `{a,b}`.",
     ),
+    code(
+        "TW0540",
+        "this is no path",
+        "`path` of the source `prometheus_remote_write` begins with a slash and has no query: `/api/v1/write`.",
+    ),
+    code(
+        "TW0541",
+        "answers would come too soon or too late",
+        "`answer_within` of the source `prometheus_remote_write` is a time from 100ms to 5m, below the timeout of those \
+         that send.",
+    ),
+    code(
+        "TW0542",
+        "series would have too few or too many labels",
+        "`max_labels` of the source `prometheus_remote_write` is a number from 2 to 10000.",
+    ),
     code("TW0560", "the pace of `internal` makes no sense", "`interval` of the source `internal` is at least 1s."),
     code("TW0601", "the sink `file` has no path", "`path` is empty. Name the file to write."),
     code("TW0602", "a file would be rotated too often", "`max_size` of the sink `file` is below 4KiB."),
@@ -307,6 +323,26 @@ pub const CODES: &[Explanation] = &[
         "`tls.cert_file` and `tls.key_file` go together. Give both, or neither.",
     ),
     code("TW0670", "nothing would be exposed", "`expiry` and `limit` of the sink `prometheus_exposition` are above 0."),
+    code(
+        "TW0640",
+        "this is not an address",
+        "`url` of the sink `prometheus_remote_write` has a scheme (http or https), a host and the receiver's path, such \
+         as http://prometheus:9090/api/v1/write.",
+    ),
+    code(
+        "TW0641",
+        "this header cannot be given",
+        "The name or the value of a header has characters that HTTP forbids, or the header is one that the sink sets \
+         itself. Credentials have options of their own.",
+    ),
+    code("TW0642", "requests would be too small or too large", "`batch.max_bytes` is a size from 16KiB to 64MiB."),
+    code("TW0643", "no answer could be that fast", "`timeout` of a request is at least 100ms."),
+    code(
+        "TW0644",
+        "this is no number of shards",
+        "`shards.min` and `shards.max` are powers of two from 1 to 64, so that each shard splits into two when their \
+         number doubles; `min` is not above `max`.",
+    ),
     code(
         "TW0701",
         "a test is at no transform",

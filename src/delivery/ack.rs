@@ -6,7 +6,7 @@
 //! cursor.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::path::Path;
 
@@ -120,6 +120,11 @@ impl Ack {
         first.get_or_insert_with(|| reason.into());
     }
 
+    /// A look at what is counted so far, which holds nothing up.
+    pub fn watch(&self) -> AckWatch {
+        AckWatch(self.0.as_ref().map(Arc::downgrade).unwrap_or_default())
+    }
+
     /// This holder has said all it had to say.
     pub fn done(mut self) {
         drop(self.0.take());
@@ -133,6 +138,17 @@ impl Ack {
 
     fn shared(&self) -> &Shared {
         self.0.as_ref().expect(HELD)
+    }
+}
+
+/// What is counted on an [`Ack`] before its last holder is done.
+pub struct AckWatch(Weak<Shared>);
+
+impl AckWatch {
+    /// Records, each counted once a destination, that had this outcome so far; `None` once all holders are done
+    /// and the verdict was told.
+    pub fn count(&self, outcome: Outcome) -> Option<u64> {
+        self.0.upgrade().map(|shared| shared.counts[outcome as usize].load(Ordering::Relaxed))
     }
 }
 

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::component::Sink;
 use super::{SinkContext, TaskError};
-use crate::data::{Batch, Chunk, LogBatch, LogBuilder, LogRecord, Slice};
+use crate::data::{Batch, Chunk, LogBatch, LogBuilder, LogRecord, Slice, UnixNanos};
 use crate::delivery::queue::{EdgeSender, WhenFull, edge};
 use crate::delivery::{Ack, Message, Path, Settle, Verdict};
 use crate::telemetry::{ComponentMetrics, Telemetry};
@@ -61,6 +61,14 @@ impl Driven {
         let ack = Ack::new(self.told.clone(), 0, self.path.clone(), false);
         let input = self.input.as_ref().expect("the input has not ended");
         let sent = input.send(Message::new(Batch::Logs(batch(lines)), ack)).await;
+        assert!(sent.is_ok(), "the sink takes input");
+    }
+
+    /// Sends a message with this batch; `first_attempt` says that it may have been sent before.
+    pub async fn send_batch(&self, batch: Batch, first_attempt: Option<UnixNanos>) {
+        let ack = Ack::new(self.told.clone(), 0, self.path.clone(), false);
+        let input = self.input.as_ref().expect("the input has not ended");
+        let sent = input.send(Message { first_attempt, ..Message::new(batch, ack) }).await;
         assert!(sent.is_ok(), "the sink takes input");
     }
 

@@ -5,3 +5,4 @@ pub mod console;
 pub mod elasticsearch;
 pub mod file;
 pub mod prometheus_exposition;
+pub mod prometheus_remote_write;

@@ -3,5 +3,6 @@
 pub mod file;
 pub mod internal;
 pub mod kubernetes_logs;
+pub mod prometheus_remote_write;
 pub mod prometheus_scrape;
 pub mod stdin;

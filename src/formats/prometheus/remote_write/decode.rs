@@ -288,9 +288,10 @@ impl<'a> Reader<'a> {
         } else {
             check_labels(self.pairs(&references)?.into_iter(), self.limits, &mut self.labels)
         };
-        let reason = reason.and_then(|()| match (had.samples, had.histograms) {
-            (0, 0) => Err("neither samples nor histograms".to_owned()),
-            (1.., 1..) => Err("both samples and histograms".to_owned()),
+        // Prometheus sends exemplars as series of their own, although the specification wants a sample with them.
+        let reason = reason.and_then(|()| match (had.samples, had.histograms, had.exemplars) {
+            (0, 0, 0) => Err("neither samples nor histograms".to_owned()),
+            (1.., 1.., _) => Err("both samples and histograms".to_owned()),
             _ => Ok(()),
         });
         if let Err(reason) = reason {

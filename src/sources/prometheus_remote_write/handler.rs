@@ -1,0 +1,185 @@
+//! One request: read, handed on, and answered by what became of it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use http::StatusCode;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::{self, Became, Refused};
+use super::take::{Families, Taker};
+use crate::data::{Batch, Budget, MetricBatch, Resource, SeriesTable};
+use crate::delivery::{Ack, Message, Outcome, Path, Settle, Verdict};
+use crate::formats::prometheus::remote_write::{Counts, Limits, Version, decode};
+use crate::net::http_server::BodyLimits;
+use crate::pipeline::outlet::Outlet;
+use crate::telemetry::ComponentMetrics;
+
+/// What requests share.
+#[derive(Clone)]
+pub(super) struct Receiver {
+    /// Cloned for each request.
+    pub outlet: Arc<Mutex<Outlet>>,
+    pub table: Arc<SeriesTable>,
+    pub memory: Arc<Budget>,
+    pub resource: Arc<Resource>,
+    pub metrics: Arc<ComponentMetrics>,
+    pub limits: BodyLimits,
+    pub labels: usize,
+    pub answer_within: Duration,
+    pub families: Arc<Families>,
+}
+
+/// Tells a request's handler the verdict.
+struct Waiter(Mutex<Option<oneshot::Sender<Verdict>>>);
+
+impl Settle for Waiter {
+    fn settled(&self, _: u64, verdict: Verdict) {
+        if let Some(handler) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // A handler that is gone has answered, or its client has.
+            let _ = handler.send(verdict);
+        }
+    }
+}
+
+/// Holds a reload up until the request is answered.
+struct Unheard;
+
+impl Settle for Unheard {
+    fn settled(&self, _: u64, _: Verdict) {}
+}
+
+/// Withdraws what is unsent of a request once its handler is gone, unless the agent owns it by then.
+struct Withdraw(Option<Arc<Path>>);
+
+impl Drop for Withdraw {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            path.revoke();
+        }
+    }
+}
+
+impl Receiver {
+    /// Serves the path.
+    pub fn router(self, path: &str) -> Router {
+        Router::new().route(path, post(write)).with_state(self)
+    }
+
+    async fn write(&self, request: Request) -> Response {
+        let until = Instant::now() + self.answer_within;
+        let version = match version(request.headers()) {
+            Ok(version) => version,
+            Err(words) => return (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("{words}\n")).into_response(),
+        };
+        let body = match self.limits.read(request.into_body()).await {
+            Ok(body) => body,
+            Err(error) => return error.into_response(),
+        };
+        let inflated = match snap::raw::decompress_len(&body) {
+            Ok(length) if length <= self.limits.inflated => length,
+            Ok(_) => {
+                let words = format!("the body has more than {} bytes without compression\n", self.limits.inflated);
+                return (StatusCode::PAYLOAD_TOO_LARGE, words).into_response();
+            }
+            Err(error) => return self.broken(version, &error.to_string()),
+        };
+        // What is read from it is about as large.
+        let Ok(_permit) = timeout_at(until, self.memory.acquire(2 * inflated as u64)).await else {
+            return answer::later(version, "there is no memory for the request");
+        };
+        let message = match snap::raw::Decoder::new().decompress_vec(&body) {
+            Ok(message) => message,
+            Err(error) => return self.broken(version, &error.to_string()),
+        };
+        drop(body);
+        let mut taker = Taker::new(&self.table, &self.families);
+        if let Err(error) = decode(version, &message, Limits { labels: self.labels }, &mut taker) {
+            return self.broken(version, &error.to_string());
+        }
+        drop(message);
+        let (batch, taken, refused) = taker.finish(self.resource.clone());
+        self.count(taken, &refused);
+        let became = match batch {
+            Some(batch) => self.hand_on(batch, until).await,
+            None => Became::Taken,
+        };
+        answer::answer(version, &became, taken, &refused)
+    }
+
+    /// Hands samples on and waits for what becomes of them.
+    async fn hand_on(&self, batch: MetricBatch, until: Instant) -> Became {
+        let mut outlet = self.outlet.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let late = || Became::Later("no destination has taken the samples in time".into());
+        // The request has a path of its own, so that it alone can be withdrawn; the source's path waits for it.
+        let Ok(held) = timeout_at(until, outlet.ack(Arc::new(Unheard), 0, true)).await else { return late() };
+        let Ok(held) = held else { return Became::Later("the agent stops".into()) };
+        let path = Path::new();
+        let mut withdraw = Withdraw(Some(path.clone()));
+        let (sender, verdict) = oneshot::channel();
+        let ack = Ack::new(Arc::new(Waiter(Mutex::new(Some(sender)))), 0, path, true);
+        let watch = ack.watch();
+        let source = held.path().clone();
+        let sent = async {
+            let sent = outlet.send(Message::new(Batch::Metrics(batch), ack)).await;
+            match sent {
+                Ok(()) => verdict.await.ok(),
+                Err(_) => None,
+            }
+        };
+        let verdict = tokio::select! {
+            verdict = timeout_at(until, sent) => verdict,
+            // A reload that cannot wait any longer: the sender brings it again.
+            () = source.revoked() => Ok(None),
+        };
+        let became = match verdict {
+            Ok(Some(verdict)) => Became::of(&verdict),
+            Ok(None) => Became::Later("the samples were withdrawn".into()),
+            Err(_) if watch.count(Outcome::Delivered) > Some(0) => {
+                // One destination has it: the agent sees to the others.
+                withdraw.0 = None;
+                Became::Taken
+            }
+            Err(_) => late(),
+        };
+        held.done();
+        became
+    }
+
+    fn count(&self, taken: Counts, refused: &Refused) {
+        self.metrics.records_in.inc_by(taken.all_samples() + refused.counts.all_samples());
+        if refused.reasons > 0 {
+            self.metrics.records_refused.inc_by(refused.counts.all_samples());
+            self.metrics.error(format!("refused of a request: {}", refused.words()));
+        }
+    }
+
+    fn broken(&self, version: Version, words: &str) -> Response {
+        self.metrics.error(format!("a request that cannot be read: {words}"));
+        answer::respond(StatusCode::BAD_REQUEST, version, Counts::default(), words.into())
+    }
+}
+
+async fn write(State(receiver): State<Receiver>, request: Request) -> Response {
+    receiver.write(request).await
+}
+
+/// Which message a request carries; an error in words where that is not known.
+fn version(headers: &HeaderMap) -> Result<Version, String> {
+    let text = |name| match headers.get(&name) {
+        None => Ok(""),
+        Some(value) => value.to_str().map_err(|_| format!("the header `{name}` is no text")),
+    };
+    let encoding = text(CONTENT_ENCODING)?.trim();
+    // Old senders say nothing about the encoding.
+    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("snappy") {
+        return Err(format!("content encoding `{encoding}` is not snappy"));
+    }
+    Version::of_content_type(text(CONTENT_TYPE)?)
+}
