@@ -84,6 +84,24 @@ impl ScrapeError {
     }
 }
 
+/// A scrape that failed. What was read of it before counts in what is told of the scrape, as with Prometheus.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub(super) struct Failed {
+    /// Why.
+    pub error: ScrapeError,
+    /// Samples exposed before it failed.
+    pub scraped: usize,
+    /// Those of them that relabelling left.
+    pub kept: usize,
+}
+
+impl From<ScrapeError> for Failed {
+    fn from(error: ScrapeError) -> Self {
+        Self { error, scraped: 0, kept: 0 }
+    }
+}
+
 /// Samples in the order of their list.
 #[derive(Debug)]
 pub(super) struct Gathered {
@@ -91,6 +109,8 @@ pub(super) struct Gathered {
     exemplar: LabelSet,
     /// Samples exposed.
     pub scraped: usize,
+    /// Samples that relabelling and limits left, also those of a series that stands twice.
+    pub kept: usize,
     /// Series that were not known before.
     pub added: usize,
     /// New series that a limit refused.
@@ -112,12 +132,18 @@ impl Gathered {
             builder,
             exemplar: LabelSet::new(),
             scraped: 0,
+            kept: 0,
             added: 0,
             refused: 0,
             repeated: 0,
             list: None,
             ended: None,
         }
+    }
+
+    /// The scrape failed after these samples.
+    pub fn failed(&self, error: ScrapeError) -> Failed {
+        Failed { error, scraped: self.scraped, kept: self.kept }
     }
 
     /// Takes a sample.

@@ -13,7 +13,7 @@ use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::family::FamilyContext;
-use super::gathered::{Gathered, ScrapeError};
+use super::gathered::{Failed, Gathered, ScrapeError};
 use super::series_rules::{SeriesRules, Work};
 use crate::data::labels::METRIC_NAME;
 use crate::data::series_table::{ListBuilder, Resolved, SeriesList, SeriesRef, SeriesTable};
@@ -101,6 +101,8 @@ pub(super) struct Anew {
     index: HashTable<Known>,
     /// Columns of the old list whose series are there again.
     again: Vec<bool>,
+    /// Columns of the new list whose series were not known.
+    new: Vec<usize>,
     work: Work,
 }
 
@@ -161,18 +163,20 @@ impl Prediction {
         rules: &SeriesRules,
         time: UnixMillis,
         anew: &mut Anew,
-    ) -> Result<Gathered, ScrapeError> {
+    ) -> Result<Gathered, Failed> {
         let retry = self.refused && self.scrapes_since_refusal % RETRY_REFUSED == RETRY_REFUSED - 1;
         let mut gathered = Gathered::new(time);
         if !self.lines.is_empty() && !retry && self.as_predicted(&mut parser(), rules, &mut gathered) {
             self.scrapes_since_refusal += u32::from(self.refused);
-            rules.check_sample_limit(self.list.len())?;
+            rules.check_sample_limit(self.list.len()).map_err(|error| gathered.failed(error))?;
             gathered.of(self.list.clone());
             return Ok(gathered);
         }
         let mut gathered = Gathered::new(time);
-        self.anew(&mut parser(), rules, anew, &mut gathered, retry)?;
-        Ok(gathered)
+        match self.anew(&mut parser(), rules, anew, &mut gathered, retry) {
+            Ok(()) => Ok(gathered),
+            Err(error) => Err(gathered.failed(error)),
+        }
     }
 
     /// Reads an exposition as long as it is as predicted; whether it was, to its end. What is wrong with it is
@@ -191,6 +195,7 @@ impl Prediction {
                 continue;
             }
             gathered.scraped += 1;
+            gathered.kept += usize::from(class != Class::Dropped);
             let as_usual = |timed: bool| !line.has_series() || !times_matter || timed == (class == Class::Untracked);
             if let Some(point) = body.predicted(expected) {
                 if !as_usual(point.timestamp.is_some()) {
@@ -261,7 +266,7 @@ impl Prediction {
                 None => {
                     E::read_labels(raw, kind, &mut anew.work.labels)
                         .map_err(|fault| ScrapeError::unreadable(raw, fault))?;
-                    match rules.name(&mut anew.work)? {
+                    match rules.name(&mut anew.work, raw)? {
                         Verdict::Dropped => Class::Dropped,
                         Verdict::Kept if rules.refuses_new(self.list.len() + gathered.added) => {
                             gathered.refused += 1;
@@ -270,6 +275,7 @@ impl Prediction {
                         Verdict::Kept => {
                             gathered.added += 1;
                             let family = family.of(&rules.table, anew.work.labels.get(METRIC_NAME));
+                            anew.new.push(anew.builder.len());
                             anew.builder.labels(&anew.work.labels, family);
                             Class::Tracked
                         }
@@ -281,6 +287,7 @@ impl Prediction {
                 class => class,
             };
             anew.keep(class, kind, raw)?;
+            gathered.kept += usize::from(class != Class::Dropped);
             match entry {
                 _ if class == Class::Dropped => {}
                 Entry::Series(series) => gathered.push::<E>(&series.point, series.created, rules),
@@ -341,7 +348,10 @@ impl Prediction {
     /// Resolves what is new, finds what has ended, and takes the new exposition for the old one.
     fn settle(&mut self, rules: &SeriesRules, anew: &mut Anew, gathered: &mut Gathered) {
         let Resolved { list, mut refused, repeated } = rules.table.list(&anew.builder);
-        gathered.added -= refused.len();
+        // A series that stands twice is one.
+        let twice = repeated.iter().filter(|column| anew.new.binary_search(column).is_ok()).count();
+        gathered.added -= refused.len() + twice;
+        gathered.kept -= refused.len();
         gathered.refused += refused.len();
         gathered.repeated = repeated.len();
         anew.without_series(&refused, &repeated);
@@ -405,6 +415,7 @@ impl Anew {
         self.builder.clear();
         self.index.clear();
         self.again.clear();
+        self.new.clear();
         self.again.resize(columns, false);
     }
 

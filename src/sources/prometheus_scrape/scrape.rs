@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bench::{Bench, Benches};
 use super::config::Job;
-use super::gathered::{Gathered, ScrapeError};
+use super::gathered::{Failed, Gathered, ScrapeError};
 use super::output::Output;
 use super::prediction::Prediction;
 use super::report::{Report, Reporting, ended};
@@ -107,7 +107,7 @@ impl Scraper {
         let mut bench = self.benches.take();
         let mut report =
             Report { timeout: self.target.timeout, sample_limit: self.job.limits.samples, ..Report::default() };
-        let outcome = self.fetch(&mut bench, &mut report).await;
+        let outcome = self.fetch(&mut bench, &mut report).await.map_err(Failed::from);
         let outcome = outcome.and_then(|format| self.read(format, time, &mut bench, memory));
         self.benches.put(bench);
         report.duration = started.elapsed();
@@ -117,9 +117,10 @@ impl Scraper {
                 self.pass_on(gathered, time, memory, &mut report);
                 String::new()
             }
-            Err(error) => {
+            Err(failed) => {
+                (report.scraped, report.kept) = (failed.scraped, failed.kept);
                 self.fail(time, memory);
-                let words = error.to_string();
+                let words = failed.to_string();
                 tracing::debug!(target = %self.target.url, error = words, "scrape failed");
                 words
             }
@@ -178,7 +179,7 @@ impl Scraper {
         time: UnixMillis,
         bench: &mut Bench,
         memory: &mut Memory,
-    ) -> Result<Gathered, ScrapeError> {
+    ) -> Result<Gathered, Failed> {
         let (body, anew) = (&bench.body.text[..], &mut bench.anew);
         let prediction = &mut memory.prediction;
         match format {
@@ -191,7 +192,7 @@ impl Scraper {
     }
 
     fn pass_on(&self, gathered: Gathered, time: UnixMillis, memory: &mut Memory, report: &mut Report) {
-        report.scraped = gathered.scraped;
+        (report.scraped, report.kept) = (gathered.scraped, gathered.kept);
         report.added = gathered.added;
         if gathered.refused > 0 {
             self.output.refused(
@@ -212,7 +213,6 @@ impl Scraper {
         }
         let gone = gathered.ended.clone();
         if let Some(batch) = gathered.into_batch(memory.resource.clone()) {
-            report.kept = batch.selection.count();
             self.output.send(batch);
         }
         if let Some(gone) = gone.filter(|_| !memory.ended) {

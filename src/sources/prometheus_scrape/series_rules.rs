@@ -68,12 +68,13 @@ impl SeriesRules {
         self.honor_timestamps && !self.track_timestamps_staleness
     }
 
-    /// Makes the exposed labels in `work` the labels of a series; whether the rules keep it.
+    /// Makes the exposed labels in `work` the labels of a series; whether the rules keep it. `raw` is the series as it
+    /// stands in the exposition.
     ///
     /// # Errors
     /// Where what remains is not a series, or is beyond a limit.
-    pub fn name(&self, work: &mut Work) -> Result<Verdict, ScrapeError> {
-        self.add_target(work);
+    pub fn name(&self, work: &mut Work, raw: &[u8]) -> Result<Verdict, ScrapeError> {
+        self.add_target(work, raw);
         if self.relabel.apply(&mut work.labels, &mut work.scratch) == Verdict::Dropped || work.labels.is_empty() {
             return Ok(Verdict::Dropped);
         }
@@ -87,11 +88,13 @@ impl SeriesRules {
     }
 
     /// As Prometheus: with `honor_labels` an exposed label stays, else it makes way and is called `exported_…`.
-    fn add_target(&self, work: &mut Work) {
+    fn add_target(&self, work: &mut Work, raw: &[u8]) {
         let Work { labels, conflicts, .. } = work;
         for (name, value) in self.target.iter() {
             let exposed = labels.get(name);
-            if exposed.is_empty() {
+            if exposed.is_empty() && self.honor_labels && stands_empty(raw, name) {
+                // Honoured: the series has no such label. A Pushgateway says so of `instance`.
+            } else if exposed.is_empty() {
                 labels.set(name, value);
             } else if !self.honor_labels {
                 conflicts.push((name.to_owned(), exposed.to_owned()));
@@ -152,6 +155,14 @@ impl SeriesRules {
     }
 }
 
+/// Whether a text exposition says `name=""` of a series. Within a value the quotes would be escaped.
+fn stands_empty(raw: &[u8], name: &str) -> bool {
+    memchr::memmem::find_iter(raw, b"=\"\"").any(|at| {
+        let before = raw[..at].strip_suffix(name.as_bytes());
+        before.and_then(<[u8]>::last).is_some_and(|byte| matches!(byte, b'{' | b',' | b' ' | b'\t'))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,7 +183,7 @@ mod tests {
 
     fn named(rules: &SeriesRules, exposed: &[(&str, &str)]) -> Result<LabelSet, String> {
         let mut work = Work { labels: exposed.iter().copied().collect(), ..Work::default() };
-        rules.name(&mut work).map(|_| work.labels).map_err(|error| error.to_string())
+        rules.name(&mut work, b"").map(|_| work.labels).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -189,6 +200,14 @@ mod tests {
         assert_eq!(labels.iter().collect::<Vec<_>>(), expected);
         let labels = named(&rules(&[("job", "t"), ("instance", "i")], true), &exposed[..2]).expect("a series");
         assert_eq!((labels.get("job"), labels.get("instance")), ("a", "i"));
+    }
+
+    #[test]
+    fn a_label_that_is_said_to_be_empty_is_honoured() {
+        let rules = rules(&[("instance", "i"), ("job", "t")], true);
+        let mut work = Work { labels: [("__name__", "x")].into_iter().collect(), ..Work::default() };
+        rules.name(&mut work, b"x{a=\"\\\"job=\\\"\\\"\",instance=\"\"}").expect("a series");
+        assert_eq!(work.labels.iter().collect::<Vec<_>>(), [("__name__", "x"), ("job", "t")]);
     }
 
     #[test]
