@@ -44,8 +44,15 @@ impl Contender {
         }
     }
 
-    /// Starts it in `folder` on the targets at `port`; what it sends goes to `receiver`.
-    pub fn start(self, folder: &Path, load: &Load, port: u16, receiver: &str) -> Result<Pinned, Box<dyn Error>> {
+    /// Starts it in `folder` on the targets at `port`; what it sends goes to `receiver`. This agent is `binary`.
+    pub fn start(
+        self,
+        binary: &Path,
+        folder: &Path,
+        load: &Load,
+        port: u16,
+        receiver: &str,
+    ) -> Result<Pinned, Box<dyn Error>> {
         let folder = folder.join(self.path());
         fs::create_dir_all(&folder)?;
         let url = format!("http://{receiver}/{}", self.path());
@@ -68,7 +75,7 @@ impl Contender {
                     2 * load.series()
                 );
                 let arguments = vec!["run".into(), "--config".into(), config.display().to_string()];
-                (PathBuf::from(env!("CARGO_BIN_EXE_tailwater")), arguments, text, (ready, "/livez"))
+                (binary.to_owned(), arguments, text, (ready, "/livez"))
             }
             Self::Prometheus1 | Self::Prometheus2 => {
                 let version = if self == Self::Prometheus1 {

@@ -11,7 +11,7 @@ pub mod targets;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
@@ -38,6 +38,9 @@ pub struct Options {
     /// Measures one agent after the other instead of all at once.
     #[arg(long)]
     apart: bool,
+    /// The binary of this agent, instead of the one that `cargo bench` builds.
+    #[arg(long)]
+    binary: Option<PathBuf>,
     /// Seed of the values.
     #[arg(long, default_value_t = 20_261_124)]
     seed: u64,
@@ -104,6 +107,9 @@ impl Options {
             let names = self.agents.iter().filter_map(|agent| Some(agent.to_possible_value()?.get_name().to_owned()));
             command += &format!(" --agents {}", list(names.collect()));
         }
+        if let Some(binary) = &self.binary {
+            command += &format!(" --binary {}", binary.display());
+        }
         if self.apart {
             command += " --apart";
         }
@@ -132,7 +138,8 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         loads.push((load, rows));
     }
     report.metrics_growth(&loads);
-    let whole = options.seconds == SECONDS && options.series == SERIES && options.agents.is_empty();
+    let given = !options.agents.is_empty() || options.binary.is_some();
+    let whole = options.seconds == SECONDS && options.series == SERIES && !given;
     report.finish(whole, "-metrics")
 }
 
@@ -146,7 +153,8 @@ fn measure(agents: &[Contender], load: Load, options: &Options, root: &Path) -> 
     let (_receiver, receiver) = start_receiver(root)?;
     let mut running = Vec::new();
     for agent in agents {
-        running.push((*agent, agent.start(root, &load, port, &receiver)?));
+        let binary = options.binary.as_deref().unwrap_or(Path::new(env!("CARGO_BIN_EXE_tailwater")));
+        running.push((*agent, agent.start(binary, root, &load, port, &receiver)?));
     }
     let each_series_twice = |sent: &BTreeMap<String, Received>, agent: Contender| {
         sent.get(agent.path()).is_some_and(|sent| sent.samples >= 2 * load.series() as u64)
