@@ -3,8 +3,17 @@
 
 #![expect(clippy::print_stderr, reason = "seeds, and what is shown with a test that fails")]
 
+mod forwarded;
 mod instruments;
+mod kill;
+mod same_as_prometheus;
+mod setup;
 mod shop;
+mod stored;
+
+#[allow(dead_code, reason = "the tests of logs use the rest")]
+#[path = "../end_to_end/agent.rs"]
+mod agent;
 
 #[path = "../support/exposition_target.rs"]
 mod exposition_target;
@@ -14,6 +23,8 @@ mod fault_proxy;
 mod http;
 #[path = "../support/kubernetes_server.rs"]
 mod kubernetes_server;
+#[path = "../support/metric_family_proto.rs"]
+mod metric_family_proto;
 #[path = "../support/prometheus_server.rs"]
 mod prometheus_server;
 #[path = "../support/python_target.rs"]

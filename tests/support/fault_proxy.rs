@@ -5,7 +5,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::print_stderr, reason = "shown with a test that fails")]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -76,6 +76,8 @@ pub struct Seen {
     pub answered: Option<u16>,
     /// The body that went with it.
     pub answer: Vec<u8>,
+    /// Its header fields.
+    pub answer_headers: BTreeMap<String, String>,
 }
 
 impl Seen {
@@ -217,7 +219,14 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, shared: &Shared
     while let Some(request) = http::read(&mut stream, &mut left, false).await {
         let mut words = request.first_line.split(' ');
         let (method, path) = (words.next().unwrap_or_default().into(), words.next().unwrap_or_default().into());
-        let seen = Seen { method, path, request: request.clone(), answered: None, answer: Vec::new() };
+        let seen = Seen {
+            method,
+            path,
+            request: request.clone(),
+            answered: None,
+            answer: Vec::new(),
+            answer_headers: BTreeMap::new(),
+        };
         let fault = lock(&shared.decide)(&seen);
         let index = {
             let mut all = lock(&shared.seen);
@@ -228,7 +237,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, shared: &Shared
         let Some(answer) = answer(&mut stream, shared, request, fault).await else { return };
         {
             let seen = &mut lock(&shared.seen)[index];
-            (seen.answered, seen.answer) = (Some(answer.status()), answer.body);
+            seen.answered = Some(answer.status());
+            (seen.answer, seen.answer_headers) = (answer.body, answer.headers);
         }
         shared.changes.send_modify(|change| *change += 1);
     }
