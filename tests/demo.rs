@@ -49,6 +49,15 @@ fn the_demo_loses_doubles_and_leaks_nothing() {
     }
     assert!(shown.contains("steps/clean") && shown.contains("before  ") && shown.contains("after   "), "{shown}");
 
+    assert!(row(&shown, "samples") > 20 && shown.contains(" declined, as it had"), "{shown}");
+    assert!(shown.contains("targets 2 of 2 up"), "{shown}");
+    let samples = documents(&data.join("out/samples.ndjson"));
+    let names: BTreeSet<_> = samples.iter().map(|sample| sample["labels"]["__name__"].to_string()).collect();
+    for name in ["up", "shop_orders_total", "shop_payment_seconds_bucket", "shop_requests_total"] {
+        assert!(names.contains(&format!("\"{name}\"")), "{name} is in {names:?}");
+    }
+    assert!(samples.iter().all(|sample| sample["labels"]["env"] == "demo"));
+
     let (records, errors) = (documents(&data.join("out/records.ndjson")), documents(&data.join("out/errors.ndjson")));
     assert_eq!((records.len() + errors.len()) as u64, row(&shown, "out"));
     let at = |document: &Value, pointer: &str| document.pointer(pointer).cloned().unwrap_or_default();
@@ -112,4 +121,102 @@ fn what_is_piped_in_comes_out_and_the_agent_ends() {
     let bodies: Vec<_> = documents(&out).iter().map(|document| document["body"]["text"].clone()).collect();
     let expected: Vec<_> = (0..10_000).map(|number| Value::from(format!("line {number}"))).collect();
     assert_eq!(bodies, expected);
+}
+
+/// What a listener on loopback answers to a `GET`; nothing while it does not.
+fn get(port: u16, path: &str) -> Option<String> {
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+    listener.local_addr().expect("bound").port()
+}
+
+#[test]
+fn lines_become_metrics_that_are_exposed_and_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (out, config) = (folder.path().join("samples.ndjson"), folder.path().join("tailwater.yaml"));
+    let (admin, exposed) = (free_port(), free_port());
+    let text_of_config = format!(
+        r#"
+data_dir: {state}
+admin: {{ listen: 127.0.0.1:{admin} }}
+health: {{ listen: off }}
+series: {{ limit: 1000 }}
+sources:
+  stdin/in: {{}}
+  internal/self: {{ interval: 1s }}
+transforms:
+  steps/parse: {{ inputs: [stdin/in], steps: [{{ parse_json: {{}} }}] }}
+  log_metrics/shop:
+    inputs: [steps/parse]
+    interval: 1s
+    metrics: [{{ name: orders_total, type: counter, labels: {{ status: 'attributes["status"]' }} }}]
+  steps/metrics:
+    inputs: [log_metrics/shop, internal/self]
+    steps:
+      - keep: 'name == "orders_total" or name == "tailwater_series_limit"'
+      - set: 'labels["team"] = "shop"'
+sinks:
+  file/out: {{ inputs: [steps/metrics], path: {out} }}
+  prometheus_exposition/out: {{ inputs: [steps/metrics], listen: 127.0.0.1:{exposed} }}
+"#,
+        state = folder.path().join("state").display(),
+        out = out.display()
+    );
+    fs::write(&config, text_of_config).expect("writes");
+    let mut agent = tailwater(&["run", "--config", config.to_str().expect("UTF-8")]);
+    let mut agent = agent.stdin(Stdio::piped()).spawn().expect("runs");
+    let mut pipe = agent.stdin.take().expect("piped");
+    for status in ["paid", "open", "paid"] {
+        writeln!(pipe, r#"{{"status":"{status}"}}"#).expect("the agent reads");
+    }
+    pipe.flush().expect("the agent reads");
+    let exposes = |wanted: &str| {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        loop {
+            let metrics = get(exposed, "/metrics").unwrap_or_default();
+            if metrics.contains(wanted) && metrics.contains("tailwater_series_limit{") {
+                return metrics;
+            }
+            assert!(std::time::Instant::now() < deadline, "{wanted} is not in {metrics}");
+            std::thread::yield_now();
+        }
+    };
+    let metrics = exposes(r#"orders_total{status="paid",team="shop"} 2"#);
+    assert!(metrics.contains("# TYPE orders_total counter\n"), "{metrics}");
+    let limit = metrics.lines().find(|line| line.starts_with("tailwater_series_limit{")).expect("exposed");
+    assert!(limit.contains(r#"job="tailwater",team="shop""#) && limit.ends_with(" 1000"), "{limit}");
+
+    let targets = |port: u16, more: &[&str]| {
+        let address = format!("http://127.0.0.1:{port}");
+        tailwater(&[&["targets", "--admin", &address], more].concat()).output().expect("runs")
+    };
+    let asked = targets(admin, &[]);
+    assert!(asked.status.success() && text(&asked).contains("0 up, 0 down"), "{}", text(&asked));
+    let json: Value = serde_json::from_slice(&targets(admin, &["--format", "json"]).stdout).expect("JSON");
+    assert_eq!(json["data"]["activeTargets"], serde_json::json!([]));
+    let status: Value = serde_json::from_str(&get(admin, "/api/v1/status").expect("answers")).expect("JSON");
+    assert_eq!(status["series"]["limit"], 1000);
+    assert_eq!(targets(free_port(), &[]).status.code(), Some(1), "nobody answers there");
+
+    writeln!(pipe, r#"{{"status":"paid"}}"#).expect("the agent reads");
+    exposes(r#"orders_total{status="paid",team="shop"} 3"#);
+    drop(pipe);
+    assert!(Command::new("kill").args(["-TERM", &agent.id().to_string()]).status().expect("runs").success());
+    let output = agent.wait_with_output().expect("ends");
+    assert!(output.status.success(), "{}", text(&output));
+    let values: Vec<_> = documents(&out)
+        .iter()
+        .filter(|sample| sample["labels"]["status"] == "paid")
+        .map(|sample| sample["value"].as_str().expect("a number").to_owned())
+        .collect();
+    assert_eq!(values.first().map(String::as_str), Some("0"), "a new counter begins at zero: {values:?}");
+    assert_eq!(values.last().map(String::as_str), Some("3"), "{values:?}");
 }

@@ -18,6 +18,8 @@ pub struct Folder {
     root: PathBuf,
     /// Where the admin listener answers.
     pub admin: String,
+    /// Where the checkout exposes its metrics, and the web server.
+    pub exposed: [String; 2],
 }
 
 /// The folder cannot be used.
@@ -44,7 +46,12 @@ impl Folder {
             Err(error) => return Err(FolderError::Io { path: root, error }),
         }
         let admin = free_port().map_or_else(|_| "off".to_owned(), |port| format!("127.0.0.1:{port}"));
-        let folder = Self { root, admin };
+        let exposed = || free_port().map(|port| format!("127.0.0.1:{port}"));
+        let exposed = match (exposed(), exposed()) {
+            (Ok(checkout), Ok(web)) => [checkout, web],
+            (Err(error), _) | (_, Err(error)) => return Err(FolderError::Io { path: root, error }),
+        };
+        let folder = Self { root, admin, exposed };
         fs::write(folder.config(), folder.text()).map_err(|error| FolderError::Io { path: folder.config(), error })?;
         Ok(folder)
     }
@@ -85,7 +92,12 @@ impl Folder {
         self.root.join(CONFIG)
     }
 
-    /// What the two sinks write.
+    /// What the sink of the samples writes.
+    pub fn samples(&self) -> PathBuf {
+        self.root.join(MADE[2]).join("samples.ndjson")
+    }
+
+    /// What the two sinks of the records write.
     pub fn results(&self) -> [PathBuf; 2] {
         ["records.ndjson", "errors.ndjson"].map(|name| self.root.join(MADE[2]).join(name))
     }
@@ -98,6 +110,9 @@ impl Folder {
             .replace("{pods}", &quoted(&self.node().join("var/log/pods")))
             .replace("{records}", &quoted(&records))
             .replace("{errors}", &quoted(&errors))
+            .replace("{samples}", &quoted(&self.samples()))
+            .replace("{checkout}", &self.exposed[0])
+            .replace("{web}", &self.exposed[1])
             .replace("{admin}", &self.admin)
     }
 }

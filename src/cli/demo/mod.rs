@@ -1,10 +1,12 @@
 //! `tailwater demo`: the main job on a machine that has nothing else. A small shop writes container logs as
-//! a node would have them, the agent runs its real pipeline over them, and every record that was written is
-//! looked for in what comes out.
+//! a node would have them and exposes metrics, the agent runs its real pipeline over both, every record that was
+//! written is looked for in what comes out, and what the metrics say at the end is compared with what happened.
 
+mod endpoints;
 mod folder;
 mod ledger;
 mod results;
+mod samples;
 mod screen;
 mod shop;
 mod summary;
@@ -20,19 +22,23 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use self::endpoints::Endpoints;
 use self::folder::Folder;
 use self::ledger::Ledger;
 use self::results::Results;
+use self::samples::Samples;
 use self::screen::Screen;
+use self::shop::till::Till;
 use self::shop::{Deeds, Shop, ShopError};
 use self::summary::Summary;
-use self::view::{Frame, Row};
+use self::view::{Frame, Row, Scrapes};
 use super::run::Failed;
 use crate::app::limits::Limits;
 use crate::app::{Agent, Shared};
 use crate::config;
-use crate::data::UnixNanos;
+use crate::data::{Signal, UnixNanos};
 use crate::options;
+use crate::pipeline::Outputs;
 use crate::pipeline::graph::Role;
 use crate::registry::TABLES;
 use crate::telemetry::{ComponentMetrics, logging};
@@ -90,6 +96,10 @@ pub fn run(args: DemoArgs) -> Result<bool, Failed> {
 
 async fn demonstrate(args: &DemoArgs, folder: &Folder, mut screen: Screen) -> Result<Summary, Failed> {
     say(format_args!("A shop writes container logs under {}", folder.node().display()));
+    say(format_args!(
+        "and exposes metrics at           {}",
+        folder.exposed.clone().map(|at| format!("http://{at}/metrics")).join(", ")
+    ));
     say(format_args!("Tailwater carries them to        {}", folder.root().join("out").display()));
     say(format_args!("by the configuration             {}", folder.config().display()));
     say(format_args!("and tells about itself at        http://{}/\n", folder.admin));
@@ -98,7 +108,11 @@ async fn demonstrate(args: &DemoArgs, folder: &Folder, mut screen: Screen) -> Re
     let (mut interrupt, mut terminate) = (signals(SignalKind::interrupt())?, signals(SignalKind::terminate())?);
     let ledger = Arc::new(Ledger::default());
     let mut results = Results::new(folder.results(), ledger.clone());
-    let shop = OpenShop::open(args, folder, ledger.clone())?;
+    let till = Arc::new(Till::default());
+    let mut samples = Samples::new(folder.samples());
+    let [checkout, web] = &folder.exposed;
+    let _endpoints = Endpoints::open(checkout, web, &till).await.map_err(process)?;
+    let shop = OpenShop::open(args, folder, (ledger.clone(), till.clone()))?;
     let config = folder.config();
     let agent = Agent::start(Box::new(move || config::load(std::slice::from_ref(&config), TABLES))).await?;
     let shared = agent.shared().clone();
@@ -109,7 +123,7 @@ async fn demonstrate(args: &DemoArgs, folder: &Folder, mut screen: Screen) -> Re
     looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut show = || {
         // A reader of the view that has gone does not end the demo.
-        let _ = screen.show(&frame(&shared, &ledger, opened.elapsed()));
+        let _ = screen.show(&frame(&shared, &ledger, &till, opened.elapsed()));
     };
     let end = args.length.map(|length| opened + length);
     let mut shown = opened;
@@ -121,6 +135,7 @@ async fn demonstrate(args: &DemoArgs, folder: &Folder, mut screen: Screen) -> Re
             _ = looks.tick() => {}
         }
         results.look().map_err(process)?;
+        samples.look().map_err(process)?;
         if shop.is_closed() {
             break;
         }
@@ -132,18 +147,23 @@ async fn demonstrate(args: &DemoArgs, folder: &Folder, mut screen: Screen) -> Re
 
     let deeds = shop.close().map_err(process)?;
     let deadline = Instant::now() + SETTLE;
-    while ledger.counts().open > 0 && Instant::now() < deadline {
+    while (ledger.counts().open > 0 || samples.orders() != till.orders()) && Instant::now() < deadline {
         tokio::select! {
             // Asked twice: what is still on the way is told as lost.
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            _ = looks.tick() => results.look().map_err(process)?,
+            _ = looks.tick() => {
+                results.look().map_err(process)?;
+                samples.look().map_err(process)?;
+            }
         }
     }
     show();
     agent.shutdown().await;
     results.look().map_err(process)?;
-    Ok(summarize(&shared, &ledger, deeds, &results, folder))
+    samples.look().map_err(process)?;
+    let metrics = summary::Metrics { samples: samples.lines(), happened: till.orders(), told: samples.orders() };
+    Ok(summarize(&shared, &ledger, deeds, &results, (metrics, folder)))
 }
 
 /// The shop on a thread of its own: it writes by the clock, whatever the agent does.
@@ -153,9 +173,9 @@ struct OpenShop {
 }
 
 impl OpenShop {
-    fn open(args: &DemoArgs, folder: &Folder, ledger: Arc<Ledger>) -> Result<Self, Failed> {
+    fn open(args: &DemoArgs, folder: &Folder, books: (Arc<Ledger>, Arc<Till>)) -> Result<Self, Failed> {
         let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
-        let shop = Shop::open(&folder.node(), f64::from(args.rate), seed, ledger, UnixNanos::now());
+        let shop = Shop::open(&folder.node(), f64::from(args.rate), seed, books, UnixNanos::now());
         let mut shop = shop.map_err(process)?;
         let (stop, stopped) = channel::<()>();
         let work = move || {
@@ -193,7 +213,7 @@ fn components(shared: &Shared) -> Vec<(Role, Arc<ComponentMetrics>)> {
     metrics.collect()
 }
 
-fn frame(shared: &Shared, ledger: &Ledger, elapsed: Duration) -> Frame {
+fn frame(shared: &Shared, ledger: &Ledger, till: &Till, elapsed: Duration) -> Frame {
     let row = |metrics: Arc<ComponentMetrics>| Row {
         name: metrics.name.to_string(),
         rates: shared.rates.of(&metrics),
@@ -202,16 +222,28 @@ fn frame(shared: &Shared, ledger: &Ledger, elapsed: Duration) -> Frame {
         lag_bytes: u64::try_from(metrics.lag_bytes.get()).unwrap_or(0),
         unhealthy: metrics.health.status().unhealthy,
     };
+    let components = components(shared);
+    let scrapes = components.iter().find_map(|(_, metrics)| {
+        let targets = metrics.targets.counts()?;
+        Some(Scrapes { targets, samples: shared.rates.of(metrics).records_out, orders: till.orders() })
+    });
     Frame {
         elapsed,
-        rows: components(shared).into_iter().map(|(_, metrics)| row(metrics)).collect(),
+        rows: components.into_iter().map(|(_, metrics)| row(metrics)).collect(),
+        scrapes,
         counts: ledger.counts(),
         delay: ledger.delay(),
         sample: ledger.sample(),
     }
 }
 
-fn summarize(shared: &Shared, ledger: &Ledger, deeds: Deeds, results: &Results, folder: &Folder) -> Summary {
+fn summarize(
+    shared: &Shared,
+    ledger: &Ledger,
+    deeds: Deeds,
+    results: &Results,
+    (metrics, folder): (summary::Metrics, &Folder),
+) -> Summary {
     let components = components(shared);
     let sum = |wanted: fn(&Role) -> bool, count: fn(&ComponentMetrics) -> u64| {
         components.iter().filter(|(role, _)| wanted(role)).map(|(_, metrics)| count(metrics)).sum()
@@ -219,12 +251,27 @@ fn summarize(shared: &Shared, ledger: &Ledger, deeds: Deeds, results: &Results, 
     Summary {
         counts: ledger.counts(),
         deeds,
-        read: sum(|role| matches!(role, Role::Source(_)), |metrics| metrics.records_out.get()),
-        filtered: sum(|role| matches!(role, Role::Transform(_)), |metrics| metrics.records_filtered.get()),
+        read: sum(of_logs, |metrics| metrics.records_out.get()),
+        filtered: filtered(shared),
         refused: sum(|_| true, |metrics| metrics.records_refused.get() + metrics.records_dropped.get()),
         outputs: results.lines().map(|(path, lines)| (path.to_owned(), lines)).collect(),
+        metrics,
         config: folder.config(),
     }
+}
+
+/// Whether it is a source of log records.
+fn of_logs(role: &Role) -> bool {
+    matches!(role, Role::Source(plan) if plan.outputs() == Outputs::One(Signal::Logs))
+}
+
+/// Log records that transforms dropped.
+fn filtered(shared: &Shared) -> u64 {
+    let plan = shared.plan();
+    let transforms = plan.graph.components.iter().filter(|component| {
+        matches!(component.role, Role::Transform(_)) && component.input_signal == Some(Signal::Logs)
+    });
+    transforms.map(|component| shared.telemetry.component("transform", &component.id.0).records_filtered.get()).sum()
 }
 
 fn process(error: impl ToString) -> Failed {

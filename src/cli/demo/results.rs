@@ -21,7 +21,7 @@ pub struct Results {
 }
 
 /// One sink's file, the rotated ones included.
-struct Output {
+pub struct Output {
     path: PathBuf,
     open: Option<File>,
     /// A line of which the end is not written yet.
@@ -47,9 +47,8 @@ struct Document<'a> {
 impl Results {
     /// Reads the files at these paths, which need not exist yet.
     pub fn new(paths: impl IntoIterator<Item = PathBuf>, ledger: Arc<Ledger>) -> Self {
-        let output = |path| Output { path, open: None, begun: Vec::new(), lines: 0 };
         let secrets = CARDS.iter().chain([&CUSTOMERS]).map(Finder::new).collect();
-        Self { ledger, outputs: paths.into_iter().map(output).collect(), secrets }
+        Self { ledger, outputs: paths.into_iter().map(Output::new).collect(), secrets }
     }
 
     /// Reads what is new.
@@ -63,7 +62,7 @@ impl Results {
                 let leaks = secrets.iter().any(|secret| secret.find(line).is_some());
                 ledger.find(number, &String::from_utf8_lossy(line), leaks, now);
             };
-            output.look(each).map_err(|error| ResultsError { path: output.path.clone(), error })?;
+            output.read(each)?;
         }
         Ok(())
     }
@@ -75,6 +74,21 @@ impl Results {
 }
 
 impl Output {
+    /// The file at this path, which need not exist yet.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, open: None, begun: Vec::new(), lines: 0 }
+    }
+
+    /// Lines read so far.
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// Reads the lines that are new.
+    pub fn read(&mut self, each: impl FnMut(&[u8])) -> Result<(), ResultsError> {
+        self.look(each).map_err(|error| ResultsError { path: self.path.clone(), error })
+    }
+
     fn look(&mut self, mut each: impl FnMut(&[u8])) -> io::Result<()> {
         if self.open.is_none() {
             self.open = self.oldest()?;

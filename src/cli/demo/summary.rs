@@ -19,17 +19,30 @@ pub struct Summary {
     pub filtered: u64,
     /// Records that a sink refused for good, or a buffer shed.
     pub refused: u64,
+    /// The shop's metrics.
+    pub metrics: Metrics,
     /// Each output file and its lines.
     pub outputs: Vec<(PathBuf, u64)>,
     /// The configuration.
     pub config: PathBuf,
 }
 
+/// What the samples say against what happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// Samples in the output.
+    pub samples: u64,
+    /// Orders that were accepted, and declined.
+    pub happened: (u64, u64),
+    /// The same by the last samples.
+    pub told: (u64, u64),
+}
+
 impl Summary {
     /// Whether everything is where it should be.
     pub fn holds(&self) -> bool {
         let Counts { open, unexpected, leaked, .. } = self.counts;
-        open == 0 && unexpected == 0 && leaked == 0 && self.refused == 0
+        open == 0 && unexpected == 0 && leaked == 0 && self.refused == 0 && self.metrics.happened == self.metrics.told
     }
 }
 
@@ -56,6 +69,17 @@ impl fmt::Display for Summary {
             leaked,
             format_args!("lines with one of the {secrets} e-mail addresses and card numbers that the shop wrote"),
         )?;
+        let Metrics { samples, happened, told } = self.metrics;
+        let compared = match happened == told {
+            true => "as it had".to_owned(),
+            false => format!("but it had {} and {}", happened.0, happened.1),
+        };
+        let (accepted, declined) = told;
+        row(
+            "samples",
+            samples,
+            format_args!("of the shop's metrics: {accepted} orders accepted, {declined} declined, {compared}"),
+        )?;
         writeln!(f)?;
         for (path, lines) in &self.outputs {
             writeln!(f, "  {lines:>9} lines in {}", path.display())?;
@@ -75,6 +99,13 @@ mod tests {
         assert!(!summary.holds());
         assert!(summary.to_string().contains("\n  lost              1   "), "{summary}");
         let whole = Counts { found: 7, open: 0, ..counts };
-        assert!(Summary { counts: whole, ..summary }.holds());
+        let whole = Summary { counts: whole, ..summary };
+        assert!(whole.holds());
+        let metrics = Metrics { samples: 9, happened: (5, 1), told: (4, 1) };
+        let wrong = Summary { metrics, ..whole };
+        assert!(
+            !wrong.holds() && wrong.to_string().contains("4 orders accepted, 1 declined, but it had 5 and 1"),
+            "{wrong}"
+        );
     }
 }

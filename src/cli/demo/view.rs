@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::ledger::{Counts, Sample};
-use crate::telemetry::Flow;
+use crate::telemetry::{Flow, TargetCounts};
 
 /// What the view shows of one moment.
 #[derive(Clone, Debug, Default)]
@@ -14,12 +14,33 @@ pub struct Frame {
     pub elapsed: Duration,
     /// Every component in the order of the graph.
     pub rows: Vec<Row>,
+    /// What is scraped.
+    pub scrapes: Option<Scrapes>,
     /// What was counted on both sides.
     pub counts: Counts,
     /// Median and 99th percentile of the time from write to output.
     pub delay: Option<(Duration, Duration)>,
     /// A record on both sides.
     pub sample: Option<Sample>,
+}
+
+/// The metrics of the shop.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scrapes {
+    /// How the targets do.
+    pub targets: TargetCounts,
+    /// Samples in a second.
+    pub samples: f64,
+    /// Orders whose payment was accepted, and declined, so far.
+    pub orders: (u64, u64),
+}
+
+impl Scrapes {
+    fn line(&self) -> String {
+        let Self { targets: TargetCounts { up, down, unknown, .. }, samples, orders: (accepted, declined) } = self;
+        let all = up + down + unknown;
+        format!("targets {up} of {all} up   {samples:.0} samples/s   orders {accepted} accepted, {declined} declined")
+    }
 }
 
 /// One component.
@@ -67,6 +88,7 @@ pub fn table(frame: &Frame, width: usize) -> Vec<String> {
             lines.push(format!("  unhealthy: {reason}"));
         }
     }
+    lines.extend(frame.scrapes.as_ref().map(Scrapes::line));
     if let Some((median, worst)) = frame.delay {
         lines.push(format!("from write to output: median {}, p99 {}", time(median), time(worst)));
     }
@@ -89,6 +111,9 @@ pub fn line(frame: &Frame) -> String {
         if let Some(reason) = &row.unhealthy {
             let _ = write!(text, " (unhealthy: {reason})");
         }
+    }
+    if let Some(Scrapes { targets: TargetCounts { up, down, unknown, .. }, .. }) = &frame.scrapes {
+        let _ = write!(text, "  targets {up} of {} up", up + down + unknown);
     }
     if let Some((median, worst)) = frame.delay {
         let _ = write!(text, "  lag {} p99 {}", time(median), time(worst));
@@ -184,6 +209,11 @@ mod tests {
                     ..Row::default()
                 },
             ],
+            scrapes: Some(Scrapes {
+                targets: TargetCounts { up: 1, down: 1, ..TargetCounts::default() },
+                samples: 24.4,
+                orders: (37, 4),
+            }),
             counts: Counts { written: 2584, found: 2061, open: 11, ..Counts::default() },
             delay: Some((Duration::from_millis(105), Duration::from_millis(240))),
             sample: Some(Sample { before: "a\tb\u{1b}[2Jc".into(), after: document() }),
@@ -202,6 +232,7 @@ mod tests {
             "steps/clean                  203     160     61.2k     48.0k      512         -",
             "file/records                   0       0         0         0        0    112 ms",
             "  unhealthy: No space left on device",
+            "targets 1 of 2 up   24 samples/s   orders 37 accepted, 4 declined",
             "from write to output: median 105 ms, p99 240 ms",
             "before  a b [2Jc",
             r#"after   {"@timestamp":"t","resource":{…},"attributes":"xxx"#,
@@ -218,6 +249,6 @@ mod tests {
         assert!(!text.contains('\n'));
         assert!(text.contains("steps/clean 203/s>160/s"), "{text}");
         assert!(text.contains("file/records 0/s>0/s (unhealthy: No space left on device)"), "{text}");
-        assert!(text.ends_with("lag 105 ms p99 240 ms"), "{text}");
+        assert!(text.ends_with("targets 1 of 2 up  lag 105 ms p99 240 ms"), "{text}");
     }
 }

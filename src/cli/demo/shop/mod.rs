@@ -3,6 +3,7 @@
 //! the times that it is told, so that tests need no clock.
 
 mod kubelet;
+pub mod till;
 pub mod voice;
 
 use std::collections::VecDeque;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::kubelet::{Container, ContainerLog};
+use self::till::Till;
 use self::voice::{LAST_OF_MIGRATION, Utterance, Voice};
 use crate::cli::demo::ledger::{Ledger, Written};
 use crate::data::UnixNanos;
@@ -80,13 +82,19 @@ pub struct Shop {
 
 impl Shop {
     /// Opens the shop at `now`: its pods exist and have not said anything. It writes `rate` lines a second
-    /// under `root`, which stands for `/` of the node, and notes them in `ledger`.
-    pub fn open(root: &Path, rate: f64, seed: u64, ledger: Arc<Ledger>, now: UnixNanos) -> Result<Self, ShopError> {
+    /// under `root`, which stands for `/` of the node, notes them in `ledger` and what they tell in `till`.
+    pub fn open(
+        root: &Path,
+        rate: f64,
+        seed: u64,
+        (ledger, till): (Arc<Ledger>, Arc<Till>),
+        now: UnixNanos,
+    ) -> Result<Self, ShopError> {
         let mut shop = Self {
             root: root.to_owned(),
             rate,
             rng: fastrand::Rng::with_seed(seed),
-            runtime: Runtime { ledger, last: now, split: 0 },
+            runtime: Runtime { ledger, till, last: now, split: 0 },
             staff: Vec::new(),
             migration: None,
             leaving: VecDeque::new(),
@@ -215,6 +223,7 @@ impl Member {
 /// The node's container runtime: stamps lines and writes them to their logs.
 struct Runtime {
     ledger: Arc<Ledger>,
+    till: Arc<Till>,
     last: UnixNanos,
     split: u64,
 }
@@ -230,7 +239,10 @@ impl Runtime {
     /// Stamps a line with a nanosecond that no other has, notes it and writes it.
     fn write(&mut self, log: &mut ContainerLog, now: UnixNanos, line: &Utterance, rotate: Rotate) -> io::Result<()> {
         self.last = UnixNanos(now.0.max(self.last.0 + 1));
-        let Utterance { stream, text, fate, secrets } = line;
+        let Utterance { stream, text, fate, secrets, event } = line;
+        if let Some(event) = event {
+            self.till.count(*event);
+        }
         self.ledger.write(Written { number: self.last, fate: *fate, secrets: *secrets, text });
         let parts = match rotate {
             Rotate::No => log.write(self.last, *stream, text)?,

@@ -10,7 +10,7 @@ const START: UnixNanos = UnixNanos(1_795_392_123_000_000_000);
 
 fn run(root: &Path, seed: u64, seconds: u64, rate: f64) -> (Shop, Arc<Ledger>) {
     let ledger = Arc::new(Ledger::default());
-    let mut shop = Shop::open(root, rate, seed, ledger.clone(), START).expect("opens");
+    let mut shop = Shop::open(root, rate, seed, (ledger.clone(), Arc::default()), START).expect("opens");
     for tick in 0..=seconds * 20 {
         shop.advance(plus(START, Duration::from_millis(tick * 50))).expect("writes");
     }

@@ -6,6 +6,7 @@ use crate::data::UnixNanos;
 use crate::formats::container::Stream;
 
 use super::kubelet::FRAGMENT;
+use super::till::Event;
 
 /// The domain of every e-mail address that the shop logs, and of nothing else.
 pub const CUSTOMERS: &str = "customers.example";
@@ -43,15 +44,22 @@ pub struct Utterance {
     pub fate: Fate,
     /// E-mail addresses and card numbers in it.
     pub secrets: u64,
+    /// What the application counts when it says this.
+    pub event: Option<Event>,
 }
 
 impl Utterance {
     fn new(stream: Stream, text: String) -> Self {
-        Self { stream, text, fate: Fate::Kept, secrets: 0 }
+        Self { stream, text, fate: Fate::Kept, secrets: 0, event: None }
     }
 
     fn debug(text: String) -> Self {
         Self { fate: Fate::Dropped, ..Self::new(Stream::Stdout, text) }
+    }
+
+    fn counted(mut self, event: Event) -> Self {
+        self.event = Some(event);
+        self
     }
 
     fn with_secrets(mut self, secrets: u64) -> Self {
@@ -120,7 +128,8 @@ fn web(sequence: u64, rng: &mut fastrand::Rng) -> Utterance {
             format!(
                 r#"{{"level":"error","msg":"upstream timed out","seq":{sequence},"path":"{path}","status":504,"ms":{took}}}"#
             ),
-        ),
+        )
+        .counted(Event::Request { code: 504 }),
         5 | 6 => {
             // Escaped, as some encoders write it: the address is the same.
             let user = email(rng).replace('@', "\\u0040");
@@ -135,7 +144,7 @@ fn web(sequence: u64, rng: &mut fastrand::Rng) -> Utterance {
                 r#"{{"level":"info","msg":"request served","seq":{sequence},"method":"GET","path":"{path}","status":200,"ms":{took},"user_email":"{}"}}"#,
                 email(rng)
             );
-            Utterance::new(Stream::Stdout, text).with_secrets(1)
+            Utterance::new(Stream::Stdout, text).with_secrets(1).counted(Event::Request { code: 200 })
         }
     }
 }
@@ -166,12 +175,14 @@ fn checkout(sequence: u64, rng: &mut fastrand::Rng) -> Utterance {
         return Voice::speak_long(sequence, rng);
     }
     let (amount, card) = (f64::from(rng.u32(100..50_000)) / 100.0, pick(&CARDS, rng));
-    let (level, msg) = if rng.u32(0..8) == 0 { ("error", "payment declined") } else { ("info", "payment accepted") };
+    let accepted = rng.u32(0..8) > 0;
+    let (level, msg) = if accepted { ("info", "payment accepted") } else { ("error", "payment declined") };
+    let millis = rng.u32(20..400);
     let text = format!(
-        r#"{{"level":"{level}","msg":"{msg}","seq":{sequence},"amount":{amount:.2},"card":"{card}","customer":{{"email":"{}"}}}}"#,
+        r#"{{"level":"{level}","msg":"{msg}","seq":{sequence},"ms":{millis},"amount":{amount:.2},"card":"{card}","customer":{{"email":"{}"}}}}"#,
         email(rng)
     );
-    Utterance::new(Stream::Stdout, text).with_secrets(2)
+    Utterance::new(Stream::Stdout, text).with_secrets(2).counted(Event::Payment { accepted, millis })
 }
 
 fn search(now: UnixNanos, sequence: u64, rng: &mut fastrand::Rng) -> Vec<Utterance> {
