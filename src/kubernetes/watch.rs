@@ -75,9 +75,10 @@ where
 {
     let out = Out { sender, watch };
     let mut wait = BackOff::default();
-    // The first list may come from the server's cache, as of any time: it is asked for by every agent. One
-    // after a 410 must be newer than what is known.
-    let mut cached = true;
+    // What a field selects, such as the pods of a node, is short and asked for by every agent: the first list of
+    // it may come from the server's cache, as of any time and whole, since a cache knows no pages. Everything
+    // else comes in pages; a list after a 410 must be newer than what is known.
+    let mut cached = !selector.field.is_empty();
     loop {
         let mut version = match list(&api, selector, cached, &mut keep, &out).await {
             Ok(version) => version,
@@ -147,7 +148,7 @@ where
     let mut asked = ListParams {
         label_selector: some(&selector.label),
         field_selector: some(&selector.field),
-        limit: Some(PAGE),
+        limit: (!cached).then_some(PAGE),
         resource_version: cached.then(|| "0".into()),
         version_match: cached.then_some(VersionMatch::NotOlderThan),
         ..ListParams::default()
@@ -168,7 +169,7 @@ where
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => {
                 // The token names the version.
-                (asked.resource_version, asked.version_match) = (None, None);
+                (asked.resource_version, asked.version_match, asked.limit) = (None, None, Some(PAGE));
                 asked.continue_token = Some(token);
             }
             None => {
@@ -284,3 +285,6 @@ impl BackOff {
         self.0 = (self.0 * 2).min(BACK_OFF.1);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,10 @@ pub type KubernetesSdConfig = Joined<KubernetesSd, HttpClientOptions>;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KubernetesSd {
-    /// What becomes a target: `node`, `service`, `pod`, `endpoints`, `endpointslice` or `ingress`.
+    /// What becomes a target: `node`, `service`, `pod`, `endpoints`, `endpointslice` or `ingress`. In a job with
+    /// `scope: node` the API server sends the agent's own node and its pods alone; of Endpoints, EndpointSlices and
+    /// services it sends all, since it cannot select them by node, and the agent drops what is elsewhere as it
+    /// reads it. In a large cluster prefer `pod`, or narrow them with `namespaces` and `selectors`.
     pub role: Spanned<String>,
     /// The address of the API server. Default: the cluster that the agent is a pod of, by its service account.
     #[serde(default)]
