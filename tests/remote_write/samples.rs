@@ -48,7 +48,7 @@ pub fn integer_histogram() -> Histogram {
         schema: -2,
         zero_threshold: 1e-128,
         sum: -3.5,
-        counts: Counts::Integer { count: 12, zero: 2, positive: vec![1, 3, -2], negative: vec![4] },
+        counts: Counts::Integer { count: 13, zero: 2, positive: vec![1, 3, -2], negative: vec![4] },
         positive_spans: vec![BucketSpan { offset: -3, length: 2 }, BucketSpan { offset: 4, length: 1 }],
         negative_spans: vec![BucketSpan { offset: 0, length: 1 }],
         custom_bounds: vec![],
