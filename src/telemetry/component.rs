@@ -1,5 +1,6 @@
 //! What every component counts, and how it feels, in words.
 
+use std::any::Any;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use prometheus::{IntCounter, IntGauge, IntGaugeVec};
@@ -53,6 +54,8 @@ pub struct ComponentMetrics {
     pub files: Files,
     /// The targets that it scrapes.
     pub targets: Targets,
+    /// What it leaves to its successor.
+    pub legacy: Legacy,
     disk_queue: OnceLock<DiskQueueGauges>,
     disk_queue_families: [IntGaugeVec; 4],
 }
@@ -99,6 +102,7 @@ impl ComponentMetrics {
             health: Health::default(),
             files: Files::default(),
             targets: Targets::default(),
+            legacy: Legacy::default(),
             disk_queue: OnceLock::new(),
             disk_queue_families: vectors.disk_queue.clone(),
         }
@@ -133,6 +137,28 @@ impl ComponentMetrics {
     pub fn error(&self, words: impl Into<String>) {
         self.errors.inc();
         self.health.note(words.into());
+    }
+}
+
+/// What a component that a reload replaces leaves to its successor of the same name; opaque to everyone else.
+#[derive(Default)]
+pub struct Legacy(Mutex<Option<Box<dyn Any + Send>>>);
+
+impl Legacy {
+    /// Leaves something, in place of what was left before.
+    pub fn leave(&self, legacy: Box<dyn Any + Send>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(legacy);
+    }
+
+    /// Takes what was left.
+    pub fn take(&self) -> Option<Box<dyn Any + Send>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl std::fmt::Debug for Legacy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Legacy").finish_non_exhaustive()
     }
 }
 

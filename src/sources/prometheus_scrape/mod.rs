@@ -15,6 +15,7 @@ mod prediction;
 mod report;
 mod scrape;
 mod series_rules;
+mod succession;
 mod target;
 
 use std::sync::Arc;
@@ -36,7 +37,9 @@ use discovery::file::File;
 use discovery::http::Http;
 use discovery::kubernetes::Kubernetes;
 use discovery::static_config::Static;
-use pool::{Pool, Shared};
+use pool::{Pool, Shared, output_of};
+use scrape::finish;
+use succession::Estate;
 
 /// The kind of source.
 pub const DESCRIPTOR: Descriptor<dyn SourcePlan> = Descriptor {
@@ -134,9 +137,15 @@ impl Source for Scrape {
                 external: self.external,
                 shard: self.shard,
                 troubles: Arc::default(),
+                estate: Arc::new(Estate::of(&cx.metrics)),
                 seed: self.seed,
                 gone_for_good: Arc::new(AtomicBool::new(false)),
             };
+            // What is left of jobs that are gone ends here; the pools see to the rest.
+            let jobs: Vec<_> = self.jobs.iter().map(|prepared| prepared.job.name.as_str()).collect();
+            for remains in shared.estate.of_other_jobs(&jobs) {
+                finish(&remains, output_of(&shared.outputs, remains.target.1));
+            }
             let stop = CancellationToken::new();
             let pools: Vec<_> = self
                 .jobs
@@ -155,7 +164,8 @@ impl Source for Scrape {
                 stop.cancel();
             };
             // A job without targets is no reason for a source to end: it is the shutdown that ends it.
-            tokio::join!(join_all(pools), watch);
+            let (remains, ()) = tokio::join!(join_all(pools), watch);
+            Estate::leave(remains.into_iter().flatten().collect(), &cx.metrics);
             // What was scraped is handed on before the source has stopped.
             for worker in workers {
                 let _ = worker.await;

@@ -14,8 +14,9 @@ use super::bench::Benches;
 use super::config::{Job, Scope, Shard};
 use super::discovery::Found;
 use super::output::Output;
-use super::scrape::{End, Scraper};
+use super::scrape::{End, Scraper, finish};
 use super::series_rules::SeriesRules;
+use super::succession::{Estate, Remains};
 use super::target::{Outcome, Target, targets};
 use crate::data::{LabelSet, SeriesTable};
 use crate::net::http_client::HttpClient;
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     /// This agent's share of jobs that are shared.
     pub shard: Option<Shard>,
     pub troubles: Arc<Troubles>,
+    /// What a predecessor left.
+    pub estate: Arc<Estate>,
     /// What makes offsets of two agents differ.
     pub seed: u64,
     /// Whether the source will not come back: its series then end.
@@ -69,7 +72,7 @@ pub(super) struct Pool {
     client: HttpClient,
     shared: Shared,
     loops: HashMap<u64, Loop>,
-    tasks: JoinSet<()>,
+    tasks: JoinSet<Option<Remains>>,
     scratch: Scratch,
     too_many: bool,
 }
@@ -87,8 +90,8 @@ impl Pool {
         Self { job, client, shared, loops, tasks, scratch: Scratch::default(), too_many: false }
     }
 
-    /// Follows discovery until `shutdown`, then ends every loop.
-    pub async fn run(mut self, mut found: watch::Receiver<Found>, shutdown: CancellationToken) {
+    /// Follows discovery until `shutdown`, then ends every loop. Returns what is left of those that may go on.
+    pub async fn run(mut self, mut found: watch::Receiver<Found>, shutdown: CancellationToken) -> Vec<Remains> {
         loop {
             let now = found.borrow_and_update().clone();
             self.follow(&now);
@@ -110,7 +113,11 @@ impl Pool {
             each.gone.store(for_good, Ordering::Release);
             each.stop.cancel();
         }
-        while self.tasks.join_next().await.is_some() {}
+        let mut remains = Vec::new();
+        while let Some(ended) = self.tasks.join_next().await {
+            remains.extend(ended.ok().flatten());
+        }
+        remains
     }
 
     /// Starts what is new, ends what is gone.
@@ -148,6 +155,10 @@ impl Pool {
                 self.start(id, target, forbidden.clone());
             }
         }
+        if found.complete {
+            let gone = self.shared.estate.left_over(&self.job.name);
+            gone.iter().for_each(|remains| finish(remains, self.output(remains.target.1)));
+        }
         let mut active: Vec<_> = self.loops.values().map(|each| each.state.clone()).collect();
         active.sort_by(|a, b| a.labels.cmp(&b.labels));
         self.shared.metrics.targets.set(&self.job.name, targets::Pool { active, dropped });
@@ -162,6 +173,11 @@ impl Pool {
             }
             !gone
         });
+    }
+
+    /// The output of a target, always the same one.
+    fn output(&self, id: u64) -> &Output {
+        output_of(&self.shared.outputs, id)
     }
 
     fn start(&mut self, id: u64, target: Target, forbidden: Option<Arc<str>>) {
@@ -183,10 +199,10 @@ impl Pool {
             names: self.job.names,
             limits: self.job.limits,
         };
-        let outputs = &self.shared.outputs;
         let scraper = Scraper {
+            id,
             offset: offset(id, self.shared.seed, target.interval),
-            output: outputs[(id % outputs.len() as u64) as usize].clone(),
+            output: self.output(id).clone(),
             target,
             job: self.job.clone(),
             rules,
@@ -195,14 +211,20 @@ impl Pool {
             state: state.clone(),
             forbidden,
         };
+        let before = self.shared.estate.take(&self.job.name, id);
         let (stop, gone) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));
         let (stopped, is_gone) = (stop.clone(), gone.clone());
         self.tasks.spawn(async move {
             let end = move || if is_gone.load(Ordering::Acquire) { End::Gone } else { End::Pause };
-            scraper.run(stopped, end).await;
+            scraper.run(stopped, end, before).await
         });
         self.loops.insert(id, Loop { stop, gone, state });
     }
+}
+
+/// The output of a target, always the same one.
+pub(super) fn output_of(outputs: &[Output], id: u64) -> &Output {
+    &outputs[(id % outputs.len() as u64) as usize]
 }
 
 /// Where a target's scrapes lie in its interval: by a hash, so that they spread, and stay where they are.

@@ -1,5 +1,6 @@
 //! The loop that scrapes one target: when, how, and what of it goes on.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,9 @@ use super::output::Output;
 use super::prediction::Prediction;
 use super::report::{Report, Reporting, ended};
 use super::series_rules::SeriesRules;
+use super::succession::Remains;
 use super::target::Target;
+use crate::data::series_table::{ListBuilder, SeriesList};
 use crate::data::{LabelSet, Resource, UnixMillis};
 use crate::formats::prometheus::{Format, OpenMetricsParser, ProtobufParser, TextParser, negotiate};
 use crate::net::http_client::{HttpClient, Request};
@@ -29,6 +32,7 @@ const TOLERANCE: Duration = Duration::from_millis(2);
 
 /// Everything that one target's loop needs.
 pub(super) struct Scraper {
+    pub id: u64,
     pub target: Target,
     pub job: Arc<Job>,
     pub rules: SeriesRules,
@@ -62,8 +66,14 @@ struct Memory {
 }
 
 impl Scraper {
-    /// Scrapes until `stop` is cancelled; `end` then says why.
-    pub async fn run(mut self, stop: CancellationToken, end: impl Fn() -> End) {
+    /// Scrapes until `stop` is cancelled; `end` then says why. Goes on with what `before` left, and returns
+    /// what it leaves itself.
+    pub async fn run(
+        mut self,
+        stop: CancellationToken,
+        end: impl Fn() -> End,
+        mut before: Option<Remains>,
+    ) -> Option<Remains> {
         let resource =
             Arc::new(Resource::new(["job", "instance"].map(|name| (name.into(), self.target.labels.get(name).into()))));
         let mut memory = Memory {
@@ -76,7 +86,7 @@ impl Scraper {
             ),
             resource,
             ended: true,
-            last: UnixMillis::default(),
+            last: before.as_ref().map(|remains| remains.last).unwrap_or_default(),
         };
         let mut clock = Clock::new(self.target.interval, self.offset);
         loop {
@@ -91,18 +101,31 @@ impl Scraper {
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => break,
-                    () = self.scrape(time, &mut memory) => {}
+                    () = self.scrape(time, &mut memory, &mut before) => {}
                 }
                 memory.last = time;
             }
             clock.advance();
         }
-        if end() == End::Gone && memory.last != UnixMillis::default() {
-            self.end(&memory);
+        if memory.last == UnixMillis::default() {
+            return None;
         }
+        let series = match before {
+            // There was no scrape since.
+            Some(remains) => remains.series,
+            None => (!memory.ended).then(|| memory.prediction.tracked(&self.rules.table)),
+        };
+        let Memory { reporting, resource, last, .. } = memory;
+        let target = (self.job.name.clone(), self.id);
+        let remains = Remains { target, series, reporting, resource, last };
+        if end() == End::Gone {
+            finish(&remains, &self.output);
+            return None;
+        }
+        Some(remains)
     }
 
-    async fn scrape(&mut self, time: UnixMillis, memory: &mut Memory) {
+    async fn scrape(&mut self, time: UnixMillis, memory: &mut Memory, before: &mut Option<Remains>) {
         let started = Instant::now();
         let mut bench = self.benches.take();
         let mut report =
@@ -114,11 +137,17 @@ impl Scraper {
         let error = match outcome {
             Ok(gathered) => {
                 report.up = true;
+                if let Some(old) = before.take().and_then(|remains| remains.series) {
+                    self.end_missing(&old, memory.prediction.list(), time, memory);
+                }
                 self.pass_on(gathered, time, memory, &mut report);
                 String::new()
             }
             Err(failed) => {
                 (report.scraped, report.kept) = (failed.scraped, failed.kept);
+                if let Some(old) = before.take().and_then(|remains| remains.series) {
+                    self.output.send(ended(&old, &memory.resource, time));
+                }
                 self.fail(time, memory);
                 let words = failed.to_string();
                 tracing::debug!(target = %self.target.url, error = words, "scrape failed");
@@ -232,16 +261,25 @@ impl Scraper {
         }
     }
 
-    fn end(&self, memory: &Memory) {
-        let time = UnixMillis(UnixMillis::now().0.max(memory.last.0 + 1));
-        if !memory.ended {
-            let series = memory.prediction.tracked(&self.rules.table);
-            if !series.is_empty() {
-                self.output.send(ended(&series, &memory.resource, time));
-            }
+    /// Ends series of a predecessor that the target does not expose.
+    fn end_missing(&self, old: &Arc<SeriesList>, new: &Arc<SeriesList>, time: UnixMillis, memory: &Memory) {
+        let there: HashSet<_> = new.refs().iter().collect();
+        let mut builder = ListBuilder::default();
+        old.refs().iter().filter(|series| !there.contains(series)).for_each(|series| builder.known(*series));
+        if !builder.is_empty() {
+            let gone = self.rules.table.list(&builder).list;
+            self.output.send(ended(&gone, &memory.resource, time));
         }
-        self.output.send(memory.reporting.ended(time));
     }
+}
+
+/// Ends everything that is left of a target.
+pub(super) fn finish(remains: &Remains, output: &Output) {
+    let time = UnixMillis(UnixMillis::now().0.max(remains.last.0 + 1));
+    if let Some(series) = remains.series.as_ref().filter(|series| !series.is_empty()) {
+        output.send(ended(series, &remains.resource, time));
+    }
+    output.send(remains.reporting.ended(time));
 }
 
 /// Labels of the series that a target's scrapes say about themselves.

@@ -17,8 +17,8 @@ use crate::data::{Batch, MemoryBudget, TargetGroup};
 use crate::delivery::Path;
 use crate::delivery::queue::{EdgeReceiver, WhenFull, edge};
 use crate::pipeline::outlet::{Chain, Gate, Reader};
-use crate::telemetry::Telemetry;
 use crate::telemetry::targets::TargetHealth;
+use crate::telemetry::{ComponentMetrics, Telemetry};
 
 /// Long enough for a slow machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -52,9 +52,9 @@ struct Running {
     input: EdgeReceiver,
     stop: CancellationToken,
     gone_for_good: Arc<AtomicBool>,
-    metrics: Arc<crate::telemetry::ComponentMetrics>,
+    metrics: Arc<ComponentMetrics>,
     table: Arc<SeriesTable>,
-    pool: tokio::task::JoinHandle<()>,
+    pool: tokio::task::JoinHandle<Vec<succession::Remains>>,
 }
 
 /// The samples that came, by series: time and value of each.
@@ -62,16 +62,20 @@ type Seen = BTreeMap<String, Vec<(i64, f64)>>;
 
 impl Running {
     fn start(job: serde_json::Value) -> Self {
+        Self::after(job, Telemetry::new().component("source", "prometheus_scrape/test"), SeriesTable::new(1000))
+    }
+
+    /// Starts a job under a name and with a table that another may have used before.
+    fn after(job: serde_json::Value, metrics: Arc<ComponentMetrics>, table: Arc<SeriesTable>) -> Self {
         let options: Options =
             serde_json::from_value(serde_json::json!({ "scrape_configs": [job] })).expect("the shape is right");
         let job = options.plan().expect("valid").jobs.remove(0);
-        let metrics = Telemetry::new().component("source", "prometheus_scrape/test");
         let (sender, input) = edge(64 << 20, WhenFull::Block, metrics.clone());
         let chain = Chain { readers: vec![Reader::Edge { sender, input: "prometheus_scrape/test".into() }] };
         let (_, outlet) = Gate::open(chain, Path::new(), metrics.clone());
         let budget = MemoryBudget::new(64 << 20).share(Signal::Metrics);
         let (outputs, _) = output::start(&outlet, 1, &budget, &metrics);
-        let (table, stop, gone_for_good) = (SeriesTable::new(1000), CancellationToken::new(), Arc::default());
+        let (stop, gone_for_good) = (CancellationToken::new(), Arc::default());
         let shared = Shared {
             table: Arc::clone(&table),
             benches: Arc::default(),
@@ -80,6 +84,7 @@ impl Running {
             external: Arc::default(),
             shard: None,
             troubles: Arc::default(),
+            estate: Arc::new(Estate::of(&metrics)),
             seed: 1,
             gone_for_good: Arc::clone(&gone_for_good),
         };
@@ -115,7 +120,8 @@ impl Running {
     async fn end(mut self, for_good: bool) -> Seen {
         self.gone_for_good.store(for_good, Ordering::Release);
         self.stop.cancel();
-        timeout(PATIENCE, self.pool).await.expect("in time").expect("no panic");
+        let remains = timeout(PATIENCE, self.pool).await.expect("in time").expect("no panic");
+        Estate::leave(remains, &self.metrics);
         let mut seen = Seen::new();
         while let Some(message) = self.input.recv().await {
             add(&message.batch, &mut seen);
@@ -230,6 +236,30 @@ async fn the_series_end_when_the_source_is_removed_and_not_when_the_agent_stops(
         let seen = running.end(for_good).await;
         assert_eq!((stale(&seen, "a"), stale(&seen, "up")), (for_good, for_good), "{seen:?}");
     }
+}
+
+#[tokio::test]
+async fn a_reload_goes_on_with_a_target_and_ends_what_is_gone() {
+    let exposed = Exposed::default();
+    exposed.set(200, "a 1\nb 1\n");
+    let address = exposed.serve().await;
+    let mut running = Running::start(job());
+    running.find(&[&address]);
+    running.until(|seen| last(seen, "up") == Some(1.0)).await;
+    let (metrics, table) = (running.metrics.clone(), running.table.clone());
+    let seen = running.end(false).await;
+    assert!(!stale(&seen, "a"), "{seen:?}");
+    exposed.set(200, "a 2\n");
+    let mut running = Running::after(job(), metrics.clone(), table.clone());
+    running.find(&[&address]);
+    let seen = running.until(|seen| last(seen, "a") == Some(2.0) && last(seen, "up") == Some(1.0)).await;
+    assert!(stale(&seen, "b"), "what is not exposed any more: {seen:?}");
+    assert!(seen["a"].iter().all(|(_, value)| !is_stale(*value)), "{seen:?}");
+    running.end(false).await;
+    let mut running = Running::after(job(), metrics, table);
+    running.find(&[]);
+    let seen = running.until(|seen| stale(seen, "up")).await;
+    assert!(stale(&seen, "a"), "the target is gone: {seen:?}");
 }
 
 #[tokio::test]
