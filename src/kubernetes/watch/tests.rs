@@ -58,7 +58,7 @@ async fn a_version_that_the_server_forgot_is_listed_anew_and_only_then_something
     let answers = [page("10", "token", &["a"]), page("10", "", &["b"]), bookmark, forgotten, page("20", "", &["b"])];
     let (server, script) = serve(&answers).await;
     let url = format!("http://{}", server.address()).parse().expect("an address");
-    let access = Access::Server(url, Box::new(HttpClientOptions::default()));
+    let access = Access::Server(url, Box::default());
     let client = connect(&access).await.expect("a client");
     let (sender, mut events) = mpsc::channel(16);
     let selector = Selector { field: "spec.nodeName=x".into(), ..Selector::default() };

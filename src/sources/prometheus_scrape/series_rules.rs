@@ -206,7 +206,8 @@ mod tests {
     fn a_label_that_is_said_to_be_empty_is_honoured() {
         let rules = rules(&[("instance", "i"), ("job", "t")], true);
         let mut work = Work { labels: [("__name__", "x")].into_iter().collect(), ..Work::default() };
-        rules.name(&mut work, b"x{a=\"\\\"job=\\\"\\\"\",instance=\"\"}").expect("a series");
+        let kept = rules.name(&mut work, b"x{a=\"\\\"job=\\\"\\\"\",instance=\"\"}").expect("a series");
+        assert_eq!(kept, Verdict::Kept);
         assert_eq!(work.labels.iter().collect::<Vec<_>>(), [("__name__", "x"), ("job", "t")]);
     }
 
