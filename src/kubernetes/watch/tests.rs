@@ -11,7 +11,6 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::kubernetes::client::{Access, connect};
 use crate::net::http_server::Server;
-use crate::options::HttpClientOptions;
 
 /// Answers that are left, the next one last, and the questions so far.
 type Script = Arc<Mutex<(Vec<String>, Vec<String>)>>;
