@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
@@ -52,6 +52,8 @@ const MOST_FAMILIES: usize = 100_000;
 #[derive(Debug)]
 pub struct SeriesTable {
     inner: RwLock<Inner>,
+    /// Series of lists that were dropped while somebody looked at the table: their owner may have been that one.
+    dropped: Mutex<Vec<Box<[SeriesRef]>>>,
     limit: AtomicUsize,
     refused: AtomicU64,
     lists: AtomicU64,
@@ -161,6 +163,7 @@ impl SeriesTable {
         inner.families.push(Arc::default());
         Arc::new(Self {
             inner: RwLock::new(inner),
+            dropped: Mutex::default(),
             limit: AtomicUsize::new(limit),
             refused: AtomicU64::new(0),
             lists: AtomicU64::new(0),
@@ -184,6 +187,7 @@ impl SeriesTable {
 
     /// Looks at series; hold it no longer than a batch takes.
     pub fn read(&self) -> Series<'_> {
+        self.free_dropped();
         Series(self.inner.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -232,6 +236,8 @@ impl SeriesTable {
         {
             let mut guard = self.inner.write().unwrap_or_else(PoisonError::into_inner);
             let inner = &mut *guard;
+            let dropped = std::mem::take(&mut *self.dropped.lock().unwrap_or_else(PoisonError::into_inner));
+            dropped.iter().flatten().for_each(|series| inner.release(*series));
             inner.mark = inner.mark.wrapping_add(1);
             let mark = inner.mark;
             for (place, item) in builder.items.iter().enumerate() {
@@ -262,6 +268,18 @@ impl SeriesTable {
         let id = self.lists.fetch_add(1, Ordering::Relaxed);
         let list = Arc::new(SeriesList { table: self.clone(), refs: refs.into_boxed_slice(), id });
         Resolved { list, refused, repeated }
+    }
+}
+
+impl SeriesTable {
+    /// Frees the series of dropped lists, unless somebody looks at the table now.
+    fn free_dropped(&self) {
+        if self.dropped.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            return;
+        }
+        let Ok(mut inner) = self.inner.try_write() else { return };
+        let dropped = std::mem::take(&mut *self.dropped.lock().unwrap_or_else(PoisonError::into_inner));
+        dropped.iter().flatten().for_each(|series| inner.release(*series));
     }
 }
 
@@ -357,8 +375,9 @@ impl SeriesList {
 
 impl Drop for SeriesList {
     fn drop(&mut self) {
-        let mut inner = self.table.inner.write().unwrap_or_else(PoisonError::into_inner);
-        self.refs.iter().for_each(|series| inner.release(*series));
+        let refs = std::mem::take(&mut self.refs);
+        self.table.dropped.lock().unwrap_or_else(PoisonError::into_inner).push(refs);
+        self.table.free_dropped();
     }
 }
 
@@ -479,6 +498,19 @@ mod tests {
         assert_eq!(repeated.list.len(), 2);
         assert_eq!(table.refused(), 2);
         drop((resolved, repeated));
+        assert!(table.read().is_empty());
+    }
+
+    #[test]
+    fn a_list_may_be_dropped_by_whoever_looks_at_the_table() {
+        let table = SeriesTable::new(10);
+        let mut builder = ListBuilder::default();
+        builder.labels(&set("up", "a"), FamilyId::default());
+        let list = table.list(&builder).list;
+        let look = table.read();
+        drop(list);
+        assert_eq!(look.len(), 1, "what is looked at stays");
+        drop(look);
         assert!(table.read().is_empty());
     }
 

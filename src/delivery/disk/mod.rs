@@ -31,7 +31,7 @@
 //! - A segment is deleted when everything in it is settled, or when the policy drops it; never otherwise. A file
 //!   that this version does not know is renamed to `*.unreadable-<seconds>` and reported.
 //! - A torn tail is cut off at the start; damage ends its segment, is counted in bytes, and the next one is read.
-//! - Two processes are kept apart by the lock on `data_dir`, two graphs of one process by a [lease](lease::Lease)
+//! - Two processes are kept apart by the lock on `data_dir`, two graphs of one process by a lease (`lease::Lease`)
 //!   of the folder: the successor waits until its predecessor has written everything down.
 //!
 //! While the folder cannot be written (full, read-only, gone) messages flow on through memory and their sources

@@ -1,9 +1,9 @@
 //! The sink `prometheus_remote_write`: samples to whatever takes Prometheus remote write, 1.0 or 2.0.
 //!
-//! One task writes samples straight into the bodies of requests as they come ([`gather`]): each series belongs to
+//! One task writes samples straight into the bodies of requests as they come (`gather`): each series belongs to
 //! one shard by the hash of its labels, and each shard has one body that is open, few that wait, and one request
 //! in flight, so the samples of a series stay in order. A finished body keeps the batches that it was written
-//! from ([`parcel`]), because what a receiver refuses is written again in parts ([`delivery`]).
+//! from (`parcel`), because what a receiver refuses is written again in parts (`delivery`).
 
 mod answer;
 mod delivery;

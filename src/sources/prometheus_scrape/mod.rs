@@ -1,7 +1,7 @@
 //! The source `prometheus_scrape`: metrics fetched from targets, in Prometheus's words.
 //!
-//! A [pool](pool) for each job of the [configuration](config) follows its [discovery] and has a
-//! [loop](scrape) for each target. A scrape is compared with the one before it ([prediction]), so that a series
+//! A pool (`pool`) for each job of the configuration ([`config`]) follows its [`discovery`] and has a
+//! loop (`scrape`) for each target. A scrape is compared with the one before it (`prediction`), so that a series
 //! is read and relabelled once in its life.
 
 mod bench;
