@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use allocation_counter::measure;
 use serde_json::json;
 use stages::{Log, Steps, corpus, encode, reads, settle};
-use tailwater::data::{MemoryBudget, Resource, Signal, SlabPool};
+use tailwater::data::series_table::{FamilyId, ListBuilder};
+use tailwater::data::{MemoryBudget, MetricBuilder, Resource, SeriesTable, Signal, SlabPool};
 use tailwater::formats::document::{DocumentEncoder, Layout};
+use tailwater::formats::prometheus::remote_write::{Body, Compressor, EncodeOptions, Encoder, Part, Version};
 use tailwater::tail::Format;
 use tailwater::tail::generation::{GenerationFile, fresh_generation};
 use tailwater::tail::inbox::{Command, Inbox, Mailbox};
@@ -127,4 +129,36 @@ fn the_counter_counts() {
     let kept = Arc::new(std::sync::Mutex::new(Vec::new()));
     let info = measure(|| (0..100).for_each(|n| kept.lock().expect("one thread").push(Box::new(n))));
     assert!(info.count_total >= 100);
+}
+
+#[test]
+fn a_sample_on_its_way_into_a_remote_write_request_allocates_nothing() {
+    let table = SeriesTable::new(10_000);
+    let (mut list, mut builder) = (ListBuilder::default(), MetricBuilder::new());
+    for series in 0..5000 {
+        let path = format!("/{series}");
+        let labels = [("__name__", "requests_total"), ("job", "shop"), ("path", &path)].into_iter().collect();
+        list.labels(&labels, FamilyId::default());
+        builder.samples().values.push(f64::from(series));
+    }
+    let batch = builder.build(Arc::default(), table.list(&list).list);
+    for version in [Version::V1, Version::V2] {
+        let options = EncodeOptions { external: Vec::new(), exemplars: true, metadata: true, relabel: None };
+        let (mut encoder, mut compressor) = (Encoder::new(version, options), Compressor::default());
+        let (mut bodies, mut memory, mut sent) = ([Body::new()], Vec::new(), 0);
+        let mut pass = || {
+            let mut part = Part::whole(&batch, 1, 1 << 20);
+            while part.from < part.to {
+                part.from = encoder.encode(&batch, &table.read(), &part, &mut compressor, &mut bodies).next;
+                let request = bodies[0].finish(&mut compressor, std::mem::take(&mut memory));
+                sent += request.as_ref().len();
+                memory = request.into_memory();
+            }
+        };
+        pass();
+        pass();
+        let info = measure(pass);
+        assert!(sent > 0);
+        assert!(info.count_total < 20, "{version:?}: {} allocations for 5000 samples", info.count_total);
+    }
 }

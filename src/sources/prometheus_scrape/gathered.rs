@@ -146,49 +146,9 @@ impl Gathered {
         Failed { error, scraped: self.scraped, kept: self.kept }
     }
 
-    /// Takes a sample.
-    pub fn push<E: Exposition>(&mut self, point: &Point<'_>, created: Option<UnixMillis>, rules: &SeriesRules) {
-        let samples = self.builder.samples();
-        let time = point.timestamp.filter(|_| rules.honor_timestamps);
-        push_time(samples, time);
-        samples.values.push(point.value);
-        if created.is_some() || point.exemplar.is_some() {
-            self.push_rare::<E>(created, point.exemplar.as_slice());
-        }
-    }
-
-    /// Takes a native histogram.
-    pub fn push_histogram<E: Exposition>(
-        &mut self,
-        mut series: HistogramSeries<'_>,
-        rules: &SeriesRules,
-    ) -> Result<(), ScrapeError> {
-        rules.limits.fit(&mut series.histogram)?;
-        let samples = self.builder.samples();
-        push_time(samples, series.timestamp.filter(|_| rules.honor_timestamps));
-        samples.histograms.push((samples.values.len() as u32, Arc::new(series.histogram)));
-        samples.values.push(0.0);
-        self.push_rare::<E>(series.created, series.exemplars);
-        Ok(())
-    }
-
-    /// What few samples have, for the one that came last.
-    fn push_rare<E: Exposition>(&mut self, created: Option<UnixMillis>, exemplars: &[RawExemplar<'_>]) {
-        let samples = self.builder.samples();
-        let sample = (samples.values.len() - 1) as u32;
-        if let Some(created) = created {
-            samples.created.push((sample, created));
-        }
-        for raw in exemplars {
-            // An exemplar that cannot be read costs itself.
-            if E::read_exemplar(*raw, &mut self.exemplar).is_err() {
-                continue;
-            }
-            let start = samples.text.len() as u32;
-            self.exemplar.encode(&mut samples.text);
-            let labels = start..samples.text.len() as u32;
-            samples.exemplars.push(Exemplar { sample, labels, value: raw.value, time: raw.timestamp });
-        }
+    /// The columns for writing. Take it once for many samples: it is the costly part of one.
+    pub fn columns(&mut self) -> Columns<'_> {
+        Columns { samples: self.builder.samples(), exemplar: &mut self.exemplar }
     }
 
     /// The samples are of these series, one each.
@@ -210,6 +170,59 @@ impl Gathered {
     }
 }
 
+/// Where samples are put, one after the other.
+pub(super) struct Columns<'a> {
+    samples: &'a mut Samples,
+    exemplar: &'a mut LabelSet,
+}
+
+impl Columns<'_> {
+    /// Takes a sample.
+    #[inline]
+    pub fn push<E: Exposition>(&mut self, point: &Point<'_>, created: Option<UnixMillis>, rules: &SeriesRules) {
+        let time = point.timestamp.filter(|_| rules.honor_timestamps);
+        push_time(self.samples, time);
+        self.samples.values.push(point.value);
+        if created.is_some() || point.exemplar.is_some() {
+            self.push_rare::<E>(created, point.exemplar.as_slice());
+        }
+    }
+
+    /// Takes a native histogram.
+    pub fn push_histogram<E: Exposition>(
+        &mut self,
+        mut series: HistogramSeries<'_>,
+        rules: &SeriesRules,
+    ) -> Result<(), ScrapeError> {
+        rules.limits.fit(&mut series.histogram)?;
+        push_time(self.samples, series.timestamp.filter(|_| rules.honor_timestamps));
+        self.samples.histograms.push((self.samples.values.len() as u32, Arc::new(series.histogram)));
+        self.samples.values.push(0.0);
+        self.push_rare::<E>(series.created, series.exemplars);
+        Ok(())
+    }
+
+    /// What few samples have, for the one that came last.
+    fn push_rare<E: Exposition>(&mut self, created: Option<UnixMillis>, exemplars: &[RawExemplar<'_>]) {
+        let samples = &mut *self.samples;
+        let sample = (samples.values.len() - 1) as u32;
+        if let Some(created) = created {
+            samples.created.push((sample, created));
+        }
+        for raw in exemplars {
+            // An exemplar that cannot be read costs itself.
+            if E::read_exemplar(*raw, self.exemplar).is_err() {
+                continue;
+            }
+            let start = samples.text.len() as u32;
+            self.exemplar.encode(&mut samples.text);
+            let labels = start..samples.text.len() as u32;
+            samples.exemplars.push(Exemplar { sample, labels, value: raw.value, time: raw.timestamp });
+        }
+    }
+}
+
+#[inline]
 fn push_time(samples: &mut Samples, time: Option<UnixMillis>) {
     if time.is_none() && samples.times.is_empty() {
         return;

@@ -184,6 +184,8 @@ impl Prediction {
     fn as_predicted<E: Exposition>(&self, body: &mut E, rules: &SeriesRules, gathered: &mut Gathered) -> bool {
         let mut text = &self.text[..];
         let times_matter = rules.times_matter();
+        let (mut scraped, mut kept) = (0, 0);
+        let mut columns = gathered.columns();
         for line in &self.lines {
             let (expected, rest) = text.split_at(line.length());
             text = rest;
@@ -194,15 +196,15 @@ impl Prediction {
                 }
                 continue;
             }
-            gathered.scraped += 1;
-            gathered.kept += usize::from(class != Class::Dropped);
+            scraped += 1;
+            kept += usize::from(class != Class::Dropped);
             let as_usual = |timed: bool| !line.has_series() || !times_matter || timed == (class == Class::Untracked);
             if let Some(point) = body.predicted(expected) {
                 if !as_usual(point.timestamp.is_some()) {
                     return false;
                 }
                 if line.has_series() {
-                    gathered.push::<E>(&point, None, rules);
+                    columns.push::<E>(&point, None, rules);
                 }
                 continue;
             }
@@ -211,20 +213,21 @@ impl Prediction {
                     if series.raw == expected && as_usual(series.point.timestamp.is_some()) =>
                 {
                     if line.has_series() {
-                        gathered.push::<E>(&series.point, series.created, rules);
+                        columns.push::<E>(&series.point, series.created, rules);
                     }
                 }
                 Ok(Some(Entry::Histogram(series)))
                     if series.raw == expected && as_usual(series.timestamp.is_some()) =>
                 {
                     // One that is too large is told by the second reading.
-                    if line.has_series() && gathered.push_histogram::<E>(series, rules).is_err() {
+                    if line.has_series() && columns.push_histogram::<E>(series, rules).is_err() {
                         return false;
                     }
                 }
                 _ => return false,
             }
         }
+        (gathered.scraped, gathered.kept) = (scraped, kept);
         matches!(body.next(), Ok(None))
     }
 
@@ -290,8 +293,8 @@ impl Prediction {
             gathered.kept += usize::from(class != Class::Dropped);
             match entry {
                 _ if class == Class::Dropped => {}
-                Entry::Series(series) => gathered.push::<E>(&series.point, series.created, rules),
-                Entry::Histogram(series) => gathered.push_histogram::<E>(series, rules)?,
+                Entry::Series(series) => gathered.columns().push::<E>(&series.point, series.created, rules),
+                Entry::Histogram(series) => gathered.columns().push_histogram::<E>(series, rules)?,
                 _ => {}
             }
         }

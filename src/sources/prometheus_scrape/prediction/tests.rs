@@ -149,6 +149,26 @@ fn known_series_win_over_new_ones_where_the_job_says_so() {
     assert!(target.read("a 1\nb 2\nc 2\n").expect_err("too many").contains("`sample_limit` of 2"));
 }
 
+#[test]
+fn a_scrape_like_the_last_one_allocates_nothing_for_a_sample() {
+    let mut target = Scraped::new(10_000);
+    let text = |value: usize| -> String {
+        (0..5000).map(|series| format!("requests_total{{path=\"/{series}\"}} {}\n", series * value)).collect()
+    };
+    let (first, second, third) = (text(1), text(2), text(3));
+    let mut read = |text: &str| {
+        let parser = || TextParser::new(text.as_bytes());
+        let gathered = target.prediction.read(parser, &target.rules, UnixMillis(1), &mut target.anew).expect("valid");
+        gathered.into_batch(Default::default()).expect("samples").selection.count()
+    };
+    // The first reading finds the series, the second makes room for as many values.
+    assert_eq!((read(&first), read(&second)), (5000, 5000));
+    let mut samples = 0;
+    let info = allocation_counter::measure(|| samples = read(&third));
+    assert_eq!(samples, 5000);
+    assert!(info.count_total < 20, "{} allocations for {samples} samples", info.count_total);
+}
+
 proptest! {
     #[test]
     fn what_comes_out_is_what_is_exposed(
