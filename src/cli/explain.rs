@@ -322,7 +322,6 @@ pub const CODES: &[Explanation] = &[
         "a certificate without its key",
         "`tls.cert_file` and `tls.key_file` go together. Give both, or neither.",
     ),
-    code("TW0670", "nothing would be exposed", "`expiry` and `limit` of the sink `prometheus_exposition` are above 0."),
     code(
         "TW0640",
         "this is not an address",
@@ -343,6 +342,7 @@ pub const CODES: &[Explanation] = &[
         "`shards.min` and `shards.max` are powers of two from 1 to 64, so that each shard splits into two when their \
          number doubles; `min` is not above `max`.",
     ),
+    code("TW0670", "nothing would be exposed", "`expiry` and `limit` of the sink `prometheus_exposition` are above 0."),
     code(
         "TW0701",
         "a test is at no transform",
