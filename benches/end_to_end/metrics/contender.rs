@@ -68,8 +68,8 @@ impl Contender {
             Self::Tailwater1 | Self::Tailwater2 => {
                 let version = if self == Self::Tailwater1 { "1.0" } else { "2.0" };
                 let text = format!(
-                    "data_dir: {data}\nadmin: {{ listen: \"{listen}\" }}\nhealth: {{ listen: \"{ready}\" }}\nsources:\n  \
-                     prometheus_scrape/bench: {{ series_limit: {}, scrape_configs: {scrape} }}\nsinks:\n  \
+                    "data_dir: {data}\nadmin: {{ listen: \"{listen}\" }}\nhealth: {{ listen: \"{ready}\" }}\nseries: {{ limit: {} \
+                     }}\nsources:\n  prometheus_scrape/bench: {{ scrape_configs: {scrape} }}\nsinks:\n  \
                      prometheus_remote_write/bench: {{ inputs: [prometheus_scrape/bench], url: \"{url}\", version: \
                      \"{version}\" }}\n",
                     2 * load.series()
