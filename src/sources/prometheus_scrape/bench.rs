@@ -32,7 +32,8 @@ impl Benches {
     }
 
     /// Gives one back.
-    pub fn put(&self, bench: Bench) {
+    pub fn put(&self, mut bench: Bench) {
+        bench.anew.forget_large();
         let mut unused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if unused.len() < KEPT && bench.body.text.capacity() <= LARGE {
             unused.push(bench);

@@ -8,6 +8,7 @@ mod bench;
 pub mod config;
 pub mod discovery;
 mod family;
+mod front_coded;
 mod gathered;
 mod output;
 mod pool;

@@ -13,6 +13,7 @@ use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::family::FamilyContext;
+use super::front_coded::FrontCoded;
 use super::gathered::{Failed, Gathered, ScrapeError};
 use super::series_rules::{SeriesRules, Work};
 use crate::data::labels::METRIC_NAME;
@@ -25,7 +26,7 @@ use crate::relabel::Verdict;
 #[derive(Debug)]
 pub(super) struct Prediction {
     /// What each line says before its value, or all that it says where it has none.
-    text: Vec<u8>,
+    text: FrontCoded,
     lines: Vec<Line>,
     /// The series of the lines that have one, in their order.
     list: Arc<SeriesList>,
@@ -91,9 +92,14 @@ impl Line {
     }
 }
 
+/// Bytes of text of an exposition read anew that memory is kept for.
+const KEPT_TEXT: usize = 256 << 10;
+
 /// Memory for reading an exposition anew. Keep one and use it for all targets.
 #[derive(Debug, Default)]
 pub(super) struct Anew {
+    /// The old exposition's text, whole.
+    old: Vec<u8>,
     text: Vec<u8>,
     lines: Vec<Line>,
     builder: ListBuilder,
@@ -127,7 +133,7 @@ impl Prediction {
     /// Nothing was exposed yet.
     pub fn none(table: &Arc<SeriesTable>) -> Self {
         Self {
-            text: Vec::new(),
+            text: FrontCoded::default(),
             lines: Vec::new(),
             list: table.list(&ListBuilder::default()).list,
             refused: false,
@@ -182,13 +188,12 @@ impl Prediction {
     /// Reads an exposition as long as it is as predicted; whether it was, to its end. What is wrong with it is
     /// found by reading it anew.
     fn as_predicted<E: Exposition>(&self, body: &mut E, rules: &SeriesRules, gathered: &mut Gathered) -> bool {
-        let mut text = &self.text[..];
+        let mut text = self.text.read();
         let times_matter = rules.times_matter();
         let (mut scraped, mut kept) = (0, 0);
         let mut columns = gathered.columns();
         for line in &self.lines {
-            let (expected, rest) = text.split_at(line.length());
-            text = rest;
+            let expected = text.next(line.length());
             let class = line.class();
             if class == Class::Comment {
                 if !body.skip(expected, line.kind()) {
@@ -240,7 +245,7 @@ impl Prediction {
         gathered: &mut Gathered,
         retry: bool,
     ) -> Result<(), ScrapeError> {
-        anew.begin(self.list.len());
+        anew.begin(self);
         let mut family = FamilyContext::default();
         let mut at = At::default();
         loop {
@@ -258,7 +263,7 @@ impl Prediction {
                 }
             };
             gathered.scraped += 1;
-            let class = match self.find(raw, kind, &mut at, &mut anew.index, retry) {
+            let class = match self.find(raw, kind, &mut at, &anew.old, &mut anew.index, retry) {
                 Some((Class::Dropped, _)) => Class::Dropped,
                 Some((_, column)) => {
                     anew.again[column] = true;
@@ -309,19 +314,20 @@ impl Prediction {
         raw: &[u8],
         kind: MetricKind,
         at: &mut At,
+        old: &[u8],
         index: &mut HashTable<Known>,
         retry: bool,
     ) -> Option<(Class, usize)> {
         let same = |line: Line, text: &[u8]| line.class() != Class::Repeated && line.kind() == kind && text == raw;
-        let here = at.line(self).filter(|(line, text)| same(*line, text));
+        let here = at.line(self, old).filter(|(line, text)| same(*line, text));
         if here.is_none() {
             if index.is_empty() {
-                self.fill(index);
+                self.fill(old, index);
             }
             let hash = hash(raw, kind);
             let found = index.find(hash, |known| {
                 let line = self.lines[known.line as usize];
-                known.hash == hash && same(line, self.text_at(known.text as usize, line))
+                known.hash == hash && same(line, text_at(old, known.text as usize, line))
             })?;
             *at = At { line: found.line as usize, text: found.text as usize, column: found.column as usize };
         }
@@ -332,15 +338,11 @@ impl Prediction {
         (class != Class::Dropped || !retry).then_some((class, column))
     }
 
-    fn text_at(&self, from: usize, line: Line) -> &[u8] {
-        &self.text[from..from + line.length()]
-    }
-
-    fn fill(&self, index: &mut HashTable<Known>) {
+    fn fill(&self, old: &[u8], index: &mut HashTable<Known>) {
         let mut at = At::default();
         for line in &self.lines {
             if !matches!(line.class(), Class::Comment | Class::Repeated) {
-                let hash = hash(self.text_at(at.text, *line), line.kind());
+                let hash = hash(text_at(old, at.text, *line), line.kind());
                 let known = Known { hash, line: at.line as u32, text: at.text as u32, column: at.column as u32 };
                 index.insert_unique(hash, known, |known| known.hash);
             }
@@ -375,8 +377,7 @@ impl Prediction {
             gone.into_iter().filter(|series| !there.contains(series)).for_each(|series| builder.known(series));
             gathered.ended = (!builder.is_empty()).then(|| rules.table.list(&builder).list);
         }
-        self.text.clone_from(&anew.text);
-        self.text.shrink_to_fit();
+        self.text = FrontCoded::new(&anew.text, anew.lines.iter().map(|line| line.length()));
         self.lines.clone_from(&anew.lines);
         self.lines.shrink_to_fit();
         self.list = list.clone();
@@ -386,15 +387,19 @@ impl Prediction {
     }
 }
 
+fn text_at(text: &[u8], from: usize, line: Line) -> &[u8] {
+    &text[from..from + line.length()]
+}
+
 fn hash(raw: &[u8], kind: MetricKind) -> u64 {
     xxh3_64_with_seed(raw, kind as u64)
 }
 
 impl At {
     /// The line here, and its text.
-    fn line(self, old: &Prediction) -> Option<(Line, &[u8])> {
+    fn line<'a>(self, old: &Prediction, text: &'a [u8]) -> Option<(Line, &'a [u8])> {
         let line = *old.lines.get(self.line)?;
-        Some((line, old.text_at(self.text, line)))
+        Some((line, text_at(text, self.text, line)))
     }
 
     fn advance(&mut self, line: Line) {
@@ -412,14 +417,24 @@ impl At {
 }
 
 impl Anew {
-    fn begin(&mut self, columns: usize) {
+    /// Gives memory back that only the first scrape of a large target needs.
+    pub fn forget_large(&mut self) {
+        if self.text.capacity() > KEPT_TEXT {
+            *self = Self::default();
+        }
+    }
+
+    fn begin(&mut self, old: &Prediction) {
+        self.old.clear();
+        let mut text = old.text.read();
+        old.lines.iter().for_each(|line| self.old.extend_from_slice(text.next(line.length())));
         self.text.clear();
         self.lines.clear();
         self.builder.clear();
         self.index.clear();
         self.again.clear();
         self.new.clear();
-        self.again.resize(columns, false);
+        self.again.resize(old.list.len(), false);
     }
 
     fn keep(&mut self, class: Class, kind: MetricKind, text: &[u8]) -> Result<(), ScrapeError> {
