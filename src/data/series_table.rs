@@ -148,8 +148,19 @@ impl ListBuilder {
         self.items.push(Item::New { start, end: self.text.len(), family });
     }
 
-    /// A series by its labels as it will keep them.
+    /// Bytes of labels so far.
+    pub fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// A series by its labels as it will keep them. The series before, once more, takes no memory for them.
     pub fn encoded(&mut self, labels: Labels<'_>, family: FamilyId) {
+        if let Some(Item::New { start, end, .. }) = self.items.last()
+            && self.text[*start..*end] == *labels.encoded()
+        {
+            self.items.push(Item::New { start: *start, end: *end, family });
+            return;
+        }
         let start = self.text.len();
         self.text.extend_from_slice(labels.encoded());
         self.items.push(Item::New { start, end: self.text.len(), family });
@@ -224,10 +235,9 @@ impl SeriesTable {
         self.resolve(builder, true, self.limit())
     }
 
-    /// A list of what the builder has, in its order, each as often as it is there, whether the table is full or
-    /// not: for samples that were taken in before.
-    pub fn list_of_stored(self: &Arc<Self>, builder: &ListBuilder) -> Arc<SeriesList> {
-        self.resolve(builder, true, usize::MAX).list
+    /// The same, whether the table is full or not: for samples that were taken in before.
+    pub fn resolve_stored(self: &Arc<Self>, builder: &ListBuilder) -> Resolved {
+        self.resolve(builder, true, usize::MAX)
     }
 
     fn resolve(self: &Arc<Self>, builder: &ListBuilder, repeats: bool, limit: usize) -> Resolved {

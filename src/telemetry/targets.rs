@@ -23,6 +23,16 @@ pub enum TargetHealth {
 }
 
 impl TargetHealth {
+    /// Whether the target was up before a scrape that changes that; `None` where it changes nothing, or the
+    /// first scrape succeeded. A target whose first scrape fails counts as one that was up.
+    pub const fn changed(self, up: bool) -> Option<bool> {
+        match (self, up) {
+            (Self::Up | Self::Unknown, false) => Some(true),
+            (Self::Down, true) => Some(false),
+            _ => None,
+        }
+    }
+
     /// Prometheus's word.
     pub const fn name(self) -> &'static str {
         match self {

@@ -77,7 +77,7 @@ pub fn convert(from: &From) -> Result<Converted, Failed> {
     secrets.write().map_err(Failed::Process)?;
     if let Some(output) = output {
         let failed = |error| Failed::Process(format!("cannot write {}: {error}", output.display()));
-        std::fs::write(output, &yaml).map_err(failed)?;
+        write_private(output, &yaml).map_err(failed)?;
     }
     notes.sort_by_key(|note| note.line);
     let mut report = String::new();
@@ -199,4 +199,11 @@ fn scalar(node: &Node) -> Option<&str> {
         Value::Scalar(scalar) if !node.is_null() => Some(&scalar.text),
         _ => None,
     }
+}
+/// Writes a file for its owner alone: secrets of scrape jobs stand in it as they stood in Prometheus's.
+fn write_private(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
 }

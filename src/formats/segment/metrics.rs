@@ -372,7 +372,7 @@ impl Decoder {
             }
             end = behind;
         }
-        let resolved = self.table.list_with_repeats(&self.builder);
+        let resolved = self.table.resolve_stored(&self.builder);
         let mut refused = resolved.refused.iter().peekable();
         let mut kept = Vec::with_capacity(places.len());
         self.series.resize(known + fresh.len(), None);

@@ -70,7 +70,10 @@ impl Delivery {
             None => self.write(&mut group, version),
         };
         if body.counts.all_samples() == 0 {
-            // Relabelling has dropped these.
+            // Relabelling has dropped these; what stands before them is still to be looked for.
+            if let Some(before) = group.before {
+                self.search(before);
+            }
             return Ok(());
         }
         let shared = self.shared.clone();

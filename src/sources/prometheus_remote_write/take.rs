@@ -18,6 +18,9 @@ pub(super) struct Families(Mutex<HashMap<Box<str>, FamilyId>>);
 /// Families remembered at the most.
 const MOST_FAMILIES: usize = 100_000;
 
+/// Bytes of labels of one request, written out: 2.0 can name one long text in many series.
+const MOST_TEXT: usize = 64 << 20;
+
 /// Endings of series' names that a family's name lacks.
 const SUFFIXES: [&str; 6] = ["_bucket", "_count", "_sum", "_total", "_info", "_created"];
 
@@ -82,6 +85,17 @@ impl<'a> Taker<'a> {
         self.list.encoded(Labels::of_encoded(&self.labels), self.family);
         self.samples.insert(xxh3_64(&self.labels), index);
         index
+    }
+
+    /// Whether the labels of the request are more than an honest sender has.
+    fn is_full(&self) -> bool {
+        self.list.text_len() + self.labels.len() > MOST_TEXT
+    }
+
+    fn refuse_full(&mut self, had: Counts) {
+        let words =
+            format!("the labels of the request's series are longer than {} MiB: send fewer at once", MOST_TEXT >> 20);
+        self.refused.add(words, had);
     }
 
     /// The batch, what of the request it has, and what was refused; no batch where nothing is left.
@@ -171,11 +185,17 @@ impl Receive for Taker<'_> {
     }
 
     fn number(&mut self, value: f64, time: UnixMillis, start: Option<UnixMillis>) {
+        if self.is_full() {
+            return self.refuse_full(Counts { samples: 1, ..Counts::default() });
+        }
         self.sample(value, time, start);
         self.counts.samples += 1;
     }
 
     fn histogram(&mut self, histogram: Histogram, time: UnixMillis, start: Option<UnixMillis>) {
+        if self.is_full() {
+            return self.refuse_full(Counts { histograms: 1, ..Counts::default() });
+        }
         let index = self.sample(0.0, time, start);
         self.builder.samples().histograms.push((index, Arc::new(histogram)));
         self.counts.histograms += 1;

@@ -39,7 +39,7 @@ use discovery::http::Http;
 use discovery::kubernetes::Kubernetes;
 use discovery::static_config::Static;
 use pool::{Pool, Shared, output_of};
-use scrape::finish;
+use scrape::finish_behind;
 use succession::Estate;
 
 /// The kind of source.
@@ -145,7 +145,7 @@ impl Source for Scrape {
             // What is left of jobs that are gone ends here; the pools see to the rest.
             let jobs: Vec<_> = self.jobs.iter().map(|prepared| prepared.job.name.as_str()).collect();
             for remains in shared.estate.of_other_jobs(&jobs) {
-                finish(&remains, output_of(&shared.outputs, remains.target.1));
+                finish_behind(&remains, output_of(&shared.outputs, remains.target.1));
             }
             let stop = CancellationToken::new();
             let pools: Vec<_> = self

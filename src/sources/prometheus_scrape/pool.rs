@@ -14,7 +14,7 @@ use super::bench::Benches;
 use super::config::{Job, Scope, Shard};
 use super::discovery::Found;
 use super::output::Output;
-use super::scrape::{End, Scraper, finish};
+use super::scrape::{End, Scraper, finish_behind};
 use super::series_rules::SeriesRules;
 use super::succession::{Estate, Remains};
 use super::target::{Outcome, Target, targets};
@@ -157,7 +157,7 @@ impl Pool {
         }
         if found.complete {
             let gone = self.shared.estate.left_over(&self.job.name);
-            gone.iter().for_each(|remains| finish(remains, self.output(remains.target.1)));
+            gone.iter().for_each(|remains| finish_behind(remains, self.output(remains.target.1)));
         }
         let mut active: Vec<_> = self.loops.values().map(|each| each.state.clone()).collect();
         active.sort_by(|a, b| a.labels.cmp(&b.labels));

@@ -170,7 +170,10 @@ impl Prediction {
         time: UnixMillis,
         anew: &mut Anew,
     ) -> Result<Gathered, Failed> {
-        let retry = self.refused && self.scrapes_since_refusal % RETRY_REFUSED == RETRY_REFUSED - 1;
+        // Where series have gone since, there may be room for those that were refused.
+        let retry = self.refused
+            && (self.list.len() < rules.limits.samples
+                || self.scrapes_since_refusal % RETRY_REFUSED == RETRY_REFUSED - 1);
         let mut gathered = Gathered::new(time);
         if !self.lines.is_empty() && !retry && self.as_predicted(&mut parser(), rules, &mut gathered) {
             self.scrapes_since_refusal += u32::from(self.refused);

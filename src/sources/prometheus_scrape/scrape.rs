@@ -24,7 +24,7 @@ use crate::net::http_client::{HttpClient, Request};
 use crate::telemetry::targets::{self, TargetHealth};
 
 /// Most bytes of a body where the job sets no limit.
-const MOST_BODY: usize = 512 << 20;
+const MOST_BODY: usize = 64 << 20;
 
 /// How far the wall clock may be from a scrape's planned time for the planned one to be its time: stores
 /// compress equal distances better.
@@ -119,7 +119,7 @@ impl Scraper {
         let target = (self.job.name.clone(), self.id);
         let remains = Remains { target, series, reporting, resource, last };
         if end() == End::Gone {
-            finish(&remains, &self.output);
+            finish(&remains, &self.output, UnixMillis(UnixMillis::now().0.max(remains.last.0 + 1)));
             return None;
         }
         Some(remains)
@@ -149,12 +149,13 @@ impl Scraper {
                     self.output.send(ended(&old, &memory.resource, time));
                 }
                 self.fail(time, memory);
-                let words = failed.to_string();
-                tracing::debug!(target = %self.target.url, error = words, "scrape failed");
-                words
+                failed.to_string()
             }
         };
         self.output.send(report.batch(&memory.reporting, time));
+        if let Some(was) = self.state.state().health.changed(report.up) {
+            self.tell(was, &error);
+        }
         self.state.update(|state| {
             state.health = if report.up { TargetHealth::Up } else { TargetHealth::Down };
             state.last_error = error;
@@ -163,6 +164,16 @@ impl Scraper {
             state.samples = report.scraped as u64;
             state.series = memory.prediction.list().len() as u64;
         });
+    }
+
+    /// Tells that a target is down, and that it is up again: once each.
+    fn tell(&self, was_up: bool, error: &str) {
+        let (job, url) = (&self.job.name, &self.target.url);
+        if was_up {
+            tracing::warn!(job, %url, error, "the target is down");
+        } else {
+            tracing::info!(job, %url, "the target is up again");
+        }
     }
 
     async fn fetch(&self, bench: &mut Bench, report: &mut Report) -> Result<Format, ScrapeError> {
@@ -273,9 +284,14 @@ impl Scraper {
     }
 }
 
+/// Ends everything that is left of a target right behind its last scrape: who scrapes the same series now has
+/// later samples.
+pub(super) fn finish_behind(remains: &Remains, output: &Output) {
+    finish(remains, output, UnixMillis(remains.last.0 + 1));
+}
+
 /// Ends everything that is left of a target.
-pub(super) fn finish(remains: &Remains, output: &Output) {
-    let time = UnixMillis(UnixMillis::now().0.max(remains.last.0 + 1));
+fn finish(remains: &Remains, output: &Output, time: UnixMillis) {
     if let Some(series) = remains.series.as_ref().filter(|series| !series.is_empty()) {
         output.send(ended(series, &remains.resource, time));
     }

@@ -42,7 +42,8 @@ pub struct Global {
     /// every signal gets, is the better place.
     #[schemars(with = "BTreeMap<String, String>")]
     pub external_labels: BTreeMap<String, Spanned<String>>,
-    /// Most bytes of an exposition without its compression. Default: `0`, no limit of the job's.
+    /// Most bytes of an exposition without its compression; each scrape may take so much memory. Default: `0`, which
+    /// is 64 MiB.
     pub body_size_limit: PrometheusSize,
     /// Most samples of a scrape, after relabelling. Default: `0`, no limit.
     pub sample_limit: usize,
