@@ -7,6 +7,7 @@ pub mod elasticsearch;
 pub mod inflate;
 pub mod json;
 pub mod ndjson;
+pub mod otlp;
 pub mod prometheus;
 pub mod protobuf;
 pub mod sample_lines;

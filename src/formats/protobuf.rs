@@ -98,6 +98,11 @@ pub const fn zigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
+/// The zigzag varint that stands for a number.
+pub const fn to_zigzag(value: i64) -> u64 {
+    (value << 1 ^ value >> 63).cast_unsigned()
+}
+
 /// The fields of a message in the order in which they stand. Ends at the first error.
 #[derive(Clone, Debug)]
 pub struct Fields<'a>(&'a [u8]);
@@ -208,6 +213,68 @@ pub fn push_uint(number: u32, value: u64, out: &mut Vec<u8>) {
     push_varint(value, out);
 }
 
+/// Appends a `fixed64` or `sfixed64` field.
+pub fn push_fixed64(number: u32, value: u64, out: &mut Vec<u8>) {
+    push_varint(u64::from(number) << 3 | 1, out);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Appends a `fixed32` or `sfixed32` field.
+pub fn push_fixed32(number: u32, value: u32, out: &mut Vec<u8>) {
+    push_varint(u64::from(number) << 3 | 5, out);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// A message that is being appended and whose length is not known yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Open {
+    /// Where its tag begins.
+    tag: usize,
+    /// Where its content begins.
+    content: usize,
+}
+
+/// Begins a field that is a message: what is appended until [`Open::close`] is its content.
+#[inline]
+pub fn open_message(number: u32, out: &mut Vec<u8>) -> Open {
+    let tag = out.len();
+    push_varint(u64::from(number) << 3 | 2, out);
+    // Most messages are short, so one byte is kept free for the length; the content of others moves once.
+    out.push(0);
+    Open { tag, content: out.len() }
+}
+
+impl Open {
+    /// Ends the message.
+    #[inline]
+    pub fn close(self, out: &mut Vec<u8>) {
+        let length = out.len() - self.content;
+        if length < 0x80 {
+            out[self.content - 1] = length as u8;
+            return;
+        }
+        let more = (64 - (length as u64).leading_zeros()).div_ceil(7) as usize - 1;
+        out.resize(out.len() + more, 0);
+        out.copy_within(self.content..self.content + length, self.content + more);
+        let mut rest = length;
+        for place in &mut out[self.content - 1..self.content - 1 + more] {
+            *place = rest as u8 | 0x80;
+            rest >>= 7;
+        }
+        out[self.content - 1 + more] = rest as u8;
+    }
+
+    /// Whether nothing was appended yet.
+    pub fn is_empty(self, out: &[u8]) -> bool {
+        out.len() == self.content
+    }
+
+    /// Takes the message back, with what was appended since.
+    pub fn cancel(self, out: &mut Vec<u8>) {
+        out.truncate(self.tag);
+    }
+}
+
 /// Appends a `double` field.
 pub fn push_double(number: u32, value: f64, out: &mut Vec<u8>) {
     push_varint(u64::from(number) << 3 | 1, out);
@@ -247,6 +314,20 @@ mod tests {
             let read: Result<Vec<_>, _> = Fields::of(&out).collect();
             let expected = [Value::Varint(int), Value::Fixed64(double), Value::Bytes(bytes.as_bytes())];
             prop_assert_eq!(read, Ok(expected.map(|value| (number, value)).to_vec()));
+        }
+
+        #[test]
+        fn a_message_of_any_length_is_closed(length in prop_oneof![0_usize..300, 16_000_usize..17_000, 2_097_000_usize..2_098_000]) {
+            let mut out = vec![7];
+            let open = open_message(3, &mut out);
+            prop_assert!(open.is_empty(&out));
+            out.extend((0..length).map(|at| at as u8));
+            open.close(&mut out);
+            let mut expected = vec![7];
+            push_bytes(3, &(0..length).map(|at| at as u8).collect::<Vec<_>>(), &mut expected);
+            prop_assert!(out == expected);
+            open_message(4, &mut out).cancel(&mut out);
+            prop_assert!(out == expected);
         }
 
         #[test]

@@ -177,6 +177,15 @@ pub fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend(bytes.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]));
 }
 
+/// The bytes that hexadecimal digits, of either case, stand for; `None` in place of what are none.
+pub fn hex_digits(text: &[u8]) -> impl Iterator<Item = Option<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    text.chunks(2).map(move |pair| match *pair {
+        [high, low] => Some((digit(high)? << 4 | digit(low)?) as u8),
+        _ => None,
+    })
+}
+
 /// Appends bytes as a JSON string in base64 (RFC 4648, with padding), the way OTLP's JSON shows them.
 pub fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
