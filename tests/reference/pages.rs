@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap::CommandFactory;
 use tailwater::cli::Cli;
-use tailwater::cli::explain::CODES;
+use tailwater::cli::explain::codes;
 use tailwater::config::load;
 use tailwater::data::MemoryBudget;
 use tailwater::pipeline::{Common, prepare};
@@ -19,10 +19,10 @@ pub fn error_codes() -> String {
         "# Error codes\n\n{MADE} `tailwater explain TW0305` says the\n\
          same. A code never gets another meaning.\n\n\
          `TW00` files and YAML · `TW01` references and secrets · `TW02` keys and values · `TW03` names and inputs · `TW04`\n\
-         expressions and steps · `TW05` options of sources · `TW06` options of sinks · `TW07` tests · `TW08` warnings ·\n\
-         `TW09` parts that cannot be prepared\n"
+         expressions and transforms · `TW05` options of sources · `TW06` options of sinks · `TW07` tests, HTTP, relabelling\n\
+         and scraping · `TW08` warnings and buffers · `TW09` parts that cannot be prepared\n"
     );
-    for code in CODES {
+    for code in codes() {
         write!(page, "\n## {}: {}\n\n{}\n", code.code, code.title, code.text).expect("memory");
     }
     page

@@ -1,0 +1,65 @@
+//! Expressions, steps, routes and `log_metrics`: TW04.
+
+use super::{Explanation, code};
+
+pub(super) const CODES: &[Explanation] = &[
+    code(
+        "TW0401",
+        "an expression is wrong",
+        "A condition, a field, an assignment or a regular expression cannot be read, or does not fit the signal. The \
+         caret stands under the character that is meant.",
+    ),
+    code(
+        "TW0402",
+        "fragments use each other in a circle",
+        "The list of steps would never end. The error shows the circle.",
+    ),
+    code(
+        "TW0403",
+        "`use` is written wrongly",
+        "`use` takes the name of a fragment and stands alone in its entry; an `if:` belongs to the steps of the \
+         fragment.",
+    ),
+    code(
+        "TW0404",
+        "there is no such fragment",
+        "`use` names a fragment that is not under `fragments`. The error names the nearest.",
+    ),
+    code(
+        "TW0411",
+        "a route cannot be",
+        "`route` needs 1 to 64 routes, each with a name of its own in lower-case letters, digits, `_` and `-`. \
+         `unmatched` is taken: it is the output of what no route takes.",
+    ),
+    code(
+        "TW0440",
+        "a step does not exist for this signal",
+        "`parse_json`, `parse_regex` and `redact` are for logs. Steps on metrics are `set`, `rename` and `delete` for \
+         the name and labels, `keep` and `drop` for samples.",
+    ),
+    code(
+        "TW0441",
+        "an edit of a series depends on a value",
+        "What a series is called cannot change with its value: it would be another series from sample to sample. The \
+         `if:` of `set`, `rename` and `delete` asks for `name`, labels and the resource; `keep` and `drop` may ask for \
+         `value` too.",
+    ),
+    code(
+        "TW0450",
+        "a name of a metric or a label made of logs is wrong",
+        "Names follow Prometheus's conventions: letters, digits and `_` (and `:` in metrics), not a digit first. A \
+         counter ends in `_total` and nothing else does; labels that begin with `__`, and `le` of histograms, are \
+         taken.",
+    ),
+    code(
+        "TW0451",
+        "a metric made of logs is described wrongly",
+        "Every metric has a name of its own. Gauges and histograms need a `value`; a `unit` is a suffix of the name; \
+         `buckets` are ascending numbers and belong to histograms.",
+    ),
+    code(
+        "TW0452",
+        "a pace or a limit of `log_metrics` makes no sense",
+        "`interval` is at least 1s, `expiry` at least `interval`, `limit` at least 1.",
+    ),
+];
