@@ -41,6 +41,7 @@ pub const TEST_INPUT: Code = Code("TW0702");
 pub const TEST_OUTPUT: Code = Code("TW0703");
 
 pub const SECRET_VISIBLE: Code = Code("TW0713");
+pub const UNCHECKED: Code = Code("TW0716");
 
 pub const UNREAD_OUTPUT: Code = Code("TW0801");
 pub const UNUSED_FRAGMENT: Code = Code("TW0802");

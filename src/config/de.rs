@@ -22,6 +22,7 @@ use super::scalar::{self, Resolved};
 use crate::options::joined::JOINED;
 use crate::options::secret::{SECRET, SECRET_ADDRESS};
 use crate::options::spanned::SPANNED;
+use crate::options::tls::{UNCHECKED_IF_FALSE, UNCHECKED_IF_TRUE};
 use crate::options::verbatim::VERBATIM;
 use crate::options::{Problem, Span};
 
@@ -161,6 +162,17 @@ impl<'a> Context<'a> {
             notes.problems.push(problem.within(fault.within.0, fault.within.1));
         }
         Fault::Told
+    }
+
+    /// Warns where certificates are not checked: where the node is `when`.
+    fn unchecked(&self, node: &Node, when: bool) {
+        let Value::Scalar(scalar) = &node.value else { return };
+        if !scalar.plain || scalar::resolve(&scalar.text) != Resolved::Bool(when) {
+            return;
+        }
+        let message = "certificates are not checked: anybody on the way can read and change what is sent";
+        let help = "trust the authority that signed the server's, with `ca_file`; leave it so only for a test";
+        self.notes.borrow_mut().warnings.push(Problem::new(codes::UNCHECKED, node.span, message).help(help));
     }
 
     /// A secret: the file it comes from, or nothing, and its value.
@@ -321,6 +333,10 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
                     _ => self.context.secret(self.node, self.verbatim)?,
                 };
                 visitor.visit_seq(de::value::SeqDeserializer::new([file, value].into_iter()))
+            }
+            UNCHECKED_IF_TRUE | UNCHECKED_IF_FALSE => {
+                self.context.unchecked(self.node, name == UNCHECKED_IF_TRUE);
+                visitor.visit_newtype_struct(self)
             }
             VERBATIM => visitor.visit_newtype_struct(Self { verbatim: true, ..self }),
             _ => visitor.visit_newtype_struct(self),

@@ -1,16 +1,12 @@
 //! Everything that is wrong with a configuration, put before the user: each problem with its file, line,
 //! column, the offending line and what to write instead.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
 use std::fmt::{self, Write};
 use std::path::PathBuf;
 
 use super::de::Notes;
 use super::interpolate::Interpolated;
-use super::scalar;
+use super::{mask, scalar};
 use crate::options::{Problem, Span};
 
 /// A file of the configuration, as it was read.
@@ -130,6 +126,8 @@ fn locate(mut problem: Problem, files: &[SourceFile], notes: &Notes) -> Located 
         hide(&mut problem.message, done);
         problem.help.iter_mut().for_each(|help| hide(help, done));
     }
+    mask::logins(&mut problem.message);
+    problem.help.iter_mut().for_each(mask::logins);
     let file = (problem.span.file as usize).checked_sub(1).and_then(|file| files.get(file));
     let place = file.map(|file| place(&problem, file, interpolated, notes));
     Located { problem, place }
@@ -182,31 +180,9 @@ fn place(problem: &Problem, file: &SourceFile, interpolated: Option<&Interpolate
             );
         }
     }
-    mask_likely(&mut shown);
+    mask::line(&mut shown);
     let column = text[line_start..start].chars().count() + 1;
     Place { path: file.path.clone(), line, column, text: shown, width }
-}
-
-/// Masks what stands behind a key that sounds like a secret's: a line in which something is wrong may hold
-/// secrets that nobody has read as such.
-fn mask_likely(line: &mut String) {
-    static SECRET: LazyLock<Regex> = LazyLock::new(|| {
-        const PATTERN: &str = r#"(?i)\b([\w-]*(?:pas+w|secret|token|credential|api[_-]?key|routing_key|authorization|cookie)[\w-]*)["']?\s*:\s*("[^"]*"|'[^']*'|[^\s,{}\[\]#"'][^,}\]#]*)"#;
-        Regex::new(PATTERN).expect("a valid pattern")
-    });
-    let found: Vec<_> = SECRET
-        .captures_iter(line)
-        .filter_map(|found| Some((found.get(1)?.as_str().to_lowercase(), found.get(2)?.range())))
-        .filter(|(key, _)| !["_file", "_url", "_ref", "_env"].iter().any(|end| key.ends_with(end)))
-        .map(|(_, value)| value)
-        .collect();
-    for value in found.into_iter().rev() {
-        let written = &line[value.clone()];
-        if !written.contains("${") {
-            let stars = "*".repeat(written.trim_end().chars().count());
-            line.replace_range(value.start..value.start + written.trim_end().len(), &stars);
-        }
-    }
 }
 
 /// The value of a scalar, read from what was written.
@@ -215,26 +191,5 @@ fn value_of(written: &str, span: Span) -> Option<String> {
     match &node.value {
         super::raw::Value::Scalar(scalar) => Some(scalar.text.to_string()),
         _ => Some(written.to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod mask_tests {
-    use super::mask_likely;
-
-    #[test]
-    fn what_sounds_like_a_secret_is_not_shown() {
-        for (line, shown) in [
-            ("basic_auth: {username: a, pasword: top, x: 1}", "basic_auth: {username: a, pasword: ***, x: 1}"),
-            ("headers: {Authorization: \"Bearer t\"}", "headers: {Authorization: **********}"),
-            ("  bearer_token: abc  # why", "  bearer_token: ***  # why"),
-            ("password_file: /x", "password_file: /x"),
-            ("token: \"${file:/x}\"", "token: \"${file:/x}\""),
-            ("authorization: { credentials: abc }", "authorization: { credentials: *** }"),
-        ] {
-            let mut line = line.to_owned();
-            mask_likely(&mut line);
-            assert_eq!(line, shown);
-        }
     }
 }

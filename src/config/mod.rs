@@ -12,6 +12,7 @@ mod error;
 mod fault;
 mod fragments;
 mod interpolate;
+mod mask;
 mod one_file;
 mod plan;
 pub mod raw;

@@ -84,4 +84,11 @@ pub(super) const CODES: &[Explanation] = &[
         "a receiver's login is not clear",
         "`login` is either `bearer_token`, or `username` and `password`.",
     ),
+    code(
+        "TW0716",
+        "certificates are not checked",
+        "A warning. `insecure_skip_verify: true`, or `verify: false`, takes whatever certificate a server shows: anybody \
+         on the way can read and change what is sent, credentials included. `ca_file` names the authority to trust, also \
+         one of your own.",
+    ),
 ];

@@ -159,12 +159,6 @@ impl HttpClient {
     pub fn patient(options: &HttpClientOptions) -> Result<Self, HttpClientError> {
         let proxies = Arc::new(Proxies::new(&options.proxy(), |name| std::env::var(name).ok())?);
         state::check(options)?;
-        let tls = options.tls_config.as_ref();
-        if tls.is_some_and(|tls| tls.insecure_skip_verify) {
-            tracing::warn!(
-                "certificates of servers are not checked: anybody on the way can read and change what is sent"
-            );
-        }
         let oauth2 = options.oauth2.as_ref().map(|oauth2| OAuth2Client::new(oauth2, options)).transpose()?;
         Ok(Self(Arc::new(Inner {
             options: options.clone(),

@@ -179,6 +179,7 @@ pub struct TlsConfig {
     pub server_name: Option<String>,
     /// Whether any certificate of the server will do. Default: `false`. With `true` anybody on the way can
     /// read and change what is sent: only for a test.
+    #[serde(deserialize_with = "crate::options::tls::unchecked_if_true")]
     pub insecure_skip_verify: bool,
     /// The oldest version: `TLS12` or `TLS13`. Default: `TLS12`. Older ones are not supported.
     pub min_version: Option<Spanned<String>>,
