@@ -6,7 +6,7 @@ use super::error::Fault;
 
 /// A place in a body.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cursor<'a> {
+pub struct Cursor<'a> {
     pub body: &'a [u8],
     pub at: usize,
 }

@@ -9,6 +9,7 @@
 mod cursor;
 mod error;
 pub mod expose;
+mod lines;
 pub mod names;
 pub mod negotiate;
 pub mod number;
@@ -22,6 +23,7 @@ pub mod text;
 mod tests;
 
 pub use error::{Fault, ParseError, Place};
+pub use lines::LineParser;
 pub use names::{Escaping, NameValidation};
 pub use negotiate::{Format, ScrapeProtocol};
 pub use openmetrics::OpenMetricsParser;

@@ -5,53 +5,37 @@
 pub mod strict;
 
 use super::cursor::Cursor;
-use super::error::{Fault, ParseError};
+use super::error::Fault;
+use super::lines::{Grammar, LineParser};
 use super::series::{self, Syntax};
-use super::{Entry, Exposition, Point, RawExemplar, Series, number};
+use super::{Entry, Point, RawExemplar, number};
 use crate::data::{LabelSet, MetricKind, UnixMillis};
 
-/// Reads an exposition in OpenMetrics text format.
-#[derive(Clone, Debug)]
-pub struct OpenMetricsParser<'a> {
-    cursor: Cursor<'a>,
-    /// Where the entry that came last begins.
-    start: usize,
-    kind: MetricKind,
-}
+/// Reads an exposition in OpenMetrics text format, to its `# EOF`.
+pub type OpenMetricsParser<'a> = LineParser<'a, OpenMetrics>;
 
-impl<'a> OpenMetricsParser<'a> {
-    /// Reads `body`, to its `# EOF`.
-    pub fn new(body: &'a [u8]) -> Self {
-        Self { cursor: Cursor::new(body), start: 0, kind: MetricKind::Unknown }
+/// The grammar.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenMetrics;
+
+impl Grammar for OpenMetrics {
+    const SYNTAX: Syntax = Syntax::OpenMetrics;
+
+    fn before(_: &mut Cursor<'_>) {}
+
+    fn end() -> Result<(), Fault> {
+        Err(Fault::NoEof)
     }
 
-    /// As [`Exposition::next`], borrowed from the body.
-    pub fn entry(&mut self) -> Result<Option<Entry<'a>>, ParseError> {
-        self.start = self.cursor.at;
-        self.read().map_err(|fault| ParseError::in_text(self.cursor.body, self.cursor.at, fault))
-    }
-
-    fn read(&mut self) -> Result<Option<Entry<'a>>, Fault> {
-        let cursor = &mut self.cursor;
-        match cursor.peek() {
-            None => Err(Fault::NoEof),
-            Some(b'#') => self.metadata(),
-            Some(_) => {
-                let series = series::pass(cursor, Syntax::OpenMetrics)?;
-                Ok(Some(Entry::Series(Series { raw: series, point: point(cursor)?, created: None })))
-            }
-        }
-    }
-
-    fn metadata(&mut self) -> Result<Option<Entry<'a>>, Fault> {
-        let cursor = &mut self.cursor;
+    fn metadata<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Entry<'a>>, Fault> {
+        let start = cursor.at;
         if cursor.eat_all(b"# EOF") {
             cursor.eat(b'\n');
             if !cursor.rest().is_empty() {
                 return Err(Fault::AfterEof);
             }
             // Whoever asks again gets the same answer.
-            cursor.at = self.start;
+            cursor.at = start;
             return Ok(None);
         }
         let word = match cursor.rest() {
@@ -78,10 +62,7 @@ impl<'a> OpenMetricsParser<'a> {
             Word::Help if std::str::from_utf8(text).is_err() => Err(Fault::Utf8),
             Word::Help => Ok(Some(Entry::Help { name, text })),
             Word::Type => match kind(text) {
-                Some(kind) => {
-                    self.kind = kind;
-                    Ok(Some(Entry::Type { name, kind }))
-                }
+                Some(kind) => Ok(Some(Entry::Type { name, kind })),
                 None => {
                     cursor.at = text_at;
                     Err(Fault::Kind)
@@ -96,6 +77,31 @@ impl<'a> OpenMetricsParser<'a> {
                 Err(Fault::Unit)
             }
         }
+    }
+
+    fn point<'a>(cursor: &mut Cursor<'a>) -> Result<Point<'a>, Fault> {
+        let value = value(cursor)?;
+        let mut point = Point { value, timestamp: None, exemplar: None };
+        if !cursor.rest().starts_with(b" # {") && cursor.peek() == Some(b' ') {
+            point.timestamp = Some(timestamp(cursor)?);
+        }
+        if cursor.rest().starts_with(b" # {") {
+            cursor.at += b" # ".len();
+            let labels = series::pass_exemplar(cursor)?;
+            let value = self::value(cursor)?;
+            let timestamp = if cursor.peek() == Some(b' ') { Some(timestamp(cursor)?) } else { None };
+            point.exemplar = Some(RawExemplar { labels, value, timestamp });
+        }
+        match cursor.peek() {
+            Some(b'\n') => cursor.at += 1,
+            Some(_) => return Err(Fault::LineEnd),
+            None => return Err(Fault::NoEof),
+        }
+        Ok(point)
+    }
+
+    fn exemplar(labels: &[u8], into: &mut LabelSet) -> Result<(), Fault> {
+        series::read_exemplar(labels, into)
     }
 }
 
@@ -118,78 +124,6 @@ pub(super) fn kind(word: &[u8]) -> Option<MetricKind> {
         b"unknown" => MetricKind::Unknown,
         _ => return None,
     })
-}
-
-impl Exposition for OpenMetricsParser<'_> {
-    fn next(&mut self) -> Result<Option<Entry<'_>>, ParseError> {
-        self.entry()
-    }
-
-    #[inline]
-    fn predicted(&mut self, series: &[u8]) -> Option<Point<'_>> {
-        let value = self.cursor.rest().strip_prefix(series)?.strip_prefix(b" ")?;
-        let mut cursor = Cursor { body: self.cursor.body, at: self.cursor.body.len() - value.len() };
-        let point = match number::short(value) {
-            Some((number, length)) if value.get(length) == Some(&b'\n') => {
-                cursor.at += length + 1;
-                Point { value: number, timestamp: None, exemplar: None }
-            }
-            _ => {
-                cursor.at -= 1;
-                point(&mut cursor).ok()?
-            }
-        };
-        self.start = self.cursor.at;
-        self.cursor = cursor;
-        Some(point)
-    }
-
-    #[inline]
-    fn skip(&mut self, bytes: &[u8], kind: MetricKind) -> bool {
-        let same = self.cursor.eat_all(bytes);
-        if same && super::is_type(bytes) {
-            self.kind = kind;
-        }
-        same
-    }
-
-    fn kind(&self) -> MetricKind {
-        self.kind
-    }
-
-    fn consumed(&self) -> &[u8] {
-        &self.cursor.body[self.start..self.cursor.at]
-    }
-
-    fn read_labels(series: &[u8], kind: MetricKind, into: &mut LabelSet) -> Result<(), Fault> {
-        series::read_series(series, Syntax::OpenMetrics, kind, into)
-    }
-
-    fn read_exemplar(exemplar: RawExemplar<'_>, into: &mut LabelSet) -> Result<(), Fault> {
-        series::read_exemplar(exemplar.labels, into)
-    }
-}
-
-/// Value, timestamp, exemplar and the end of the line.
-fn point<'a>(cursor: &mut Cursor<'a>) -> Result<Point<'a>, Fault> {
-    let value = value(cursor)?;
-    let mut point = Point { value, timestamp: None, exemplar: None };
-    if !cursor.rest().starts_with(b" # {") && cursor.peek() == Some(b' ') {
-        point.timestamp = Some(timestamp(cursor)?);
-    }
-    if cursor.rest().starts_with(b" # {") {
-        cursor.at += b" # ".len();
-        let labels = series::pass_exemplar(cursor)?;
-        let value = self::value(cursor)?;
-        let timestamp = if cursor.peek() == Some(b' ') { Some(timestamp(cursor)?) } else { None };
-        point.exemplar = Some(RawExemplar { labels, value, timestamp });
-    }
-    match cursor.peek() {
-        Some(b'\n') => cursor.at += 1,
-        Some(_) => return Err(Fault::LineEnd),
-        None => return Err(Fault::NoEof),
-    }
-    Ok(point)
 }
 
 fn value(cursor: &mut Cursor<'_>) -> Result<f64, Fault> {
