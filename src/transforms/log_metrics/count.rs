@@ -57,11 +57,13 @@ pub(super) struct Counting {
     pub metrics: Vec<Metric>,
     key: Vec<u8>,
     text: Vec<u8>,
+    /// A bit for each record of the batch that a metric refused: a record is refused once.
+    refused: Vec<u64>,
 }
 
 impl Counting {
     pub fn new(metrics: Vec<Metric>) -> Self {
-        Self { metrics, key: Vec::new(), text: Vec::new() }
+        Self { metrics, key: Vec::new(), text: Vec::new(), refused: Vec::new() }
     }
 
     /// What must be located in records.
@@ -83,7 +85,8 @@ impl Counting {
     /// Counts the selected records of a batch.
     pub fn count(&mut self, batch: &LogBatch, counters: &Counters) {
         let now = Touch { at: Instant::now(), wall: UnixMillis::now() };
-        let Self { metrics, key, text } = self;
+        let Self { metrics, key, text, refused } = self;
+        refused.clear();
         for (number, metric) in metrics.iter_mut().enumerate() {
             let settled = match &mut metric.condition {
                 None => Some(true),
@@ -103,21 +106,34 @@ impl Counting {
                     Some(operand) => match number_of(operand.read(&view), text) {
                         Number::Is(value) => value,
                         Number::Missing => continue,
-                        Number::Bad => {
-                            counters.bad_values.fetch_add(1, Ordering::Relaxed);
-                            continue;
-                        }
+                        Number::Bad => f64::NAN,
                     },
                 };
-                if metric.kind == Kind::Counter && value < 0.0 {
+                // A counter counts nothing that is negative, and no metric what is no number.
+                let is_bad = value.is_nan() || metric.kind == Kind::Counter && value < 0.0;
+                let counted = if is_bad {
                     counters.bad_values.fetch_add(1, Ordering::Relaxed);
-                    continue;
+                    false
+                } else {
+                    write_key(number, metric, &view, key, text);
+                    counters.add(number, metric, key, value, view.time(), now)
+                };
+                if !counted {
+                    mark(refused, index);
                 }
-                write_key(number, metric, &view, key, text);
-                counters.add(number, metric, key, value, view.time(), now);
             }
         }
+        let records: u32 = refused.iter().map(|bits| bits.count_ones()).sum();
+        counters.refused_records.fetch_add(records as usize, Ordering::Relaxed);
     }
+}
+
+fn mark(bits: &mut Vec<u64>, index: usize) {
+    let word = index / 64;
+    if bits.len() <= word {
+        bits.resize(word + 1, 0);
+    }
+    bits[word] |= 1 << (index % 64);
 }
 
 enum Number {
@@ -215,12 +231,14 @@ pub(super) struct Counters {
     /// What every series of a metric counts for.
     weights: Vec<usize>,
     series: AtomicUsize,
-    /// Records refused because the limit is reached, since the last look.
-    pub refused: AtomicUsize,
-    /// Records that count for the overflow, since the last look.
+    /// How often, since the last look, a metric refused a record because the limit is reached.
+    pub over_limit: AtomicUsize,
+    /// How often a metric counted a record for the overflow.
     pub overflowed: AtomicUsize,
-    /// Records whose value is no number, or lowers a counter, since the last look.
+    /// How often a metric refused a record whose value is no number, or lowers a counter.
     pub bad_values: AtomicUsize,
+    /// Records that a metric refused, be it one or several.
+    pub refused_records: AtomicUsize,
 }
 
 /// Series whose hashes are alike.
@@ -262,9 +280,10 @@ impl Counters {
             limits,
             weights: counting.metrics.iter().map(weight).collect(),
             series: AtomicUsize::new(0),
-            refused: AtomicUsize::new(0),
+            over_limit: AtomicUsize::new(0),
             overflowed: AtomicUsize::new(0),
             bad_values: AtomicUsize::new(0),
+            refused_records: AtomicUsize::new(0),
         }
     }
 
@@ -277,24 +296,27 @@ impl Counters {
         self.shards[hash as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, number: usize, metric: &Metric, key: &[u8], value: f64, time: UnixNanos, now: Touch) {
+    /// Counts, unless there is no room.
+    fn add(&self, number: usize, metric: &Metric, key: &[u8], value: f64, time: UnixNanos, now: Touch) -> bool {
         let hash = xxh3_64(key);
         {
             let mut shard = self.shard(hash);
             if let Some(series) = shard.find(hash, key, false) {
-                return series.add(&metric.kind, value, time, now);
+                series.add(&metric.kind, value, time, now);
+                return true;
             }
             let weight = self.weights[number];
             let room = self.series.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |series| {
                 Some(series + weight).filter(|series| *series <= self.limits.series)
             });
             if room.is_ok() {
-                return shard.insert(hash, key, false, &metric.kind, now).add(&metric.kind, value, time, now);
+                shard.insert(hash, key, false, &metric.kind, now).add(&metric.kind, value, time, now);
+                return true;
             }
         }
         if self.limits.when_full == WhenFull::Refuse {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            return;
+            self.over_limit.fetch_add(1, Ordering::Relaxed);
+            return false;
         }
         self.overflowed.fetch_add(1, Ordering::Relaxed);
         let key = (number as u16).to_le_bytes();
@@ -304,6 +326,7 @@ impl Counters {
             Some(series) => series.add(&metric.kind, value, time, now),
             None => shard.insert(hash, &key, true, &metric.kind, now).add(&metric.kind, value, time, now),
         }
+        true
     }
 
     /// Forgets the series of a shard for which `expired` says so.

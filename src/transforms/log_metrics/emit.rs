@@ -211,17 +211,25 @@ impl Emitter {
     fn tell(&self, found_full: usize, metrics: &ComponentMetrics) {
         let counters = &self.counters;
         let taken = |counter: &std::sync::atomic::AtomicUsize| counter.swap(0, Ordering::Relaxed);
-        let (refused, overflowed, bad) =
-            (taken(&counters.refused), taken(&counters.overflowed), taken(&counters.bad_values));
-        metrics.records_refused.inc_by((refused + bad + found_full) as u64);
+        let refused_records = taken(&counters.refused_records);
+        metrics.records_refused.inc_by((refused_records + found_full) as u64);
+        let (over_limit, overflowed, bad) =
+            (taken(&counters.over_limit), taken(&counters.overflowed), taken(&counters.bad_values));
         let limit = counters.limit();
+        // Each metric counts a record for itself, so there may be more of these than records.
         let words = [
-            (refused, format!("{refused} records were not counted: the limit of {limit} series is reached")),
+            (
+                over_limit,
+                format!("{over_limit} times a metric refused a record: the limit of {limit} series is reached"),
+            ),
             (
                 overflowed,
-                format!("{overflowed} records count as overflow=\"true\": the limit of {limit} series is reached"),
+                format!(
+                    "{overflowed} times a metric counted a record as overflow=\"true\": the limit of {limit} series \
+                     is reached"
+                ),
             ),
-            (bad, format!("{bad} records were not counted: their value is no finite number, or lowers a counter")),
+            (bad, format!("{bad} times a metric refused a record: its value is no finite number, or lowers a counter")),
             (
                 found_full,
                 format!(

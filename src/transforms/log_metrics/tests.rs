@@ -222,6 +222,19 @@ async fn beyond_the_limit_records_overflow_or_are_refused() {
     assert_eq!(driven.metrics.records_refused.get(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_record_that_several_metrics_refuse_is_refused_once() {
+    let metric = |name: &str| json!({ "name": name, "type": "counter", "labels": { "s": "attributes[\"status\"]" } });
+    let options = json!({ "limit": 2, "when_full": "refuse", "metrics": [metric("m_total"), metric("n_total")] });
+    let mut driven = start(options);
+    driven.send(&[("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)]).await;
+    driven.next().await;
+    assert_eq!(driven.next().await.0, ["m_total{s=a} 1", "m_total{s=b} 1"]);
+    assert_eq!(driven.metrics.records_refused.get(), 4);
+    let told = driven.metrics.health.status().last_error.map(|(_, words)| words);
+    assert_eq!(told.as_deref(), Some("6 times a metric refused a record: the limit of 2 series is reached"));
+}
+
 #[test]
 fn wrong_options_are_told_all_at_once() {
     let problems = |value: Json| -> Vec<String> {
