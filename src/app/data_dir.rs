@@ -32,8 +32,9 @@ impl DataDir {
             Err(Refused::Io(error)) => {
                 tracing::error!(
                     data_dir = %folder.display(), %error,
-                    "data_dir cannot be written: positions and dead letters are kept in memory, and a restart may \
-                     read lines again; make the folder, or let this user write to it, or give another `data_dir`"
+                    "data_dir cannot be written: positions, dead letters and disk queues are kept in memory, so a \
+                     restart may read lines again, and samples that wait for a receiver are lost with it or once \
+                     memory is full; make the folder, or let this user write to it, or give another `data_dir`"
                 );
                 Ok(Self { _lock: None })
             }

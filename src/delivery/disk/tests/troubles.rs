@@ -51,7 +51,11 @@ async fn what_memory_cannot_hold_comes_back_in_its_order() {
 
 #[tokio::test]
 async fn a_disk_that_cannot_be_written_is_done_without_and_told() {
-    for kind in [ErrorKind::StorageFull, ErrorKind::ReadOnlyFilesystem, ErrorKind::PermissionDenied] {
+    for (kind, advice) in [
+        (ErrorKind::StorageFull, "free some room"),
+        (ErrorKind::ReadOnlyFilesystem, "give another `data_dir`"),
+        (ErrorKind::PermissionDenied, "let the agent's user write there"),
+    ] {
         let disk = SimulatedDisk::default();
         disk.fail(Some(kind));
         let rig = Rig::start(disk.clone(), settings(Path::new("/queue/file/without")));
@@ -63,7 +67,7 @@ async fn a_disk_that_cannot_be_written_is_done_without_and_told() {
         assert!(rig.told.has(1, Outcome::Delivered), "the sink says so");
         wait("the words", || rig.metrics.health.status().unhealthy.is_some()).await;
         let words = rig.metrics.health.status().unhealthy.expect("unhealthy");
-        assert!(words.contains("cannot be used"), "{words}");
+        assert!(words.contains("cannot be used") && words.contains(advice), "{words}");
         disk.fail(None);
         wait("the disk", || rig.told.has(2, Outcome::Delivered)).await;
         wait("health", || rig.metrics.health.status().unhealthy.is_none()).await;

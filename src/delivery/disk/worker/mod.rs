@@ -132,8 +132,7 @@ impl Worker {
         match recover(&*self.files, &self.folder) {
             Ok(found) => self.open(found),
             Err(error) => {
-                let words = format!("the disk queue {} cannot be used: {error}", self.folder.display());
-                self.complain(Trouble::Folder, words);
+                self.complain(Trouble::Folder, self.in_memory_alone("cannot be used", &error));
                 self.retry_at = Some(Instant::now() + PAUSE);
                 let mut state = self.queue.lock();
                 if !state.opened {
@@ -255,6 +254,19 @@ impl Worker {
         gauges.limit_bytes.set(gauge(self.queue.settings.disk.size));
         gauges.records.set(gauge(state.records));
         gauges.oldest_seconds.set(gauge(age.as_secs()));
+    }
+
+    /// What is wrong with the folder, and what to do about it.
+    fn in_memory_alone(&self, what: &str, error: &io::Error) -> String {
+        let advice = match error.kind() {
+            io::ErrorKind::StorageFull => ": free some room",
+            io::ErrorKind::QuotaExceeded => ": raise the quota",
+            io::ErrorKind::PermissionDenied => ": let the agent's user write there, or give another `data_dir`",
+            io::ErrorKind::ReadOnlyFilesystem => ": mount it writable, or give another `data_dir`",
+            _ => "",
+        };
+        let folder = self.folder.display();
+        format!("the disk queue {folder} {what}: {error}; records wait in memory alone{advice}")
     }
 
     fn complain(&mut self, trouble: Trouble, words: String) {

@@ -75,11 +75,7 @@ impl Worker {
             Err(NotWritten::Failed(error)) => {
                 self.retry_at = Some(Instant::now() + PAUSE);
                 self.close_segment();
-                let words = format!(
-                    "the disk queue {} cannot be written: {error}; records wait in memory alone",
-                    self.folder.display()
-                );
-                self.complain(Trouble::Writing, words);
+                self.complain(Trouble::Writing, self.in_memory_alone("cannot be written", &error));
                 false
             }
         }
@@ -282,11 +278,7 @@ impl Worker {
         if let Err(error) = self.sync() {
             self.retry_at = Some(Instant::now() + PAUSE);
             self.close_segment();
-            let words = format!(
-                "the disk queue {} cannot be forced to the disk: {error}; records wait in memory alone",
-                self.folder.display()
-            );
-            self.complain(Trouble::Writing, words);
+            self.complain(Trouble::Writing, self.in_memory_alone("cannot be forced to the disk", &error));
         }
     }
 
