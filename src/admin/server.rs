@@ -98,7 +98,7 @@ impl Drop for Listeners {
 async fn serve(listen: Listen, section: &'static str, router: Router) -> Result<Option<Server>, BindError> {
     let Listen::On(address) = listen else { return Ok(None) };
     let started = Server::start(bind(address, section).await?, router);
-    let server = started.map_err(|error| BindError { address, section, error })?;
+    let server = started.map_err(|error| BindError { address, owner: section.into(), error })?;
     tracing::info!(address = %server.address(), "{section} listens");
     Ok(Some(server))
 }

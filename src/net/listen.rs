@@ -7,34 +7,36 @@ use tokio::net::TcpListener;
 
 /// Why a port could not be taken, and what to do about it.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} for `{section}`: {error}; {}", advice(error, section))]
+#[error("cannot listen on {address} for `{owner}`: {error}; {}", advice(error, owner))]
 pub struct BindError {
     /// The address asked for.
     pub address: SocketAddr,
     /// The configuration's section or component that asked.
-    pub section: &'static str,
+    pub owner: Box<str>,
     /// What the system said.
     pub error: io::Error,
 }
 
-fn advice(error: &io::Error, section: &str) -> String {
+fn advice(error: &io::Error, owner: &str) -> String {
+    // A component's name has a slash; a section's options are known by a path.
+    let option = if owner.contains('/') { format!("`listen` of `{owner}`") } else { format!("`{owner}.listen`") };
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("another process, perhaps another agent, has the port: stop it, or give `{section}.listen` another")
+            format!("another process, perhaps another agent, has the port: stop it, or give {option} another")
         }
         io::ErrorKind::AddrNotAvailable => {
-            format!("no interface of this machine has that address: give `{section}.listen` one that has, or 0.0.0.0")
+            format!("no interface of this machine has that address: give {option} one that has, or 0.0.0.0")
         }
         io::ErrorKind::PermissionDenied => {
-            format!("ports below 1024 need a privilege: give `{section}.listen` a higher one")
+            format!("ports below 1024 need a privilege: give {option} a higher one")
         }
-        _ => format!("give `{section}.listen` an address that this machine can listen on"),
+        _ => format!("give {option} an address that this machine can listen on"),
     }
 }
 
-/// Takes the port for `section`.
-pub async fn bind(address: SocketAddr, section: &'static str) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address).await.map_err(|error| BindError { address, section, error })
+/// Takes the port for `owner`, a section or a component by the name that it has in the configuration.
+pub async fn bind(address: SocketAddr, owner: &str) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(|error| BindError { address, owner: owner.into(), error })
 }
 
 #[cfg(test)]
@@ -48,5 +50,7 @@ mod tests {
         let error = bind(address, "health").await.expect_err("the port is taken").to_string();
         assert!(error.contains(&address.to_string()), "{error}");
         assert!(error.contains("give `health.listen` another"), "{error}");
+        let error = bind(address, "prometheus_exposition/own").await.expect_err("the port is taken").to_string();
+        assert!(error.contains("give `listen` of `prometheus_exposition/own` another"), "{error}");
     }
 }

@@ -85,11 +85,11 @@ impl Server {
         Self::run(listener, router, CONNECTIONS, None)
     }
 
-    /// Takes the port for the component `component` and serves `router` to those that `options` let in. A
-    /// failure names the address and is this component's alone.
+    /// Takes the port for the component of this name in the configuration and serves `router` to those that
+    /// `options` let in. A failure names the address and is this component's alone.
     pub async fn receive(
         address: SocketAddr,
-        component: &'static str,
+        component: &str,
         options: &HttpServerOptions,
         router: Router,
     ) -> Result<Self, ServerError> {
@@ -100,7 +100,7 @@ impl Server {
         let listener = bind(address, component).await?;
         let router = guard(router, options.login.as_deref());
         let connections = options.max_connections.value as usize;
-        let failed = |error| BindError { address, section: component, error };
+        let failed = |error| BindError { address, owner: component.into(), error };
         Ok(Self::run(listener, router, connections, tls).map_err(failed)?)
     }
 

@@ -113,7 +113,7 @@ impl ExpositionSink {
             None => None,
             Some(address) => {
                 let router = router(self.held.clone(), self.timestamps);
-                let server = Server::receive(address, "prometheus_exposition", &self.server, router).await;
+                let server = Server::receive(address, &cx.metrics.name, &self.server, router).await;
                 let server = server.map_err(|error| TaskError(error.to_string()))?;
                 tracing::info!(component = &*cx.metrics.name, address = %server.address(), "exposes metrics");
                 Some(server)

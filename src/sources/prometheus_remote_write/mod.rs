@@ -32,9 +32,6 @@ pub const DESCRIPTOR: Descriptor<dyn SourcePlan> = Descriptor {
     schema: |generator| Options::json_schema(generator),
 };
 
-/// The name in messages about the port.
-const SECTION: &str = "prometheus_remote_write";
-
 /// Where it listens unless told.
 const LISTEN: Listen = Listen::loopback(9201);
 
@@ -96,7 +93,7 @@ impl RemoteWrite {
             families: Arc::default(),
         };
         let router = receiver.router(&own.path);
-        let server = Server::receive(address, SECTION, &self.options.shared, router).await;
+        let server = Server::receive(address, &cx.id.0, &self.options.shared, router).await;
         let server = server.map_err(|error| TaskError(error.to_string()))?;
         tracing::info!(component = %cx.id, address = %server.address(), "listens");
         cx.shutdown.cancelled().await;
