@@ -205,6 +205,9 @@ sinks:
     let status: Value = serde_json::from_str(&get(admin, "/api/v1/status").expect("answers")).expect("JSON");
     assert_eq!(status["series"]["limit"], 1000);
     assert_eq!(targets(free_port(), &[]).status.code(), Some(1), "nobody answers there");
+    let asked = targets(admin, &["--job", "nosuch"]);
+    assert_eq!(asked.status.code(), Some(2), "the command line names what is not there");
+    assert!(String::from_utf8_lossy(&asked.stderr).contains("no job `nosuch`; it has none"), "{}", text(&asked));
 
     writeln!(pipe, r#"{{"status":"paid"}}"#).expect("the agent reads");
     exposes(r#"orders_total{status="paid",team="shop"} 3"#);

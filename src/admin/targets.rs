@@ -1,6 +1,6 @@
 //! `/api/v1/targets` and `/api/v1/status/buildinfo`, in the shapes that Prometheus 3 answers them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -128,6 +128,12 @@ impl TargetList {
         // Two sources may have pools of one name; the targets of each stay in their order.
         list.active_targets.sort_by(|a, b| a.scrape_pool.cmp(&b.scrape_pool));
         list
+    }
+
+    /// All jobs: those without a target are among what is counted as dropped.
+    pub fn jobs(&self) -> BTreeSet<&str> {
+        let active = self.active_targets.iter().map(|target| &*target.scrape_pool);
+        active.chain(self.dropped_target_counts.keys().map(String::as_str)).collect()
     }
 }
 

@@ -29,7 +29,7 @@ pub mod exit {
     pub const DONE: u8 = 0;
     /// Something failed while running.
     pub const FAILED: u8 = 1;
-    /// The command line was wrong; clap's own code.
+    /// The command line was wrong, or names what does not exist; clap's own code.
     pub const USAGE: u8 = 2;
     /// The configuration is wrong.
     pub const CONFIG: u8 = 3;
@@ -55,7 +55,7 @@ const EXAMPLES: &str = "Examples:
 Exit codes:
   0  everything was done
   1  something failed while running: a port is taken, a file cannot be written
-  2  the command line is wrong
+  2  the command line is wrong, or names what does not exist
   3  the configuration is wrong
   4  tests of the configuration failed
   5  converted, but something was left out, and told";
@@ -138,7 +138,7 @@ Exit codes: 0 valid, 1 not valid")]
   tailwater targets --failing
   tailwater targets --admin http://10.0.0.7:7780 --token-file /etc/tailwater/token --format json
 
-Exit codes: 0 shown, 1 the agent does not answer")]
+Exit codes: 0 shown, 1 the agent does not answer, 2 it has no such job")]
     Targets(targets::TargetsArgs),
     /// Show what relabelling rules do to labels, rule by rule
     ///
@@ -150,7 +150,8 @@ Exit codes: 0 shown, 1 the agent does not answer")]
   tailwater relabel --config /etc/tailwater --job pods '{__address__=\"10.0.0.7:80\"}'
   tailwater relabel --config /etc/tailwater --job pods --metrics 'http_requests_total{code=\"200\"}'
 
-Exit codes: 0 shown, whether kept or dropped, 1 the labels cannot be read, 3 wrong configuration or rules")]
+Exit codes: 0 shown, whether kept or dropped, 1 the labels cannot be read, 2 there is no such job,
+3 wrong configuration or rules")]
     Relabel(relabel::RelabelArgs),
     /// Convert what another program is configured with
     #[command(after_help = "Example: tailwater convert prometheus /etc/prometheus/prometheus.yml -o tailwater.yaml")]
@@ -258,6 +259,7 @@ pub fn main() -> ExitCode {
         match error {
             Failed::Rejected(Rejected::Config(_) | Rejected::NeedsRestart(_)) => exit::CONFIG,
             Failed::Rejected(_) | Failed::Process(_) => exit::FAILED,
+            Failed::Usage(_) => exit::USAGE,
         }
     }))
 }

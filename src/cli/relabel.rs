@@ -6,6 +6,7 @@ use std::io::BufRead;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::Value as Json;
 
 use super::run::Failed;
 use crate::app::Rejected;
@@ -115,7 +116,7 @@ fn from_job(args: &RelabelArgs) -> Result<Rulebook, Failed> {
         }
     }
     let jobs = if known.is_empty() { "it has none".into() } else { format!("its jobs: {}", known.join(", ")) };
-    Err(Failed::Process(format!("the configuration has no job `{wanted}`; {jobs}")))
+    Err(Failed::Usage(format!("the configuration has no job `{wanted}`; {jobs}")))
 }
 
 /// Labels that every target of a job has before relabelling.
@@ -138,8 +139,10 @@ fn of_every_target(job: &Job) -> LabelSet {
 /// Reads `{a="b"}`, `name{a="b"}` or a JSON object.
 fn read(text: &str) -> Result<LabelSet, String> {
     let text = text.trim();
-    if let Ok(object) = serde_json::from_str::<std::collections::BTreeMap<String, String>>(text) {
-        return Ok(object.into_iter().collect());
+    if text.starts_with(['{', '['])
+        && let Ok(value) = serde_json::from_str::<Json>(text)
+    {
+        return from_json(value);
     }
     // The text format wants a name and a value.
     let unnamed = text.starts_with('{');
@@ -158,6 +161,19 @@ fn read(text: &str) -> Result<LabelSet, String> {
         labels.remove(METRIC_NAME);
     }
     Ok(labels)
+}
+
+fn from_json(value: Json) -> Result<LabelSet, String> {
+    let Json::Object(object) = value else { return Err("it is JSON, and no object".into()) };
+    let label = |(name, value)| match value {
+        Json::String(value) => Ok((name, value)),
+        // What it would be as a label is not for a guess: 1e3, 1000 and 1000.0 are one number and three values.
+        Json::Number(_) => Err(format!("`{name}` is a number; values are texts: put it in quotes")),
+        Json::Bool(word) => Err(format!("`{name}` is {word}; values are texts: put it in quotes")),
+        Json::Null => Err(format!("`{name}` is null; leave out a label that is not there")),
+        Json::Array(_) | Json::Object(_) => Err(format!("`{name}` is a list or an object; values are texts")),
+    };
+    object.into_iter().map(label).collect()
 }
 
 fn tell(written: &[Spanned<RelabelRule>], labels: &LabelSet, trace: &Trace, out: &mut String) {

@@ -50,6 +50,9 @@ pub enum Failed {
     /// The process lacks something.
     #[error("{0}")]
     Process(String),
+    /// The command line asks for what is not there.
+    #[error("{0}")]
+    Usage(String),
 }
 
 fn log_options(plan: &Plan) -> logging::Log {

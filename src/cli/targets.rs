@@ -44,9 +44,17 @@ const MOST_BYTES: usize = 256 << 20;
 pub fn targets(args: &TargetsArgs) -> Result<String, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failed::Process(format!("cannot start the runtime: {error}")))?;
-    let text = runtime.block_on(ask(args))?;
     let unreadable = |error: serde_json::Error| Failed::Process(format!("{} is no Tailwater: {error}", args.admin));
-    let mut answer: Answer<TargetList> = serde_json::from_slice(&text).map_err(unreadable)?;
+    let list = |job: Option<&str>| -> Result<Answer<TargetList>, Failed> {
+        serde_json::from_slice(&runtime.block_on(ask(args, job))?).map_err(unreadable)
+    };
+    let job = args.job.as_deref();
+    let mut answer = list(job)?;
+    if let Some(job) = job
+        && !answer.data.jobs().contains(job)
+    {
+        return Err(no_job(job, &list(None)?.data));
+    }
     if args.failing {
         answer.data.active_targets.retain(|target| target.health != "up");
     }
@@ -56,7 +64,13 @@ pub fn targets(args: &TargetsArgs) -> Result<String, Failed> {
     }
 }
 
-async fn ask(args: &TargetsArgs) -> Result<Vec<u8>, Failed> {
+fn no_job(job: &str, list: &TargetList) -> Failed {
+    let known: Vec<_> = list.jobs().into_iter().map(|job| format!("`{job}`")).collect();
+    let known = if known.is_empty() { "it has none".into() } else { format!("its jobs: {}", known.join(", ")) };
+    Failed::Usage(format!("the agent has no job `{job}`; {known}"))
+}
+
+async fn ask(args: &TargetsArgs, job: Option<&str>) -> Result<Vec<u8>, Failed> {
     let credentials = |path: &PathBuf| {
         Spanned::unknown(Authorization { credentials_file: Some(Spanned::unknown(path.clone())), ..Default::default() })
     };
@@ -65,7 +79,7 @@ async fn ask(args: &TargetsArgs) -> Result<Vec<u8>, Failed> {
     let failed = |error: String| Failed::Process(format!("{}: {error}", args.admin));
     let client = HttpClient::new(&options).map_err(|error| failed(error.to_string()))?;
     let mut url = args.admin.join("api/v1/targets").map_err(|error| failed(error.to_string()))?;
-    if let Some(job) = &args.job {
+    if let Some(job) = job {
         url.query_pairs_mut().append_pair("scrapePool", job);
     }
     let mut body = Body::default();
@@ -144,7 +158,7 @@ mod tests {
         };
         let list = TargetList {
             active_targets: vec![target("up", ""), target("down", "connection\nrefused"), target("unknown", "")],
-            dropped_target_counts: [("web".to_owned(), 2)].into(),
+            dropped_target_counts: [("web".to_owned(), 2), ("idle".to_owned(), 0)].into(),
             ..TargetList::default()
         };
         let expected = "\
@@ -156,5 +170,7 @@ web  unknown  http://web-1:9100/metrics  -                         -
 1 up, 1 down, 1 not scraped yet, 2 dropped by relabelling
 ";
         assert_eq!(table(&list), expected);
+        let told = no_job("wep", &list).to_string();
+        assert_eq!(told, "the agent has no job `wep`; its jobs: `idle`, `web`");
     }
 }

@@ -75,6 +75,17 @@ fn relabel_says_what_is_wrong() {
     let ran = run(&["relabel", "--rules", rules, "a=b"]);
     assert_eq!(ran.status.code(), Some(1));
     assert!(text(&ran.stderr).starts_with("`a=b` are no labels"), "{}", text(&ran.stderr));
+    for (json, says) in [
+        (r#"{"a": 1e3}"#, "`a` is a number; values are texts: put it in quotes"),
+        (r#"{"a": true}"#, "`a` is true; values are texts: put it in quotes"),
+        (r#"{"a": null}"#, "`a` is null; leave out a label that is not there"),
+        (r#"{"a": ["b"]}"#, "`a` is a list or an object; values are texts"),
+        (r#"["a"]"#, "it is JSON, and no object"),
+    ] {
+        let ran = run(&["relabel", "--rules", rules, json]);
+        assert_eq!(ran.status.code(), Some(1));
+        assert_eq!(text(&ran.stderr), format!("`{json}` are no labels: {says}\n"));
+    }
     assert_eq!(run(&["relabel", "{}"]).status.code(), Some(2));
 }
 
@@ -104,7 +115,7 @@ sinks: { blackhole/out: { inputs: [prometheus_scrape/main] } }
     let ran = run(&["relabel", "--config", config, "--job", "web", "--metrics", "go_threads{a=\"b\"}"]);
     assert!(text(&ran.stdout).ends_with("dropped by rule 1\n"), "{}", text(&ran.stdout));
     let ran = run(&["relabel", "--config", config, "--job", "wep", "{}"]);
-    assert_eq!(ran.status.code(), Some(1));
+    assert_eq!(ran.status.code(), Some(2));
     assert_eq!(text(&ran.stderr), "the configuration has no job `wep`; its jobs: `web`\n");
 }
 

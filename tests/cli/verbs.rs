@@ -175,5 +175,7 @@ fn check_openmetrics_tells_line_column_and_reason() {
     let ran = checked("# TYPE a counter\na_total 1\na_total -1\n# EOF\n");
     assert_eq!(ran.status.code(), Some(1));
     assert_eq!((text(&ran.stdout), text(&ran.stderr)), ("", "3:9: the value must not be negative\n"));
+    let told = text(&checked("a 1\nb{c=\"d\"} 2 1000\n").stderr).to_owned();
+    assert!(told.starts_with("3:1: ") && told.contains("looks like Prometheus's text format"), "{told}");
     assert_eq!(run(&["check"]).status.code(), Some(2));
 }

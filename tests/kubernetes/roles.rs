@@ -177,6 +177,7 @@ async fn same(prometheus: &PrometheusServer, jobs: &[Job], discoveries: &[Discov
                 theirs.len()
             );
         }
+        // Prometheus tells of no change: it can only be asked again.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
