@@ -70,10 +70,15 @@ pub fn load_with(
     load_files(files, findings, tables, environment)
 }
 
-/// [`load`], of a text that is in no file yet; `name` stands for the file in what is told.
-pub fn load_text(name: PathBuf, text: String, tables: Tables) -> Result<Plan, Errors> {
+/// [`load_with`], of a text that is in no file yet; `name` stands for the file in what is told.
+pub fn load_text(
+    name: PathBuf,
+    text: String,
+    tables: Tables,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Plan, Errors> {
     let files = vec![error::SourceFile { path: name, text }];
-    load_files(files, plan::Findings::default(), tables, &|name| std::env::var(name).ok())
+    load_files(files, plan::Findings::default(), tables, environment)
 }
 
 fn load_files(

@@ -161,18 +161,68 @@ fn a_prometheus_yml_becomes_a_configuration_and_a_report() {
     assert!(wrong.is_empty(), "\n{wrong}\nset TAILWATER_UPDATE_GOLDENS=1 to write what is got");
 }
 
+/// A folder with the prometheus.yml of this golden.
+fn folder(golden: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let from = format!("tests/cli/convert/{golden}/prometheus.yml");
+    std::fs::copy(from, folder.path().join("prometheus.yml")).expect("copied");
+    folder
+}
+
 #[test]
 fn secrets_are_kept_for_their_owner_alone_or_named() {
     use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::copy("tests/cli/convert/whole/prometheus.yml", folder.path().join("prometheus.yml")).expect("copied");
+    let folder = folder("secrets");
     let ran = convert(folder.path(), &[]);
-    assert!(text(&ran.stdout).contains("password: \"${env:MIMIR_EU_PASSWORD}\""), "{}", text(&ran.stdout));
-    assert!(!text(&ran.stdout).contains("hunter2") && !text(&ran.stderr).contains("hunter2"));
-    convert(folder.path(), &["-o", "tailwater.yaml"]);
-    let kept = folder.path().join("tailwater.yaml.secrets/mimir-eu-password");
-    assert_eq!(std::fs::read_to_string(&kept).expect("written"), "hunter2hunter2");
-    assert_eq!(std::fs::metadata(&kept).expect("there").permissions().mode() & 0o777, 0o600);
+    assert_eq!(ran.status.code(), Some(5), "valid, once the variables are set: {}", text(&ran.stderr));
+    assert!(text(&ran.stdout).contains("password: \"${env:LOGIN_PASSWORD}\""), "{}", text(&ran.stdout));
+    assert!(text(&ran.stderr).contains("is read from the variable LOGIN_PASSWORD: set it"), "{}", text(&ran.stderr));
+    let ran_into = convert(folder.path(), &["-o", "tailwater.yaml"]);
+    let result = std::fs::read_to_string(folder.path().join("tailwater.yaml")).expect("written");
+    for told in [text(&ran.stdout), text(&ran.stderr), text(&ran_into.stdout), text(&ran_into.stderr), &result] {
+        assert!(!told.contains("hush"), "{told}");
+    }
+    let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    let kept = folder.path().join("tailwater.yaml.secrets");
+    for (name, secret) in [
+        ("login-password", "hush-writer"),
+        ("login-x-api-key", "hush-api-key"),
+        ("listed-password", "hush@list"),
+        ("token-username", "hush-token"),
+        ("shop-proxy_url", "http://hush-user:hush-word@proxy:3128"),
+    ] {
+        assert_eq!(std::fs::read_to_string(kept.join(name)).expect("written"), secret);
+        assert_eq!(mode(&kept.join(name)), 0o600);
+    }
+    assert_eq!(mode(&kept), 0o700);
+    let names = std::fs::read_dir(&kept).expect("there").map(|entry| entry.expect("readable").path());
+    let never = names.filter(|path| std::fs::read_to_string(path).expect("text").contains("never")).count();
+    assert_eq!(never, 0, "what Prometheus does not send is left out");
+}
+
+#[test]
+fn nothing_is_overwritten_unless_that_is_asked_for() {
+    let folder = folder("secrets");
+    let (result, secret) = ("tailwater.yaml", "tailwater.yaml.secrets/login-password");
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("there");
+    let ran = convert(folder.path(), &["-o", "no/such/folder/tailwater.yaml"]);
+    assert_eq!(ran.status.code(), Some(1), "{}", text(&ran.stderr));
+    assert!(text(&ran.stderr).contains("there is no folder") && text(&ran.stderr).contains("make it first"));
+    assert!(!folder.path().join("no").exists());
+    assert_eq!(convert(folder.path(), &["-o", result]).status.code(), Some(5));
+    for kept in [result, secret] {
+        std::fs::write(folder.path().join(kept), "mine").expect("written");
+        let ran = convert(folder.path(), &["-o", result]);
+        assert_eq!((ran.status.code(), text(&ran.stdout)), (Some(1), ""));
+        assert!(text(&ran.stderr).contains("is there already: give --force to overwrite it"), "{}", text(&ran.stderr));
+        assert_eq!(read(kept), "mine");
+        if kept == result {
+            std::fs::remove_file(folder.path().join(result)).expect("removed");
+        }
+    }
+    assert_eq!(convert(folder.path(), &["-o", result, "--force"]).status.code(), Some(5));
+    assert_eq!(read(secret), "hush-writer");
+    assert_eq!(convert(folder.path(), &["--force"]).status.code(), Some(2), "it says what is overwritten");
 }
 
 #[test]
@@ -183,4 +233,8 @@ fn what_is_no_prometheus_yml_is_refused() {
     let ran = convert(folder.path(), &[]);
     assert_eq!((ran.status.code(), text(&ran.stdout)), (Some(3), ""));
     assert!(text(&ran.stderr).contains("error[TW0002]"));
+    let line = "remote_write: [{ url: http://u:hush@host, basic_auth: [ }]";
+    std::fs::write(folder.path().join("prometheus.yml"), line).expect("written");
+    let told = convert(folder.path(), &[]);
+    assert!(text(&told.stderr).contains("http://******@host"), "{}", text(&told.stderr));
 }

@@ -1,5 +1,6 @@
 //! `global` and `scrape_configs`: carried over as they are, but for what this agent does not do.
 
+use super::secrets::Owner;
 use super::{Conversion, Yaml, entries, scalar};
 use crate::config::raw::{Entry, Node, Value};
 use crate::options::HttpClientOptions;
@@ -49,13 +50,16 @@ impl Conversion<'_> {
     fn job(&mut self, node: &Node) -> Yaml {
         let name = entries(node).iter().find(|entry| &*entry.key == "job_name").and_then(|entry| scalar(&entry.node));
         let name = name.unwrap_or("without a name").to_owned();
+        let owner = Owner::new("job", &name);
         let (mut job, mut kubernetes) = (Vec::new(), false);
         for entry in entries(node) {
             let key = &*entry.key;
             let known = [keys_of::<JobConfig>(), keys_of::<HttpClientOptions>()].concat();
             if known.contains(&key) {
                 kubernetes |= key == "kubernetes_sd_configs";
-                job.push((key.to_owned(), self.copied(entry)));
+                let value = self.copied(entry);
+                let value = self.without_secrets(&owner, key, &entry.node, value);
+                job.extend(value.map(|value| (key.to_owned(), value)));
                 continue;
             }
             let why = match key {

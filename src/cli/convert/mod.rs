@@ -2,6 +2,7 @@
 //! report of everything that could not be carried over.
 
 mod jobs;
+mod output;
 mod remote_write;
 mod secrets;
 mod yaml;
@@ -33,15 +34,18 @@ pub enum From {
   tailwater convert prometheus /etc/prometheus/prometheus.yml > tailwater.yaml
   tailwater convert prometheus prometheus.yml -o tailwater.yaml
 
-Exit codes: 0 everything was carried over, 1 the result cannot be written, 3 the file or the result is not valid,
-5 something has no counterpart and was left out, and told")]
+Exit codes: 0 everything was carried over, 1 the result cannot be written or is there already, 3 the file or the result
+is not valid, 5 something has no counterpart and was left out, and told")]
     Prometheus {
         /// The prometheus.yml
         file: PathBuf,
-        /// Where the result is written. Secrets that stand in `remote_write` are written beside it, into the
-        /// folder FILE.secrets, for its owner alone
+        /// Where the result is written. Secrets are written beside it, into the folder FILE.secrets, for their
+        /// owner alone
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// Overwrite files that are there
+        #[arg(long, requires = "output")]
+        force: bool,
     },
 }
 
@@ -65,19 +69,18 @@ struct Note {
 
 /// Converts, checks and writes.
 pub fn convert(from: &From) -> Result<Converted, Failed> {
-    let From::Prometheus { file: path, output } = from;
+    let From::Prometheus { file: path, output, force } = from;
     let rejected = |errors| Failed::from(Rejected::Config(errors));
     let file = OneFile::read(path).map_err(rejected)?;
     let folder = std::path::absolute(path).ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
     let secrets = Secrets::new(output.as_deref());
     let mut conversion = Conversion { file: &file, folder, secrets, notes: Vec::new() };
     let root = conversion.root();
-    let yaml = format!("# Made by `tailwater convert prometheus {}`.\n{}", path.display(), root.render());
+    let yaml = format!("# Made by `tailwater convert prometheus {}`.\n{DATA_DIR}{}", path.display(), root.render());
     let Conversion { secrets, mut notes, .. } = conversion;
-    secrets.write().map_err(Failed::Process)?;
     if let Some(output) = output {
-        let failed = |error| Failed::Process(format!("cannot write {}: {error}", output.display()));
-        write_private(output, &yaml).map_err(failed)?;
+        output::check(output, &secrets.files(), *force).map_err(Failed::Process)?;
+        secrets.write().and_then(|()| output::write(output, &yaml)).map_err(Failed::Process)?;
     }
     notes.sort_by_key(|note| note.line);
     let mut report = String::new();
@@ -85,9 +88,11 @@ pub fn convert(from: &From) -> Result<Converted, Failed> {
         // Writing to a string cannot fail.
         let _ = writeln!(report, "{}:{}: {}", path.display(), note.line, note.text);
     }
+    // Whoever reads that a variable has to be set will set it.
+    let environment = |name: &str| secrets.variable(name).or_else(|| std::env::var(name).ok());
     let name = output.clone().unwrap_or_else(|| "converted.yaml".into());
     let lost = notes.iter().filter(|note| note.lost).count();
-    let exit = match config::load_text(name, yaml.clone(), TABLES) {
+    let exit = match config::load_text(name, yaml.clone(), TABLES, &environment) {
         Err(errors) => {
             let _ = write!(report, "\nthe result is not valid yet:\n\n{}", errors.render("error"));
             exit::CONFIG
@@ -114,6 +119,13 @@ struct Conversion<'a> {
     secrets: Secrets,
     notes: Vec<Note>,
 }
+
+/// Where the result keeps its disk queues, with what to know of it: a first run is by hand and not by root.
+const DATA_DIR: &str = "\
+# Samples that wait for a receiver are kept here, below the folder that the agent is started in. For a service
+# take the line out: then it is /var/lib/tailwater.
+data_dir: ./tailwater-data
+";
 
 /// The source's name in the result.
 const SOURCE: &str = "prometheus_scrape/main";
@@ -200,10 +212,12 @@ fn scalar(node: &Node) -> Option<&str> {
         _ => None,
     }
 }
-/// Writes a file for its owner alone: secrets of scrape jobs stand in it as they stood in Prometheus's.
-fn write_private(path: &std::path::Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())
+
+/// A name as components have it: lower case, digits, `_` and `-`.
+fn component(name: &str) -> String {
+    let letter = |c: char| match c.to_ascii_lowercase() {
+        c if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' => c,
+        _ => '-',
+    };
+    name.chars().map(letter).collect::<String>().trim_matches('-').to_owned()
 }

@@ -1,15 +1,13 @@
 //! `remote_write`: each entry becomes a sink of its own.
 
-use super::{Conversion, SOURCE, Yaml, entries, scalar};
+use super::secrets::{LOGINS, Owner, sounds_secret};
+use super::{Conversion, SOURCE, Yaml, component, entries, scalar};
 use crate::config::raw::{Entry, Node, Value};
 use crate::options::HttpClientOptions;
 use crate::options::joined::keys_of;
 
 /// Most requests at once that the sink makes.
 const MOST_SHARDS: usize = 64;
-
-/// Keys whose value is a secret.
-const SECRETS: [&str; 5] = ["password", "credentials", "bearer_token", "client_secret", "key"];
 
 impl Conversion<'_> {
     /// The sinks.
@@ -31,12 +29,32 @@ impl Conversion<'_> {
 
     fn sink(&mut self, node: &Node, name: &str) -> Vec<(String, Yaml)> {
         let mut sink = vec![("inputs".to_owned(), Yaml::List(vec![Yaml::plain(SOURCE)]))];
+        let owner = Owner::new("sink", name);
         let (mut version, mut exemplars) = ("1.0", false);
+        let mut secret_headers = Vec::new();
+        let login = self.login(&owner, entries(node));
         for entry in entries(node) {
             let key = &*entry.key;
             match key {
                 "name" => {}
-                "url" | "headers" | "write_relabel_configs" => sink.push((key.to_owned(), self.copied(entry))),
+                "url" => {
+                    let url = login.as_ref().map_or_else(|| self.copied(entry), |login| login.url.clone());
+                    sink.push((key.to_owned(), url));
+                }
+                key if login.is_some() && LOGINS.contains(&key) => {}
+                "headers" => {
+                    let (secret, plain): (Vec<_>, Vec<_>) =
+                        entries(&entry.node).iter().partition(|header| sounds_secret(&header.key));
+                    for header in secret {
+                        let Some(value) = scalar(&header.node) else { continue };
+                        let value = self.reference(&owner, &header.key, value, &header.node);
+                        let secrets = Yaml::Map(vec![("secrets".into(), Yaml::List(vec![value]))]);
+                        secret_headers.push((header.key.to_string(), secrets));
+                    }
+                    let plain = plain.into_iter().map(|header| (header.key.to_string(), Yaml::of(&header.node)));
+                    sink.push((key.to_owned(), Yaml::Map(plain.collect())));
+                }
+                "write_relabel_configs" => sink.push((key.to_owned(), self.copied(entry))),
                 "remote_timeout" => sink.push(("timeout".into(), Yaml::of(&entry.node))),
                 "send_exemplars" => exemplars = scalar(&entry.node) == Some("true"),
                 "send_native_histograms" => {
@@ -52,8 +70,8 @@ impl Conversion<'_> {
                 "metadata_config" => self.metadata(entry, &mut sink),
                 key if keys_of::<HttpClientOptions>().contains(&key) => {
                     let value = self.copied(entry);
-                    let value = self.without_secrets(key, &entry.node, value, name, false);
-                    sink.push((key.to_owned(), value));
+                    let value = self.without_secrets(&owner, key, &entry.node, value);
+                    sink.extend(value.map(|value| (key.to_owned(), value)));
                 }
                 key => {
                     let why = match key {
@@ -67,6 +85,8 @@ impl Conversion<'_> {
                 }
             }
         }
+        sink.extend(login.map(|login| ("basic_auth".into(), login.basic_auth)));
+        with_headers(secret_headers, &mut sink);
         // What Prometheus does unless it is told otherwise is not what this agent does.
         sink.push(("version".into(), Yaml::text(version)));
         sink.push(("send_exemplars".into(), Yaml::plain(if exemplars { "true" } else { "false" })));
@@ -145,41 +165,16 @@ impl Conversion<'_> {
             }
         }
     }
-
-    /// The same value with references instead of secrets. `listed` is within a list of secrets.
-    fn without_secrets(&mut self, key: &str, node: &Node, value: Yaml, name: &str, listed: bool) -> Yaml {
-        match (&node.value, value) {
-            (Value::Map(entries), Yaml::Map(values)) => {
-                let values = entries.iter().zip(values).map(|(entry, (known, value))| {
-                    let listed = key == "proxy_connect_header" || &*entry.key == "secrets";
-                    (known, self.without_secrets(&entry.key, &entry.node, value, name, listed))
-                });
-                Yaml::Map(values.collect())
-            }
-            (Value::List(items), Yaml::List(values)) => {
-                let values = items.iter().zip(values);
-                Yaml::List(values.map(|(item, value)| self.without_secrets(key, item, value, name, listed)).collect())
-            }
-            (Value::Scalar(scalar), value) => {
-                let secret = listed || SECRETS.contains(&key);
-                if !secret || scalar.text.is_empty() {
-                    return value;
-                }
-                let file = format!("{name}-{}", component(key));
-                let (reference, said) = self.secrets.refer(&file, &scalar.text);
-                self.changed(node.span, format!("`{key}` of the sink `{name}` {said}"));
-                Yaml::text(&reference)
-            }
-            (_, value) => value,
-        }
-    }
 }
 
-/// A name as components have it: lower case, digits, `_` and `-`.
-fn component(name: &str) -> String {
-    let letter = |c: char| match c.to_ascii_lowercase() {
-        c if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' => c,
-        _ => '-',
-    };
-    name.chars().map(letter).collect::<String>().trim_matches('-').to_owned()
+/// Adds headers to those of the HTTP client.
+fn with_headers(headers: Vec<(String, Yaml)>, sink: &mut Vec<(String, Yaml)>) {
+    if headers.is_empty() {
+        return;
+    }
+    sink.retain(|(key, value)| key != "headers" || *value != Yaml::Map(Vec::new()));
+    match sink.iter_mut().find(|(key, _)| key == "http_headers") {
+        Some((_, Yaml::Map(known))) => known.extend(headers),
+        _ => sink.push(("http_headers".into(), Yaml::Map(headers))),
+    }
 }
