@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::de::Notes;
 use super::document::{Document, GROUPS};
+use super::mask;
 use super::raw::{Entry, Node, Scalar, Value};
 use super::scalar::{self, Resolved};
 
@@ -88,12 +89,32 @@ fn masked(node: &Node, notes: &Notes) -> Json {
             Resolved::Unsigned(number) => number.into(),
             Resolved::Signed(number) => number.into(),
             Resolved::Float(number) => number.into(),
-            Resolved::Text => (**text).into(),
+            Resolved::Text => without_logins(text),
         },
-        Value::Scalar(scalar) => (*scalar.text).into(),
+        Value::Scalar(scalar) => without_logins(&scalar.text),
         Value::List(items) => items.iter().map(|item| masked(item, notes)).collect(),
         Value::Map(entries) => {
             Json::Object(entries.iter().map(|entry| (entry.key.to_string(), masked(&entry.node, notes))).collect())
         }
+    }
+}
+
+/// Addresses with a user in them are no secrets to options that take them as text, and are masked all the same.
+fn without_logins(text: &str) -> Json {
+    let mut text = text.to_owned();
+    mask::logins(&mut text);
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_in_addresses_are_masked_wherever_they_stand() {
+        let written = "a: http://u:p@h/x\nb: [\"https://t@h\", 5, 'http://h']";
+        let root = super::super::raw::parse(1, written).expect("YAML").expect("something");
+        let shown = serde_json::json!({ "a": "http://***@h/x", "b": ["https://*@h", 5, "http://h"] });
+        assert_eq!(masked(&root, &Notes::default()), shown);
     }
 }

@@ -7,6 +7,10 @@ use crate::options::HttpClientOptions;
 use crate::options::joined::keys_of;
 use crate::sources::prometheus_scrape::config::{Global, JobConfig, Unsupported, UnsupportedGlobal};
 
+/// Makes native histograms of classic ones.
+const NHCB: &str = "convert_classic_histograms_to_nhcb";
+const AS_EXPOSED: &str = "classic histograms are scraped as they are exposed";
+
 impl Conversion<'_> {
     /// `global`, and what of it belongs into `identity`.
     pub(super) fn global(&mut self, node: &Node, identity: &mut Vec<(String, Yaml)>) -> Option<Yaml> {
@@ -16,6 +20,9 @@ impl Conversion<'_> {
                 "external_labels" => {
                     let labels = entries(&entry.node).iter().map(|label| (label.key.to_string(), self.external(label)));
                     identity.push(("external_labels".into(), Yaml::Map(labels.collect())));
+                }
+                NHCB if is_true(entry) => {
+                    self.lost(entry.key_span, format!("`global.{NHCB}` is left out: {AS_EXPOSED}"))
                 }
                 key if keys_of::<Global>().contains(&key) => global.push((key.to_owned(), self.copied(entry))),
                 key => {
@@ -55,7 +62,7 @@ impl Conversion<'_> {
         for entry in entries(node) {
             let key = &*entry.key;
             let known = [keys_of::<JobConfig>(), keys_of::<HttpClientOptions>()].concat();
-            if known.contains(&key) {
+            if known.contains(&key) && !(key == NHCB && is_true(entry)) {
                 kubernetes |= key == "kubernetes_sd_configs";
                 let value = self.copied(entry);
                 let value = self.without_secrets(&owner, key, &entry.node, value);
@@ -63,7 +70,9 @@ impl Conversion<'_> {
                 continue;
             }
             let why = match key {
+                NHCB => AS_EXPOSED,
                 "scrape_failure_log_file" => "why a scrape failed is in the agent's log and under `/api/v1/targets`",
+                "sigv4" => "use `basic_auth`, `authorization` or `oauth2`, or a proxy that signs",
                 key if key.ends_with("_sd_configs") && keys_of::<Unsupported>().contains(&key) => {
                     "let the service write its targets to a file for `file_sd_configs`, or serve them to \
                      `http_sd_configs`"
@@ -101,6 +110,10 @@ impl Conversion<'_> {
             Value::Scalar(_) => Yaml::of(node),
         }
     }
+}
+
+fn is_true(entry: &Entry) -> bool {
+    scalar(&entry.node) == Some("true")
 }
 
 /// `$NAME` and `${NAME}` as `${env:NAME:-}`, `$$` as `$`: Prometheus takes a variable that is not set for empty.

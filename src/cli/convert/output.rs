@@ -16,7 +16,7 @@ pub(super) fn check(output: &Path, secrets: &[PathBuf], force: bool) -> Result<(
         ));
     }
     let there = |path: &&Path| std::fs::symlink_metadata(path).is_ok();
-    let mut paths = secrets.iter().map(PathBuf::as_path).chain([output]);
+    let mut paths = std::iter::once(output).chain(secrets.iter().map(PathBuf::as_path));
     match paths.find(there).filter(|_| !force) {
         None => Ok(()),
         Some(path) => {
