@@ -30,7 +30,8 @@
 //!   it may have been sent first ([`Message::first_attempt`](super::Message::first_attempt)).
 //! - A segment is deleted when everything in it is settled, or when the policy drops it; never otherwise. A file
 //!   that this version does not know is renamed to `*.unreadable-<seconds>` and reported.
-//! - A torn tail is cut off at the start; damage ends its segment, is counted in bytes, and the next one is read.
+//! - A torn tail is cut off at the start; damage ends its segment, is counted in bytes and in as many records as
+//!   heads behind it still tell, and the next one is read.
 //! - Two processes are kept apart by the lock on `data_dir`, two graphs of one process by a lease (`lease::Lease`)
 //!   of the folder: the successor waits until its predecessor has written everything down.
 //!

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::files::Files;
-use super::segment::{Segment, Window};
+use super::segment::{Segment, Survey, Window, survey};
 use crate::formats::segment::{Decoder, HEAD_LEN, HEADER_LEN, Head, Stored};
 
 /// Where reading stands.
@@ -25,6 +25,8 @@ struct Open {
     first: u64,
     window: Window,
     offset: u64,
+    /// The lowest number that the record there may have.
+    next: u64,
 }
 
 /// What comes next.
@@ -40,6 +42,8 @@ pub enum Next {
         words: String,
         /// Bytes that are given up.
         bytes: u64,
+        /// What their heads still tell.
+        left: Survey,
     },
 }
 
@@ -79,12 +83,13 @@ impl Reader {
                 match Window::open(&*self.files, &path) {
                     Ok(window) => {
                         self.decoder.reset();
-                        self.open = Some(Open { first: segment.first, window, offset: HEADER_LEN as u64 });
+                        let (first, offset) = (segment.first, HEADER_LEN as u64);
+                        self.open = Some(Open { first, window, offset, next: first });
                     }
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
                         self.done = segment.first;
                         let words = format!("{} has vanished with what was in it", path.display());
-                        return Ok(Next::Damaged { words, bytes: segment.bytes });
+                        return Ok(Next::Damaged { words, bytes: segment.bytes, left: Survey::default() });
                     }
                     Err(error) => return Err(error),
                 }
@@ -120,34 +125,36 @@ impl Reader {
             let head = open.window.head(open.offset, segment.bytes)?;
             let behind = head.map(|head| open.offset + (HEAD_LEN + head.length) as u64);
             let (Some(head), Some(behind)) = (head, behind.filter(|behind| *behind <= segment.bytes)) else {
-                return Ok(Some(self.damaged(segment, "a record has no head")));
+                return self.damaged(segment, "a record has no head");
             };
             if head.sequence < from && !head.defines {
-                open.offset = behind;
+                (open.offset, open.next) = (behind, head.sequence + 1);
                 continue;
             }
             let Some(frame) = open.window.frame(open.offset, &head, segment.bytes)? else {
-                return Ok(Some(self.damaged(segment, "a checksum does not fit")));
+                return self.damaged(segment, "a checksum does not fit");
             };
             match self.decoder.decode(&frame) {
                 Ok(stored) => {
-                    open.offset = behind;
+                    (open.offset, open.next) = (behind, head.sequence + 1);
                     if head.sequence >= from {
                         return Ok(Some(Next::Message(head, stored)));
                     }
                 }
-                Err(why) => return Ok(Some(self.damaged(segment, why.0))),
+                Err(why) => return self.damaged(segment, why.0),
             }
         }
         Ok(None)
     }
 
-    fn damaged(&mut self, segment: &Segment, why: &str) -> Next {
-        let offset = self.open.take().map_or(0, |open| open.offset);
+    fn damaged(&mut self, segment: &Segment, why: &str) -> io::Result<Option<Next>> {
+        let Some(open) = &mut self.open else { return Ok(None) };
+        let (offset, bytes) = (open.offset, segment.bytes - open.offset);
+        let left = survey(&mut open.window, offset, segment.bytes, open.next)?;
+        self.open = None;
         self.done = segment.first;
-        let bytes = segment.bytes - offset;
         let path = segment.path(&self.folder);
         let words = format!("{} is damaged at byte {offset} ({why}): {bytes} bytes are lost", path.display());
-        Next::Damaged { words, bytes }
+        Ok(Some(Next::Damaged { words, bytes, left }))
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::cursor;
 use super::files::Files;
-use super::segment::{Segment, Window, walk};
+use super::segment::{Segment, Window, survey, walk};
 use crate::data::UnixNanos;
 use crate::formats::segment::{HEADER_LEN, Header, HeaderError};
 
@@ -21,8 +21,10 @@ pub struct Recovered {
     pub last: u64,
     /// Records, samples or spans that are not settled.
     pub records: u64,
-    /// Bytes that damage has cost before the newest segment.
+    /// Bytes that damage has cost, and as many records in them as their heads still tell.
     pub lost_bytes: u64,
+    /// See above.
+    pub lost_records: u64,
     /// What had to be cut, or set aside, in words.
     pub complaints: Vec<String>,
 }
@@ -73,6 +75,8 @@ impl Recovered {
         let why = match header {
             Ok(header) if header.first == first => {
                 segment.created = header.created;
+                // Numbers below its first were given, whether their records are still readable or not.
+                self.last = self.last.max(first - 1);
                 None
             }
             Ok(_) => Some("has the name of another segment".to_owned()),
@@ -96,12 +100,21 @@ impl Recovered {
             }
         })?;
         let torn = bytes - segment.bytes;
-        if torn > 0 && newest {
-            files.truncate(&path, segment.bytes)?;
-            self.complaints.push(format!("the last {torn} bytes of {} were not whole and are cut off", path.display()));
-        } else if torn > 0 {
-            self.lost_bytes += torn;
-            self.complaints.push(format!("{} is damaged: its last {torn} bytes are lost", path.display()));
+        if torn > 0 {
+            let left = survey(&mut window, segment.bytes, bytes, segment.last + 1)?;
+            if newest {
+                files.truncate(&path, segment.bytes)?;
+            }
+            let shown = path.display();
+            // What was torn had not been told to be safe. Behind a whole record nothing was torn.
+            self.complaints.push(if newest && !left.whole {
+                format!("the last {torn} bytes of {shown} were not whole and are cut off")
+            } else {
+                let records = left.records(|sequence| sequence > self.settled);
+                self.lost_bytes += torn;
+                self.lost_records += records;
+                format!("{shown} is damaged: its last {torn} bytes are lost, and with them {records} records or more")
+            });
         }
         self.segments.push_back(segment);
         Ok(())

@@ -106,3 +106,49 @@ pub fn walk(window: &mut Window, first: u64, end: u64, check: bool, mut each: im
     }
     Ok(offset)
 }
+
+/// What is left to be told of messages behind damage, which cannot be read any more.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// The number and the records of each message whose head was found.
+    pub messages: Vec<(u64, u32)>,
+    /// Whether a whole record is among them: a torn tail has none.
+    pub whole: bool,
+}
+
+impl Survey {
+    /// Records of messages that `lost` picks by their numbers.
+    pub fn records(&self, lost: impl Fn(u64) -> bool) -> u64 {
+        self.messages.iter().filter(|(sequence, _)| lost(*sequence)).map(|(_, count)| u64::from(*count)).sum()
+    }
+}
+
+/// Looks for heads of messages from `next` on behind damage at `offset`. One counts if its record is whole, or the
+/// next head, or the end, stands where it says; where none counts, the next whole record is looked for byte by byte.
+///
+/// # Errors
+/// Where the disk cannot be read.
+pub fn survey(window: &mut Window, offset: u64, end: u64, next: u64) -> io::Result<Survey> {
+    let (mut offset, mut next, mut found) = (offset, next, Survey::default());
+    while offset < end {
+        let head = window.head(offset, end)?.filter(|head| head.sequence >= next);
+        let behind = head.map(|head| offset + (HEAD_LEN + head.length) as u64).filter(|behind| *behind <= end);
+        if let (Some(head), Some(behind)) = (head, behind) {
+            let whole = window.frame(offset, &head, end)?.is_some();
+            let follows =
+                behind == end || window.head(behind, end)?.is_some_and(|later| later.sequence > head.sequence);
+            if (whole || follows)
+                && let Some(later) = head.sequence.checked_add(1)
+            {
+                // A count that may be damaged itself is believed as far as the record is long.
+                let most = if whole { u32::MAX } else { u32::try_from(head.length).unwrap_or(u32::MAX) };
+                found.messages.push((head.sequence, head.count.min(most)));
+                found.whole |= whole;
+                (offset, next) = (behind, later);
+                continue;
+            }
+        }
+        offset += 1;
+    }
+    Ok(found)
+}

@@ -122,6 +122,10 @@ impl SimulatedDisk {
         self.state().files.insert(path, file);
     }
 
+    pub fn get(&self, path: &Path) -> Vec<u8> {
+        self.state().files[path].data.clone()
+    }
+
     pub fn names(&self) -> Vec<String> {
         let name = |path: &PathBuf| path.file_name().expect("a name").to_string_lossy().into_owned();
         self.state().files.keys().map(name).collect()

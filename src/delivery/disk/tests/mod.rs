@@ -1,6 +1,7 @@
 //! Queues on a disk that does what disks do, and on a real one.
 
 mod crashes;
+mod damage;
 mod disk;
 mod real;
 mod troubles;

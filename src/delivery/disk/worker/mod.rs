@@ -150,6 +150,7 @@ impl Worker {
             self.queue.metrics.error(words.clone());
         }
         self.queue.metrics.bytes_lost.inc_by(found.lost_bytes);
+        self.queue.metrics.records_lost.inc_by(found.lost_records);
         if found.records > 0 {
             tracing::info!(component = name, records = found.records, "the disk queue holds records of an earlier run");
         }

@@ -47,8 +47,15 @@ impl Worker {
                     self.queue.show_memory(&state);
                     self.queue.filled().notify_one();
                 }
-                Ok(Next::Damaged { words, bytes }) => {
-                    self.lose(words, bytes);
+                Ok(Next::Damaged { words, bytes, left }) => {
+                    let records = {
+                        let mut state = self.queue.lock();
+                        let records = left.records(|sequence| sequence >= from && !state.has(sequence));
+                        state.records = state.records.saturating_sub(records);
+                        records
+                    };
+                    self.queue.metrics.records_lost.inc_by(records);
+                    self.lose(format!("{words}, and with them {records} records or more"), bytes);
                 }
                 Ok(Next::End) => {
                     if self.fill_from_memory() {
