@@ -144,11 +144,23 @@ impl Runner {
 
     /// Stops reading, gives everything `limit` to come to rest, and ends it.
     pub async fn shutdown(mut self, limit: Duration) {
+        let components = self.graph.components.iter().map(|c| self.common.telemetry.component(c.role.kind(), &c.id.0));
+        let lost_before: Vec<_> = components.map(|metrics| (metrics.records_lost.get(), metrics)).collect();
         self.running.values().for_each(Running::stop_if_source);
         let all: BTreeSet<_> = self.running.keys().cloned().collect();
         let deadline = Instant::now() + limit;
         drop(self.drain(all.iter(), limit, &CancellationToken::new()).await);
         self.stop(&all, Some(deadline)).await;
+        for (before, metrics) in lost_before {
+            let records = metrics.records_lost.get() - before;
+            if records > 0 {
+                tracing::warn!(
+                    component = %metrics.name, records,
+                    "{records} records are lost: no destination has taken them in time, and nothing brings them again; \
+                     a disk queue before the sink (`buffer: {{ disk }}`) would have kept them"
+                );
+            }
+        }
     }
 
     /// Waits until these components are at rest: for `limit` at most, no longer once `hurry` is cancelled,

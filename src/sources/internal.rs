@@ -15,7 +15,8 @@ use crate::data::labels::METRIC_NAME;
 use crate::data::metrics::{Family, STALE};
 use crate::data::series_table::{FamilyId, ListBuilder, Resolved, SeriesList, SeriesRef};
 use crate::data::{Batch, LabelSet, MetricBatch, MetricBuilder, MetricKind, Resource, SeriesTable, Signal, UnixMillis};
-use crate::delivery::{Message, Settle, Verdict};
+use crate::delivery::Message;
+use crate::delivery::lost::CountLost;
 use crate::formats::prometheus::number::push_canonical;
 use crate::options::{Code, Duration, Problem, Spanned};
 use crate::pipeline::component::{Plan, PrepareContext, Source};
@@ -87,12 +88,6 @@ struct Internal {
     look: Look,
 }
 
-struct Unheard;
-
-impl Settle for Unheard {
-    fn settled(&self, _: u64, _: Verdict) {}
-}
-
 impl Source for Internal {
     fn start(self: Box<Self>, cx: SourceContext) -> Task {
         Box::pin(self.run(cx))
@@ -103,10 +98,11 @@ impl Internal {
     async fn run(mut self: Box<Self>, mut cx: SourceContext) -> Result<(), TaskError> {
         let mut tick = interval(self.interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let lost = Arc::new(CountLost(cx.metrics.clone()));
         while cx.shutdown.run_until_cancelled(tick.tick()).await.is_some() {
             for batch in self.look.look(UnixMillis::now(), &cx.metrics) {
-                let settle: Arc<dyn Settle> = Arc::new(Unheard);
-                let sent = cx.outlets[0].try_ack(settle, 0, false);
+                let records = batch.selection.count() as u64;
+                let sent = cx.outlets[0].try_ack(lost.clone(), records, false);
                 match sent.and_then(|ack| cx.outlets[0].offer(Message::new(Batch::Metrics(batch), ack))) {
                     // While a reload has the gate closed a look is missed, as a scrape would be.
                     Ok(()) | Err(NotNow::Closed) => {}

@@ -93,6 +93,12 @@ impl Plans {
         self
     }
 
+    pub fn source_plan(mut self, name: &str, plan: Arc<dyn SourcePlan>) -> Self {
+        let outputs = plan.outputs();
+        self.add(name, 1, Role::Source(plan), outputs, &[], None);
+        self
+    }
+
     pub fn transform(mut self, name: &str, hash: u64, inputs: &[&str], plan: impl TransformPlan + 'static) -> Self {
         let signal = self.signal(inputs[0]);
         let outputs = plan.outputs(signal).expect("the test's signals fit");

@@ -6,3 +6,4 @@ mod disk_queue;
 mod flow;
 mod redaction;
 mod reload;
+mod shutdown;

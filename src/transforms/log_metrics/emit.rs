@@ -17,7 +17,8 @@ use crate::data::labels::METRIC_NAME;
 use crate::data::metrics::STALE;
 use crate::data::series_table::{FamilyId, ListBuilder, SeriesList};
 use crate::data::{Batch, LabelSet, MetricBuilder, Resource, SeriesTable, UnixMillis};
-use crate::delivery::{Message, Settle, Verdict};
+use crate::delivery::Message;
+use crate::delivery::lost::CountLost;
 use crate::formats::prometheus::number::push_canonical;
 use crate::pipeline::component::PrepareContext;
 use crate::pipeline::outlet::{Gone, NotNow, Outlet};
@@ -61,12 +62,6 @@ struct Column {
     created: Vec<(u32, UnixMillis)>,
 }
 
-struct Unheard;
-
-impl Settle for Unheard {
-    fn settled(&self, _: u64, _: Verdict) {}
-}
-
 impl Emitter {
     pub fn new(
         (interval, expiry): (Duration, Duration),
@@ -105,6 +100,7 @@ impl Emitter {
     ) {
         let mut tick = interval_at(Instant::now() + self.interval, self.interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let lost = Arc::new(CountLost(metrics.clone()));
         loop {
             let last = tokio::select! {
                 biased;
@@ -114,7 +110,7 @@ impl Emitter {
             };
             let batches = self.gather(UnixMillis::now(), &metrics);
             for batch in batches {
-                let sent = shutdown.run_until_cancelled(send(&mut outlet, batch, last)).await;
+                let sent = shutdown.run_until_cancelled(send(&mut outlet, batch, last, &lost)).await;
                 if !matches!(sent, Some(Ok(()))) {
                     return;
                 }
@@ -296,8 +292,8 @@ impl Column {
 
 /// Hands a batch on. What comes on a timer never waits for a full edge, but at the end, when nothing comes
 /// after it.
-async fn send(outlet: &mut Outlet, batch: Batch, last: bool) -> Result<(), Gone> {
-    let ack = outlet.ack(Arc::new(Unheard), 0, false).await?;
+async fn send(outlet: &mut Outlet, batch: Batch, last: bool, lost: &Arc<CountLost>) -> Result<(), Gone> {
+    let ack = outlet.ack(lost.clone(), batch.count() as u64, false).await?;
     let message = Message::new(batch, ack);
     if last {
         return outlet.send(message).await;
