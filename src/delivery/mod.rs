@@ -15,6 +15,7 @@ pub mod lost;
 pub mod message;
 pub mod path;
 pub mod queue;
+pub mod refusals;
 pub mod retry;
 pub mod sender;
 

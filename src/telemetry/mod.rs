@@ -9,6 +9,8 @@ pub mod registry;
 mod repeats;
 pub mod series;
 pub mod targets;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use agent::{AgentStatus, Phase, Reload};
 pub use component::{ComponentMetrics, DiskQueueGauges, FileLag, Files, Health, Status};

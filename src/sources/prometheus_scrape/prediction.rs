@@ -30,7 +30,7 @@ pub(super) struct Prediction {
     lines: Vec<Line>,
     /// The series of the lines that have one, in their order.
     list: Arc<SeriesList>,
-    /// Whether a limit refused series of it.
+    /// Whether a limit refused series of it, and how many scrapes ago they were brought.
     refused: bool,
     scrapes_since_refusal: u32,
 }
@@ -144,6 +144,11 @@ impl Prediction {
     /// The series of the last exposition.
     pub fn list(&self) -> &Arc<SeriesList> {
         &self.list
+    }
+
+    /// Whether a limit refuses series of the last exposition.
+    pub fn refuses(&self) -> bool {
+        self.refused
     }
 
     /// The series that end with a staleness marker when the target does.
@@ -307,7 +312,7 @@ impl Prediction {
             }
         }
         rules.check_sample_limit(anew.builder.len())?;
-        self.settle(rules, anew, gathered);
+        self.settle(rules, anew, gathered, retry);
         Ok(())
     }
 
@@ -354,7 +359,7 @@ impl Prediction {
     }
 
     /// Resolves what is new, finds what has ended, and takes the new exposition for the old one.
-    fn settle(&mut self, rules: &SeriesRules, anew: &mut Anew, gathered: &mut Gathered) {
+    fn settle(&mut self, rules: &SeriesRules, anew: &mut Anew, gathered: &mut Gathered, retry: bool) {
         let Resolved { list, mut refused, repeated } = rules.table.list(&anew.builder);
         // A series that stands twice is one.
         let twice = repeated.iter().filter(|column| anew.new.binary_search(column).is_ok()).count();
@@ -384,8 +389,9 @@ impl Prediction {
         self.lines.clone_from(&anew.lines);
         self.lines.shrink_to_fit();
         self.list = list.clone();
-        self.refused = gathered.refused > 0;
-        self.scrapes_since_refusal = 0;
+        // Those that were refused before and not asked about now stand among what is dropped.
+        self.refused = gathered.refused > 0 || self.refused && !retry;
+        self.scrapes_since_refusal = if retry { 0 } else { self.scrapes_since_refusal + u32::from(self.refused) };
         gathered.of(list);
     }
 }

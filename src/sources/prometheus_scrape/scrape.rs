@@ -62,6 +62,8 @@ struct Memory {
     resource: Arc<Resource>,
     /// Whether the series of the prediction were ended because a scrape failed.
     ended: bool,
+    /// Whether a limit refused series of it.
+    refusing: bool,
     last: UnixMillis,
 }
 
@@ -86,6 +88,7 @@ impl Scraper {
             ),
             resource,
             ended: true,
+            refusing: false,
             last: before.as_ref().map(|remains| remains.last).unwrap_or_default(),
         };
         let mut clock = Clock::new(self.target.interval, self.offset);
@@ -176,6 +179,16 @@ impl Scraper {
         }
     }
 
+    /// Tells that a limit refuses series of the target, and that it does no more: once each.
+    fn tell_refusing(&self, refusing: bool, series: usize) {
+        let (job, url) = (&self.job.name, &self.target.url);
+        if refusing {
+            tracing::warn!(job, %url, series, "new series of the target are refused by a limit");
+        } else {
+            tracing::info!(job, %url, "no series of the target is refused by a limit any more");
+        }
+    }
+
     async fn fetch(&self, bench: &mut Bench, report: &mut Report) -> Result<Format, ScrapeError> {
         if let Some(words) = &self.forbidden {
             return Err(ScrapeError::Fetch(words.to_string()));
@@ -242,6 +255,10 @@ impl Scraper {
                     self.job.name, gathered.refused, self.target.url
                 ),
             );
+        }
+        let refusing = memory.prediction.refuses();
+        if std::mem::replace(&mut memory.refusing, refusing) != refusing {
+            self.tell_refusing(refusing, gathered.refused);
         }
         if gathered.repeated > 0 {
             tracing::warn!(

@@ -18,6 +18,7 @@ use crate::delivery::Path;
 use crate::delivery::queue::{EdgeReceiver, WhenFull, edge};
 use crate::pipeline::outlet::{Chain, Gate, Reader};
 use crate::telemetry::targets::TargetHealth;
+use crate::telemetry::testing::Logged;
 use crate::telemetry::{ComponentMetrics, Telemetry};
 
 /// Long enough for a slow machine.
@@ -260,6 +261,48 @@ async fn a_reload_goes_on_with_a_target_and_ends_what_is_gone() {
     running.find(&[]);
     let seen = running.until(|seen| stale(seen, "up")).await;
     assert!(stale(&seen, "a"), "the target is gone: {seen:?}");
+}
+
+#[tokio::test]
+async fn series_that_a_limit_refuses_are_told_where_that_begins_and_ends() {
+    let logged = Logged::start();
+    let exposed = Exposed::default();
+    exposed.set(200, "a 1\nb 1\n");
+    let address = exposed.serve().await;
+    let mut options = job();
+    (options["sample_limit"], options["sample_limit_mode"]) = (2.into(), "known_series_win".into());
+    let mut running = Running::start(options);
+    running.find(&[&address]);
+    let told = |words: &str| logged.lines().iter().filter(|line| line.contains(words)).count();
+    let (begins, ends) = ("new series of the target are refused", "no series of the target is refused");
+    running.until(|seen| last(seen, "a") == Some(1.0)).await;
+    assert_eq!((told(begins), told(ends)), (0, 0));
+    // Long enough for what is refused to be asked about again.
+    for round in 2..30 {
+        exposed.set(200, &format!("a {round}\nb 1\nc 1\n"));
+        running.until(|seen| last(seen, "a") == Some(f64::from(round))).await;
+    }
+    assert_eq!((told(begins), told(ends)), (1, 0));
+    exposed.set(200, "a 1\nc 1\n");
+    running.until(|_| told(ends) == 1).await;
+    assert_eq!(told(begins), 1);
+}
+
+/// What an exposition may take of memory is bounded also where the job sets no limit.
+#[tokio::test]
+async fn an_exposition_beyond_64_mib_is_not_read() {
+    let exposed = Exposed::default();
+    exposed.set(200, &format!("a 1\n# {}\n", "x".repeat(64 << 20)));
+    let address = exposed.serve().await;
+    let mut options = job();
+    (options["scrape_interval"], options["scrape_timeout"]) = ("1s".into(), "1s".into());
+    let mut running = Running::start(options);
+    running.find(&[&address]);
+    let metrics = running.metrics.clone();
+    let error = || metrics.targets.pools().remove("shop").map(|pool| pool.active[0].state().last_error.clone());
+    let told = |words: String| words.contains("larger than 67108864 bytes");
+    let seen = running.until(|seen| seen.contains_key("a") || error().is_some_and(told)).await;
+    assert_eq!((last(&seen, "up"), seen.contains_key("a")), (Some(0.0), false));
 }
 
 #[tokio::test]

@@ -136,6 +136,18 @@ fn a_full_table_refuses_new_series_and_takes_them_once_there_is_room() {
     assert!(found.is_some(), "c is brought again");
 }
 
+/// An exposition that differs each time is read anew each time, without asking about what was refused before.
+#[test]
+fn what_was_refused_is_brought_again_although_the_exposition_changes() {
+    let mut target = Scraped::new(2);
+    target.read("a 1\nb 1\nc 1\n").expect("valid");
+    let table = target.rules.table.clone();
+    let mut changing = |scrape: usize| target.read(&format!("# {scrape}\na 1\nb 1\nc 1\n")).expect("valid").0.len();
+    assert!((0..15).all(|scrape| changing(scrape) == 2));
+    table.set_limit(3);
+    assert!((15..30).any(|scrape| changing(scrape) == 3), "c is brought again");
+}
+
 #[test]
 fn known_series_win_over_new_ones_where_the_job_says_so() {
     let mut target = Scraped::new(100);
