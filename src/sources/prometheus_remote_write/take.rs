@@ -234,3 +234,47 @@ fn family_name(series: &str, kind: MetricKind) -> &str {
     };
     suffixes.iter().find_map(|suffix| series.strip_suffix(suffix)).unwrap_or(series)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::LabelSet;
+
+    /// Labels with a text of a MiB among them, which 2.0 can name for a few bytes.
+    fn series(instance: usize) -> Vec<u8> {
+        let text = "x".repeat(1 << 20);
+        let instance = instance.to_string();
+        let labels: LabelSet = [("__name__", "up"), ("instance", &*instance), ("long", &*text)].into_iter().collect();
+        let mut encoded = Vec::new();
+        labels.encode(&mut encoded);
+        encoded
+    }
+
+    #[test]
+    fn samples_of_a_series_cost_its_labels_once() {
+        let (table, families) = (SeriesTable::new(10), Families::default());
+        let mut taker = Taker::new(&table, &families);
+        let labels = series(0);
+        taker.series(Labels::of_encoded(&labels), None);
+        (0..1000).for_each(|time| taker.number(1.0, UnixMillis(time), None));
+        assert_eq!(taker.list.text_len(), labels.len());
+        let (batch, counts, refused) = taker.finish(Arc::default());
+        assert_eq!((counts.samples, refused.reasons), (1000, 0));
+        assert_eq!(batch.expect("samples").series().len(), 1000);
+    }
+
+    #[test]
+    fn a_long_text_in_many_series_is_taken_up_to_a_limit() {
+        let (table, families) = (SeriesTable::new(100), Families::default());
+        let mut taker = Taker::new(&table, &families);
+        for instance in 0..70 {
+            taker.series(Labels::of_encoded(&series(instance)), None);
+            taker.number(1.0, UnixMillis(1), None);
+        }
+        assert!(taker.list.text_len() <= MOST_TEXT, "{}", taker.list.text_len());
+        let (batch, counts, refused) = taker.finish(Arc::default());
+        assert_eq!((counts.samples, refused.counts.samples), (63, 7), "each has some bytes more than a MiB");
+        assert_eq!(batch.expect("samples").series().len(), 63);
+        assert!(refused.words().contains("longer than 64 MiB"), "{}", refused.words());
+    }
+}
