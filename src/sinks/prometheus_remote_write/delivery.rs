@@ -3,10 +3,14 @@
 //! What may have been sent before (a restart, an answer that never came) and is refused because of its order or
 //! its age is stored already. A receiver that writes nothing of a request in which one sample is refused does not
 //! say which it has, so that is found by halves: within one batch and one shard, what was sent before is the
-//! samples up to some place.
+//! samples up to some place. Where no series has samples on both sides of a cut, the half behind it is asked about
+//! first: refused, it says that all before it is stored, so few requests find the place. Where one has, its later
+//! samples must not arrive before its earlier ones, which would then be refused as if they were stored: there the
+//! half in front goes first, at up to two requests a sample that is stored.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -19,8 +23,17 @@ use crate::delivery::sender::{Attempted, Work};
 use crate::formats::prometheus::remote_write::{Body, Compressor, Counts, Version};
 use crate::net::Answer;
 
-/// Refusals in a row, none of which saved a sample, after which what is left of a request is refused as a whole.
+/// Refusals in a row after which the receiver is given time between requests.
+///
+/// A request is taken apart until every sample that is refused for good was asked about by itself: a good sample
+/// must not be lost for its neighbours, however many of them are bad. Halving takes two requests a halving for each
+/// bad sample, and never more than two a sample of the request; a shard has only one in flight. What remains is
+/// that a receiver which refuses everything would be asked without a pause, so it gets one: as long as its last
+/// answer took, which leaves it half of the time, whether it is fast or slow.
 const FRUITLESS: u32 = 40;
+
+/// The longest of these pauses.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A parcel being delivered.
 #[derive(Debug)]
@@ -43,7 +56,8 @@ struct Group {
     slices: Vec<Slice>,
     /// The body; without one it is to be written.
     body: Option<Written>,
-    /// In a search for what is stored: what precedes this in the same batch and shard. Both together were refused.
+    /// In a search for what is stored: what precedes this in the same batch and shard, none of whose series is in
+    /// it. Both together were refused.
     before: Option<Slice>,
 }
 
@@ -70,16 +84,15 @@ impl Delivery {
             None => self.write(&mut group, version),
         };
         if body.counts.all_samples() == 0 {
-            // Relabelling has dropped these; what stands before them is still to be looked for.
-            if let Some(before) = group.before {
-                self.search(before);
-            }
+            // Relabelling has dropped these.
+            self.search_before(&group);
             return Ok(());
         }
         let shared = self.shared.clone();
         let started = Instant::now();
         let answer = self.unless_withdrawn(shared.server.send(version, body.bytes.clone())).await;
-        shared.used.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        let took = started.elapsed();
+        shared.used.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
         shared.metrics.bytes_out.inc_by(body.bytes.len() as u64);
         let (url, counts) = (shared.server.shown(), body.counts);
         group.body = Some(body);
@@ -103,6 +116,8 @@ impl Delivery {
             Meaning::Taken => self.taken(&group),
             Meaning::TakenInPart(written) => self.taken_in_part(&group, counts, written, &words()),
             Meaning::OnlyV1 => {
+                // It may have taken the samples all the same, and a proxy have cut off the headers that say so.
+                self.maybe_stored |= answer.status.is_success();
                 shared.fall_back(&words());
                 self.groups.push(group);
             }
@@ -118,7 +133,12 @@ impl Delivery {
                 return Err(Attempted::Blocked { reason });
             }
             Meaning::TooLarge => self.too_large(group, &words()),
-            Meaning::Refused => self.refused(group, &answer, &words()),
+            Meaning::Refused => {
+                self.refused(group, &answer, &words());
+                if self.fruitless > FRUITLESS {
+                    self.unless_withdrawn(tokio::time::sleep(took.min(LONGEST_PAUSE))).await;
+                }
+            }
         }
         Ok(())
     }
@@ -126,21 +146,21 @@ impl Delivery {
     fn taken(&mut self, group: &Group) {
         self.fruitless = 0;
         self.shared.taken.fetch_add(1, Ordering::Relaxed);
+        self.shared.refusals.none();
         self.settle(&group.slices, None);
-        if let Some(before) = group.before {
-            self.search(before);
-        }
+        self.search_before(group);
     }
 
     /// The receiver wrote some and refuses the others; it does not say which.
     fn taken_in_part(&mut self, group: &Group, sent: Counts, written: Counts, words: &str) {
         self.fruitless = 0;
         self.shared.taken.fetch_add(1, Ordering::Relaxed);
+        self.search_before(group);
         let missing = sent.all_samples().saturating_sub(written.all_samples());
         if missing == 0 || self.maybe_stored && answer::is_about_order(words) {
             return self.settle(&group.slices, None);
         }
-        self.tell(missing, words);
+        self.shared.refusals.refused(missing, words);
         // Which batch a sample was of that is not written nobody knows: the counts are right, their places a guess.
         let mut left = missing;
         for slice in &group.slices {
@@ -152,21 +172,22 @@ impl Delivery {
     }
 
     fn too_large(&mut self, group: Group, words: &str) {
-        let halves = self.halves(&group.slices);
-        match halves {
-            Some(halves) => self.push_in_order(halves),
-            None => self.settle(&group.slices, Some(words)),
+        match self.halves(&group.slices) {
+            Some([front, behind]) => {
+                self.push(behind, None);
+                self.push(front, group.before);
+            }
+            None => {
+                self.settle(&group.slices, Some(words));
+                self.search_before(&group);
+            }
         }
     }
 
     fn refused(&mut self, group: Group, answer: &Answer, words: &str) {
-        let stored = self.maybe_stored && answer::is_about_order(&answer::words(&answer.body));
         self.fruitless += 1;
-        if stored {
+        if self.maybe_stored && answer::is_about_order(&answer::words(&answer.body)) {
             return self.refused_as_stored(group);
-        }
-        if self.fruitless > FRUITLESS {
-            return self.settle(&group.slices, Some(words));
         }
         match self.halves(&group.slices) {
             Some(halves) => {
@@ -175,9 +196,7 @@ impl Delivery {
             }
             None => self.settle(&group.slices, Some(words)),
         }
-        if let Some(before) = group.before {
-            self.search(before);
-        }
+        self.search_before(&group);
     }
 
     /// Some of it is stored already.
@@ -186,10 +205,6 @@ impl Delivery {
         if let Some(before) = group.before {
             // What was sent before this was sent before.
             self.settle(&[before], None);
-            return match group.slices.as_slice() {
-                [slice] => self.search(*slice),
-                _ => self.settle(&group.slices, None),
-            };
         }
         match group.slices.as_slice() {
             [slice] => {
@@ -207,11 +222,21 @@ impl Delivery {
         }
     }
 
-    /// Some samples of a slice, up to one, are stored: the second half is asked about next.
+    /// Some samples of a slice, up to one, are stored.
     fn search(&mut self, slice: Slice) {
-        match self.parcel.halves(&slice) {
-            Some([front, behind]) => self.push(vec![behind], Some(front)),
-            None => self.settle(&[slice], None),
+        if let Some([front, behind]) = self.parcel.apart(&slice) {
+            self.push(vec![behind], Some(front));
+        } else if let Some(halves) = self.parcel.halves(&slice) {
+            self.push_in_order(halves.map(|half| vec![half]));
+        } else {
+            self.settle(&[slice], None);
+        }
+    }
+
+    /// What is known of a group does not say where in front of it the last stored sample is.
+    fn search_before(&mut self, group: &Group) {
+        if let Some(before) = group.before {
+            self.search(before);
         }
     }
 
@@ -286,7 +311,7 @@ impl Delivery {
     fn settle(&mut self, slices: &[Slice], refused: Option<&str>) {
         let samples: Vec<u64> = slices.iter().map(|slice| self.samples(slice)).collect();
         if let Some(words) = refused {
-            self.tell(samples.iter().sum(), words);
+            self.shared.refusals.refused(samples.iter().sum(), words);
         }
         for (slice, samples) in slices.iter().zip(samples) {
             match refused {
@@ -319,12 +344,6 @@ impl Delivery {
         self.answered = true;
         let settled = self.parcel.settle(of, Outcome::Refused, samples, Some(words));
         self.shared.metrics.records_refused.inc_by(settled);
-    }
-
-    fn tell(&self, samples: u64, words: &str) {
-        let component = &*self.shared.metrics.name;
-        tracing::warn!(component, samples, "samples were refused for good: {words}");
-        self.shared.metrics.error(format!("{samples} samples were refused for good: {words}"));
     }
 
     /// Waits for `work`, unless everything in the parcel is withdrawn meanwhile: then `None`. What is withdrawn is

@@ -19,6 +19,7 @@ use super::shared::Shared;
 use crate::data::Batch;
 use crate::delivery::complaints::Complaints;
 use crate::delivery::queue::EdgeReceiver;
+use crate::delivery::refusals::Refusals;
 use crate::delivery::sender::Sender;
 use crate::delivery::{Message, Outcome};
 use crate::formats::prometheus::remote_write::{Body, Compressor, Encoder, Part, Version};
@@ -73,6 +74,7 @@ pub(super) async fn run(sink: RemoteWrite, cx: SinkContext) -> Result<(), TaskEr
     let shared = Arc::new(Shared {
         server,
         metrics: cx.metrics.clone(),
+        refusals: Refusals::new(cx.metrics.clone()),
         bodies: BodyPool::default(),
         max_bytes: usize::try_from(own.batch.max_bytes.0).unwrap_or(usize::MAX),
         most_shards: limits.max,

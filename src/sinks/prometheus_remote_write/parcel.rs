@@ -1,6 +1,7 @@
 //! What the bodies of one request were written from: parts of batches, each with its duty to say what became of
 //! its samples.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -29,6 +30,11 @@ impl Slice {
     /// The samples as an encoder is told about them.
     pub fn part(&self, full: usize) -> Part {
         Part { from: self.from, to: self.to, full, only: Some(self.shard.0), shards: self.shard.1 }
+    }
+
+    /// The samples before one, and those from it on.
+    fn split(self, at: usize) -> [Self; 2] {
+        [Self { to: at, samples: 0, ..self }, Self { from: at, samples: 0, ..self }]
     }
 }
 
@@ -88,17 +94,37 @@ impl Parcel {
 
     /// Splits a slice in two; `None` where it has only one sample.
     pub fn halves(&self, slice: &Slice) -> Option<[Slice; 2]> {
-        let batch = self.batch(slice.of)?;
-        let indices: Vec<usize> = {
-            let series = batch.series().table().read();
-            let refs = batch.series().refs();
-            let own =
-                |index: &usize| slice.shard.1 <= 1 || shard(series.hash(refs[*index]), slice.shard.1) == slice.shard.0;
-            let range = batch.selection.iter().skip_while(|index| *index < slice.from);
-            range.take_while(|index| *index < slice.to).filter(own).collect()
-        };
+        let indices = self.indices(slice);
         let middle = *indices.get(indices.len() / 2).filter(|_| indices.len() > 1)?;
-        Some([Slice { to: middle, samples: 0, ..*slice }, Slice { from: middle, samples: 0, ..*slice }])
+        Some(slice.split(middle))
+    }
+
+    /// Splits a slice in two that have no series in common, as near to the middle as can be; `None` where nothing
+    /// does.
+    pub fn apart(&self, slice: &Slice) -> Option<[Slice; 2]> {
+        let indices = self.indices(slice);
+        let refs = self.batch(slice.of)?.series().refs();
+        let places = || indices.iter().enumerate().map(|(place, index)| (place, refs[*index]));
+        let last: HashMap<_, _> = places().map(|(place, series)| (series, place)).collect();
+        let mut reach = 0;
+        let cuts = places().filter_map(|(place, series)| {
+            reach = reach.max(last[&series]);
+            (reach == place).then_some(place + 1)
+        });
+        let inside = cuts.filter(|cut| *cut < indices.len());
+        let cut = inside.min_by_key(|cut| cut.abs_diff(indices.len() / 2))?;
+        Some(slice.split(indices[cut]))
+    }
+
+    /// Indices of the samples of a slice.
+    fn indices(&self, slice: &Slice) -> Vec<usize> {
+        let Some(batch) = self.batch(slice.of) else { return Vec::new() };
+        let series = batch.series().table().read();
+        let refs = batch.series().refs();
+        let own =
+            |index: &usize| slice.shard.1 <= 1 || shard(series.hash(refs[*index]), slice.shard.1) == slice.shard.0;
+        let range = batch.selection.iter().skip_while(|index| *index < slice.from);
+        range.take_while(|index| *index < slice.to).filter(own).collect()
     }
 
     /// Forgets batches that were withdrawn, which abandons them. Returns whether there were any.

@@ -13,6 +13,7 @@ use url::Url;
 use super::options::Options;
 use super::pool::BodyPool;
 use crate::data::LabelSet;
+use crate::delivery::refusals::Refusals;
 use crate::formats::prometheus::remote_write::{EncodeOptions, Encoder, Relabel, Version};
 use crate::net::http_client::Request;
 use crate::net::{Answer, ClientError, HttpClient};
@@ -82,6 +83,7 @@ impl Server {
 pub(super) struct Shared {
     pub server: Server,
     pub metrics: Arc<ComponentMetrics>,
+    pub refusals: Refusals,
     pub bodies: BodyPool,
     pub max_bytes: usize,
     /// Most shards: what one sent last time may have been spread over so many.
