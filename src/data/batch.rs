@@ -1,6 +1,6 @@
 //! One batch of any signal: what flows through the graph.
 
-use super::{LogBatch, MetricBatch, TraceBatch};
+use super::{LogBatch, MetricBatch, Selection, TraceBatch};
 
 /// The signals of OpenTelemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,13 +45,18 @@ impl Batch {
         }
     }
 
+    /// Which records, samples or spans are still in it.
+    pub fn selection(&self) -> &Selection {
+        match self {
+            Self::Logs(batch) => &batch.selection,
+            Self::Metrics(batch) => &batch.selection,
+            Self::Traces(batch) => &batch.selection,
+        }
+    }
+
     /// Number of selected records, samples or spans.
     pub fn count(&self) -> usize {
-        match self {
-            Self::Logs(batch) => batch.selection.count(),
-            Self::Metrics(batch) => batch.selection.count(),
-            Self::Traces(batch) => batch.selection.count(),
-        }
+        self.selection().count()
     }
 
     /// Bytes of memory that the batch's payload stands for in a queue's limit.

@@ -45,6 +45,12 @@ impl Chunk {
         &self.0
     }
 
+    /// A part of the chunk that keeps all of it alive: for a request body, which is sent and gone.
+    pub fn share(&self, slice: Slice) -> Bytes {
+        let start = slice.start as usize;
+        self.0.slice(start..start + slice.len as usize)
+    }
+
     /// Number of bytes.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -82,11 +82,19 @@ impl Selection {
 
     /// Indices of the selected records, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.iter_from(0)
+    }
+
+    /// Those from `first` on.
+    pub fn iter_from(&self, first: usize) -> impl Iterator<Item = usize> + '_ {
         let words = self.len.div_ceil(64);
-        (0..words).flat_map(move |w| {
+        (first / 64..words).flat_map(move |w| {
             let in_word = (self.len - w * 64).min(64);
             let full = if in_word == 64 { u64::MAX } else { (1 << in_word) - 1 };
             let mut bits = self.words.get(w).copied().unwrap_or(full);
+            if w == first / 64 {
+                bits &= u64::MAX << (first % 64);
+            }
             std::iter::from_fn(move || {
                 let bit = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
                 bits &= bits - 1;
@@ -120,6 +128,10 @@ mod tests {
             }
             proptest::prop_assert_eq!(selection.count(), expected.len());
             proptest::prop_assert!((0..len + 3).all(|i| selection.contains(i) == expected.contains(&i)));
+            for first in 0..=len {
+                let rest: Vec<_> = expected.iter().copied().filter(|&index| index >= first).collect();
+                proptest::prop_assert_eq!(selection.iter_from(first).collect::<Vec<_>>(), rest);
+            }
             proptest::prop_assert_eq!(selection.iter().collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>());
         }
     }

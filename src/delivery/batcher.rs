@@ -94,11 +94,7 @@ impl Batcher {
 
     /// Leaves the parts of a message that is too large for one parcel for the next ones.
     fn split(&mut self, message: Message, parts: usize) {
-        let records: Vec<usize> = match &message.batch {
-            Batch::Logs(batch) => batch.selection.iter().collect(),
-            Batch::Metrics(batch) => batch.selection.iter().collect(),
-            Batch::Traces(batch) => batch.selection.iter().collect(),
-        };
+        let records: Vec<usize> = message.batch.selection().iter().collect();
         let each = records.len().div_ceil(parts);
         for run in records.chunks(each).rev() {
             let (Some(&first), Some(&last)) = (run.first(), run.last()) else { continue };

@@ -1,5 +1,7 @@
 //! Bodies that arrive compressed, inflated into a buffer that is used again, up to a limit: a few kilobytes
-//! of gzip can stand for gigabytes.
+//! can stand for gigabytes.
+
+use std::io::Read;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -13,6 +15,9 @@ pub enum InflateError {
     /// It is not gzip.
     #[error("the body is not valid gzip: {0}")]
     Invalid(String),
+    /// It is not zstd, or wants more memory than [`ZSTD_WINDOW`].
+    #[error("the body is not valid zstd: {0}")]
+    InvalidZstd(String),
     /// It ends too early.
     #[error("the gzip body ends too early")]
     Truncated,
@@ -26,6 +31,23 @@ const WINDOW_BITS: u8 = 15;
 
 /// Room that is made for output at first.
 const FIRST_ROOM: usize = 64 * 1024;
+
+/// The largest window of zstd that is kept, as a power of two: what its format (RFC 8878, 3.1.1.1.2) recommends
+/// that every decoder supports.
+pub const ZSTD_WINDOW: u32 = 23;
+
+/// Puts what the zstd (RFC 8878, one frame or several) in `packed` stands for into `into`, which is emptied first and
+/// keeps its capacity. At most `most` bytes; on an error `into` holds a part.
+pub fn zstd(packed: &[u8], into: &mut Vec<u8>, most: usize) -> Result<(), InflateError> {
+    into.clear();
+    let invalid = |error: std::io::Error| InflateError::InvalidZstd(error.to_string());
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(invalid)?;
+    decoder.window_log_max(ZSTD_WINDOW).map_err(invalid)?;
+    // One byte more than allowed shows that there is more.
+    let most_read = (most as u64).saturating_add(1);
+    decoder.take(most_read).read_to_end(into).map_err(invalid)?;
+    if into.len() > most { Err(InflateError::TooLarge(most)) } else { Ok(()) }
+}
 
 impl Default for Inflater {
     fn default() -> Self {
@@ -102,6 +124,26 @@ mod tests {
             assert_eq!((out.as_ptr(), out.capacity()), (address, capacity));
             assert_eq!(inflater.gzip(&packed(&text), &mut out, text.len()), Ok(()), "the limit itself is allowed");
         }
+    }
+
+    #[test]
+    fn zstd_is_bounded_too() {
+        let text = b"one two three ".repeat(1000);
+        let packed =
+            [zstd::encode_all(&text[..], 1).expect("packs"), zstd::encode_all(&b"four"[..], 1).expect("packs")];
+        let (packed, whole) = (packed.concat(), [&text[..], b"four"].concat());
+        let mut out = Vec::new();
+        assert_eq!(super::zstd(&packed, &mut out, whole.len()), Ok(()));
+        assert_eq!(out, whole, "frames follow each other");
+        assert_eq!(super::zstd(&packed, &mut out, whole.len() - 1), Err(InflateError::TooLarge(whole.len() - 1)));
+        for broken in [&packed[..packed.len() - 3], &b"no zstd"[..]] {
+            assert!(matches!(super::zstd(broken, &mut out, 1 << 20), Err(InflateError::InvalidZstd(_))));
+        }
+        let mut wide = zstd::stream::write::Encoder::new(Vec::new(), 1).expect("makes");
+        wide.window_log(27).and_then(|()| wide.long_distance_matching(true)).expect("sets");
+        std::io::Write::write_all(&mut wide, &vec![7; 9 << 20]).expect("into memory");
+        let wide = wide.finish().expect("into memory");
+        assert!(matches!(super::zstd(&wide, &mut out, 64 << 20), Err(InflateError::InvalidZstd(_))));
     }
 
     #[test]

@@ -200,6 +200,12 @@ pub fn push_varint(mut value: u64, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
+/// Bytes that a varint takes.
+#[inline]
+pub const fn varint_len(value: u64) -> usize {
+    (70 - (value | 1).leading_zeros() as usize) / 7
+}
+
 /// Appends a field of bytes, a string or a message.
 pub fn push_bytes(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
     push_varint(u64::from(number) << 3 | 2, out);
@@ -313,6 +319,9 @@ mod tests {
             push_bytes(number, bytes.as_bytes(), &mut out);
             let read: Result<Vec<_>, _> = Fields::of(&out).collect();
             let expected = [Value::Varint(int), Value::Fixed64(double), Value::Bytes(bytes.as_bytes())];
+            let mut varint = Vec::new();
+            push_varint(int, &mut varint);
+            prop_assert_eq!(varint.len(), varint_len(int));
             prop_assert_eq!(read, Ok(expected.map(|value| (number, value)).to_vec()));
         }
 

@@ -1,7 +1,40 @@
 //! OTLP, the OpenTelemetry Protocol: <https://opentelemetry.io/docs/specs/otlp/> 1.10, messages of
 //! <https://github.com/open-telemetry/opentelemetry-proto> 1.11.
+//!
+//! Traces are forwarded as the bytes they came in ([`traces`]).
 
+pub mod check;
 pub mod json;
-
 #[cfg(test)]
 mod random;
+pub mod resource;
+pub mod traces;
+
+use super::protobuf::WireError;
+
+/// Why a request cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {error}")]
+pub struct Malformed {
+    /// Where, as in `resource_spans[2].scope_spans[0].spans[17]`.
+    pub place: String,
+    /// What is wrong there.
+    pub error: MessageError,
+}
+
+/// What is wrong with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// It is not Protocol Buffers, or its fields are of the wrong types.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// A field that may stand once stands twice.
+    #[error("the field `{0}` stands more than once")]
+    Repeated(&'static str),
+    /// Values within values beyond [`check::MOST_DEPTH`].
+    #[error("values are nested more than {} deep", check::MOST_DEPTH)]
+    Depth,
+    /// More bytes than a request may have at all.
+    #[error("it is larger than 4 GiB")]
+    TooLarge,
+}

@@ -1,6 +1,9 @@
 //! What comes back is what went in, and damage costs what stands behind it and nothing else.
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use proptest::prelude::*;
+use prost::Message;
 
 use super::*;
 use crate::data::histogram::{BucketSpan, Counts, Histogram, ResetHint};
@@ -8,13 +11,13 @@ use crate::data::logs::RareFields;
 use crate::data::metrics::{Exemplar, Family, STALE, SampleValue};
 use crate::data::resource::ResourceValue;
 use crate::data::series_table::{FamilyId, ListBuilder, SeriesList};
-use crate::data::traces::SpanEntry;
 use crate::data::{
     Attribute, Cut, Field, FieldEdit, Generation, JsonKind, LabelSet, LogBatch, LogBuilder, LogRecord, MetricBatch,
     MetricBuilder, MetricKind, Resource, Scope, Severity, Slice, TraceBatch, UnixMillis, Value,
 };
 use crate::formats::document::{DocumentEncoder, Form, Layout};
 use crate::formats::elasticsearch::id;
+use crate::formats::otlp::traces::index;
 
 /// A batch of random records, with everything that a record can have.
 fn logs(random: &mut fastrand::Rng, resources: &[Arc<Resource>], names: &Names) -> LogBatch {
@@ -114,22 +117,18 @@ fn edit(random: &mut fastrand::Rng, batch: &mut LogBatch, object: Slice, names: 
 }
 
 fn traces(random: &mut fastrand::Rng) -> TraceBatch {
-    let request: Vec<u8> = (0..random.usize(..500)).map(|_| random.u8(..)).collect();
-    let length = request.len() as u32;
-    let span = |random: &mut fastrand::Rng| SpanEntry {
-        message: Slice::new(0, length / 2, random.u32(..=length / 2)),
-        trace_id: random.u128(..).to_le_bytes(),
-        span_id: random.u64(..).to_le_bytes(),
-        start: UnixNanos(random.u64(..)),
-        end: UnixNanos(random.u64(..)),
-        resource: random.u16(..),
-        scope: random.u16(..),
-        kind: random.u8(..),
-        status: random.u8(..),
+    let span = |random: &mut fastrand::Rng| Span {
+        trace_id: random.u128(1..).to_le_bytes().to_vec(),
+        span_id: random.u64(1..).to_le_bytes().to_vec(),
+        name: "x".repeat(random.usize(..40)),
+        ..Span::default()
     };
-    let spans: Vec<SpanEntry> = (0..random.usize(..9)).map(|_| span(random)).collect();
+    let spans: Vec<Span> = (0..random.usize(..9)).map(|_| span(random)).collect();
     let count = spans.len();
-    let mut batch = TraceBatch::new(Chunk::from_vec(request), spans.into());
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    let request = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+    let mut batch = index(Chunk::from_vec(request)).expect("a valid request").batch;
     (0..count).filter(|_| random.u8(..4) == 0).for_each(|index| batch.selection.remove(index));
     batch
 }
@@ -245,8 +244,7 @@ fn seen(batch: &Batch, input: &Arc<str>, names: &Names) -> String {
             out += &String::from_utf8_lossy(&text);
         }
         Batch::Traces(traces) => {
-            out += &format!("{:?}\n", traces.request().as_slice());
-            traces.selection.iter().for_each(|index| out += &format!("{:?}\n", traces.spans()[index]));
+            traces.selection.iter().for_each(|index| out += &format!("{:?}\n", traces.span(index)));
         }
         Batch::Metrics(metrics) => {
             out += &format!("{:?}\n", metrics.resource.attributes().collect::<Vec<_>>());

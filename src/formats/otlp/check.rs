@@ -1,0 +1,92 @@
+//! Proves that what rides along unread is well-formed, so that one sender's broken attribute never makes a receiver
+//! refuse what others sent in the same request. Fields that are not known are passed over.
+
+use super::MessageError;
+use crate::formats::protobuf::{Fields, Value};
+
+/// Values within values that are read. A message of this depth is one that receivers built on prost still take,
+/// whose limit is a hundred messages.
+pub const MOST_DEPTH: u32 = 30;
+
+type Checked = Result<(), MessageError>;
+
+/// A `KeyValue`.
+#[inline]
+pub fn key_value(message: &[u8], depth: u32) -> Checked {
+    let mut fields = Fields::of(message);
+    while let Some((number, value)) = fields.field()? {
+        match number {
+            1 => drop(value.bytes()?),
+            2 => any_value(value.bytes()?, depth)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// An `AnyValue` that `depth` further values may be nested in.
+#[inline]
+pub fn any_value(message: &[u8], depth: u32) -> Checked {
+    let mut fields = Fields::of(message);
+    while let Some((number, value)) = fields.field()? {
+        match (number, value) {
+            (1 | 7, Value::Bytes(_)) | (2 | 3 | 8, Value::Varint(_)) | (4, Value::Fixed64(_)) => {}
+            (5, Value::Bytes(array)) => nested(array, depth, any_value)?,
+            (6, Value::Bytes(list)) => nested(list, depth, key_value)?,
+            (1..=8, _) => return Err(crate::formats::protobuf::WireError::Type.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cold]
+fn nested(list: &[u8], depth: u32, each: fn(&[u8], u32) -> Checked) -> Checked {
+    let depth = depth.checked_sub(1).ok_or(MessageError::Depth)?;
+    let mut fields = Fields::of(list);
+    while let Some((number, value)) = fields.field()? {
+        if number == 1 {
+            each(value.bytes()?, depth)?;
+        }
+    }
+    Ok(())
+}
+
+/// An `InstrumentationScope` (attributes are field 3) or a `Resource` (field 1).
+pub fn with_attributes(message: &[u8], attributes: u32) -> Checked {
+    let mut fields = Fields::of(message);
+    while let Some((number, value)) = fields.field()? {
+        if number == attributes {
+            key_value(value.bytes()?, MOST_DEPTH)?;
+        }
+    }
+    Ok(())
+}
+
+/// A `Span.Event`.
+pub fn event(message: &[u8]) -> Checked {
+    let mut fields = Fields::of(message);
+    while let Some((number, value)) = fields.field()? {
+        match (number, value) {
+            (1, Value::Fixed64(_)) | (2, Value::Bytes(_)) | (4, Value::Varint(_)) => {}
+            (3, Value::Bytes(attribute)) => key_value(attribute, MOST_DEPTH)?,
+            (1..=4, _) => return Err(crate::formats::protobuf::WireError::Type.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A `Span.Link`.
+pub fn link(message: &[u8]) -> Checked {
+    let mut fields = Fields::of(message);
+    while let Some((number, value)) = fields.field()? {
+        match (number, value) {
+            (1..=3, Value::Bytes(_)) | (5, Value::Varint(_)) | (6, Value::Fixed32(_)) => {}
+            (4, Value::Bytes(attribute)) => key_value(attribute, MOST_DEPTH)?,
+            (1..=6, _) => return Err(crate::formats::protobuf::WireError::Type.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}

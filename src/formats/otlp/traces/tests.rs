@@ -1,0 +1,352 @@
+//! What is indexed and put out again, against the official messages read by prost.
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as ProtoValue;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use proptest::prelude::*;
+use prost::Message;
+
+use super::*;
+use crate::data::{Chunk, TraceBatch};
+use crate::formats::otlp::MessageError;
+use crate::formats::protobuf::{WireError, push_bytes, push_uint, push_varint};
+
+fn value() -> impl Strategy<Value = AnyValue> {
+    let leaf = prop_oneof![
+        "[a-zé\n\"]{0,12}".prop_map(ProtoValue::StringValue),
+        any::<bool>().prop_map(ProtoValue::BoolValue),
+        any::<i64>().prop_map(ProtoValue::IntValue),
+        (-1e9..1e9).prop_map(ProtoValue::DoubleValue),
+        proptest::collection::vec(any::<u8>(), 0..8).prop_map(ProtoValue::BytesValue),
+    ];
+    let leaf = prop_oneof![Just(None), leaf.prop_map(Some)].prop_map(|value| AnyValue { value });
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3)
+                .prop_map(|values| AnyValue { value: Some(ProtoValue::ArrayValue(ArrayValue { values })) }),
+            proptest::collection::vec(("[a-z]{0,4}", inner), 0..3).prop_map(|values| AnyValue {
+                value: Some(ProtoValue::KvlistValue(KeyValueList {
+                    values: values.into_iter().map(|(key, value)| pair(key, value)).collect()
+                }))
+            }),
+        ]
+    })
+}
+
+fn pair(key: String, value: AnyValue) -> KeyValue {
+    KeyValue { key, value: Some(value), ..KeyValue::default() }
+}
+
+fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
+    let pair = ("[a-z.]{0,20}", value()).prop_map(|(key, value)| pair(key, value));
+    proptest::collection::vec(pair, 0..5)
+}
+
+prop_compose! {
+    fn span()(
+        ids in (1_u128.., 1_u64.., any::<u64>()),
+        name in ".{0,20}",
+        state in "[a-z=,]{0,12}",
+        kind in 0..6,
+        times in (any::<u64>(), any::<u64>()),
+        attributes in attributes(),
+        others in (0_u32..3, 0_u32..3, any::<u32>()),
+        status in prop_oneof![Just(None), (0..3, ".{0,6}").prop_map(|(code, message)| Some(Status { message, code }))],
+        event in attributes(),
+        link in attributes(),
+    ) -> Span {
+        Span {
+            trace_id: ids.0.to_be_bytes().to_vec(),
+            span_id: ids.1.to_be_bytes().to_vec(),
+            parent_span_id: if ids.2 % 2 == 0 { Vec::new() } else { ids.2.to_be_bytes().to_vec() },
+            trace_state: state,
+            name,
+            kind,
+            start_time_unix_nano: times.0,
+            end_time_unix_nano: times.1,
+            attributes,
+            dropped_attributes_count: others.0,
+            dropped_events_count: others.1,
+            dropped_links_count: others.0,
+            flags: others.2,
+            status,
+            events: vec![Event { time_unix_nano: times.0, name: "e".into(), attributes: event, dropped_attributes_count: 1 }],
+            links: vec![Link {
+                trace_id: vec![7; 16],
+                span_id: vec![8; 8],
+                attributes: link,
+                flags: 1,
+                ..Link::default()
+            }],
+        }
+    }
+}
+
+prop_compose! {
+    fn scope_spans()(spans in proptest::collection::vec(span(), 0..4), name in "[a-z]{0,9}", with in any::<bool>(), attributes in attributes())
+        -> ScopeSpans
+    {
+        let scope = InstrumentationScope { name, version: "1".into(), attributes, dropped_attributes_count: 0 };
+        ScopeSpans { scope: with.then_some(scope), spans, schema_url: if with { "https://x/1.2".into() } else { String::new() } }
+    }
+}
+
+prop_compose! {
+    fn request()(resources in proptest::collection::vec(
+        (attributes(), proptest::collection::vec(scope_spans(), 0..3), any::<bool>()), 0..4)
+    ) -> ExportTraceServiceRequest {
+        let resource_spans = resources.into_iter().map(|(attributes, scope_spans, with)| ResourceSpans {
+            resource: with.then(|| Resource { attributes, ..Resource::default() }),
+            scope_spans,
+            schema_url: if with { "https://r/1".into() } else { String::new() },
+        });
+        ExportTraceServiceRequest { resource_spans: resource_spans.collect() }
+    }
+}
+
+fn indexed(bytes: Vec<u8>) -> TraceBatch {
+    let indexed = index(Chunk::from_vec(bytes)).expect("a valid request");
+    assert_eq!(indexed.refused, 0);
+    indexed.batch
+}
+
+fn all(batch: &TraceBatch, most: usize) -> Vec<Vec<u8>> {
+    let (mut emitter, mut bodies, mut from) = (Emitter::default(), Vec::new(), Some(0));
+    while let Some(at) = from {
+        let (next, spans) = emitter.emit(batch, at..usize::MAX, most);
+        let len = emitter.len();
+        let body = emitter.finish().concat();
+        assert_eq!(body.len(), len);
+        assert!(body.len() <= most || spans == 1, "{} bytes of {most}", body.len());
+        bodies.push(body);
+        from = next;
+    }
+    bodies
+}
+
+fn decoded(body: &[u8]) -> ExportTraceServiceRequest {
+    ExportTraceServiceRequest::decode(body).expect("prost reads what is put out")
+}
+
+fn spans(request: &ExportTraceServiceRequest) -> Vec<(Option<Resource>, Option<InstrumentationScope>, Span)> {
+    let of = |resource: &ResourceSpans| {
+        let scopes = resource.scope_spans.clone();
+        let resource = resource.resource.clone();
+        scopes.into_iter().flat_map(move |scope| {
+            let resource = resource.clone();
+            scope.spans.into_iter().map(move |span| (resource.clone(), scope.scope.clone(), span))
+        })
+    };
+    request.resource_spans.iter().flat_map(of).collect()
+}
+
+proptest! {
+    #[test]
+    fn a_request_kept_whole_is_byte_for_byte_what_came(request in request()) {
+        let bytes = request.encode_to_vec();
+        let batch = indexed(bytes.clone());
+        prop_assert!(batch.is_whole());
+        prop_assert_eq!(size(&batch), bytes.len() as u64);
+        prop_assert_eq!(all(&batch, usize::MAX).concat(), bytes);
+    }
+
+    #[test]
+    fn the_index_says_what_the_spans_say(request in request()) {
+        let batch = indexed(request.encode_to_vec());
+        let spans = spans(&request);
+        prop_assert_eq!(batch.spans().len(), spans.len());
+        for (entry, (resource, scope, span)) in batch.spans().iter().zip(spans) {
+            prop_assert_eq!(&entry.trace_id[..], &span.trace_id[..]);
+            prop_assert_eq!(&entry.span_id[..], &span.span_id[..]);
+            prop_assert_eq!((entry.start.0, entry.end.0), (span.start_time_unix_nano, span.end_time_unix_nano));
+            prop_assert_eq!(i32::from(entry.kind), span.kind);
+            prop_assert_eq!(i32::from(entry.status), span.status.map_or(0, |status| status.code));
+            prop_assert_eq!(batch.resource_of(entry), resource.map_or(Vec::new(), |it| it.encode_to_vec()));
+            prop_assert_eq!(batch.scope_of(entry), scope.map_or(Vec::new(), |it| it.encode_to_vec()));
+        }
+    }
+
+    #[test]
+    fn what_is_filtered_and_split_has_the_kept_spans_in_their_order(
+        request in request(), kept in proptest::collection::vec(any::<bool>(), 48), most in 1_usize..3000,
+    ) {
+        let mut batch = indexed(request.encode_to_vec());
+        let before = spans(&request);
+        (0..before.len()).filter(|at| !kept[*at]).for_each(|at| batch.selection.remove(at));
+        let expected: Vec<_> = before.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(span, _)| span).collect();
+        let bodies = all(&batch, most);
+        let found: Vec<_> = bodies.iter().flat_map(|body| spans(&decoded(body))).collect();
+        prop_assert_eq!(&found, &expected);
+        // One behind the other they are one message.
+        prop_assert_eq!(spans(&decoded(&bodies.concat())), expected);
+    }
+
+    #[test]
+    fn broken_bytes_are_refused_and_never_panic(
+        request in request(), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>(),
+    ) {
+        let mut bytes = request.encode_to_vec();
+        prop_assume!(!bytes.is_empty());
+        let at = at.index(bytes.len());
+        if cut { bytes.truncate(at) } else { bytes[at] = byte }
+        let ours = index(Chunk::from_vec(bytes.clone()));
+        if let Ok(indexed) = ours {
+            let again = all(&indexed.batch, usize::MAX).concat();
+            if indexed.refused == 0 {
+                prop_assert_eq!(&again, &bytes);
+            }
+            index(Chunk::from_vec(again)).expect("what is put out can be read");
+        }
+    }
+}
+
+fn minimal() -> Span {
+    Span { trace_id: vec![1; 16], span_id: vec![2; 8], name: "x".into(), ..Span::default() }
+}
+
+fn of_spans(spans: Vec<Span>) -> Vec<u8> {
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+    ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }] }
+        .encode_to_vec()
+}
+
+#[test]
+fn spans_without_valid_ids_are_refused_alone() {
+    let bad = [
+        Span { trace_id: vec![0; 16], ..minimal() },
+        Span { trace_id: vec![1; 15], ..minimal() },
+        Span { span_id: Vec::new(), ..minimal() },
+        Span { span_id: vec![0; 8], ..minimal() },
+    ];
+    let [a, b, c, d] = bad;
+    let last = Span { name: "last".into(), ..minimal() };
+    let bytes = of_spans(vec![minimal(), a, b, c, last.clone(), d]);
+    let indexed = index(Chunk::from_vec(bytes)).expect("well-formed");
+    assert_eq!(indexed.refused, 4);
+    assert_eq!(indexed.reason.as_deref(), Some("resource_spans[0].scope_spans[0].spans[1]: its trace id is all zeros"));
+    assert!(!indexed.batch.is_whole());
+    let out = all(&indexed.batch, usize::MAX).concat();
+    assert_eq!(spans(&decoded(&out)).into_iter().map(|(.., span)| span).collect::<Vec<_>>(), [minimal(), last]);
+}
+
+#[test]
+fn unknown_fields_are_kept_wherever_they_stand() {
+    let mut span = minimal().encode_to_vec();
+    push_bytes(900, b"span", &mut span);
+    let mut scope = Vec::new();
+    push_bytes(901, b"before", &mut scope);
+    push_bytes(2, &span, &mut scope);
+    push_bytes(902, b"between", &mut scope);
+    push_bytes(2, &span, &mut scope);
+    push_bytes(903, b"behind", &mut scope);
+    let mut resource = Vec::new();
+    push_bytes(2, &scope, &mut resource);
+    push_uint(1001, 7, &mut resource);
+    let mut bytes = Vec::new();
+    push_uint(2000, 1, &mut bytes);
+    push_bytes(1, &resource, &mut bytes);
+    push_uint(2001, 2, &mut bytes);
+    let mut batch = indexed(bytes.clone());
+    assert_eq!(all(&batch, usize::MAX).concat(), bytes);
+    batch.selection.remove(0);
+    let out = all(&batch, usize::MAX).concat();
+    let mut scope = Vec::new();
+    push_bytes(901, b"before", &mut scope);
+    push_bytes(902, b"between", &mut scope);
+    push_bytes(903, b"behind", &mut scope);
+    push_bytes(2, &span, &mut scope);
+    let mut resource = Vec::new();
+    push_bytes(2, &scope, &mut resource);
+    push_uint(1001, 7, &mut resource);
+    let mut expected = Vec::new();
+    push_uint(2000, 1, &mut expected);
+    push_uint(2001, 2, &mut expected);
+    push_bytes(1, &resource, &mut expected);
+    assert_eq!(out, expected);
+}
+
+#[test]
+fn hostile_messages_are_refused_with_their_place() {
+    let malformed = |bytes: Vec<u8>| {
+        let error = index(Chunk::from_vec(bytes)).expect_err("it is hostile");
+        (error.place, error.error)
+    };
+    let in_span = |field: &[u8]| {
+        let mut span = minimal().encode_to_vec();
+        span.extend_from_slice(field);
+        let (mut scope, mut resource, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+        push_bytes(2, &minimal().encode_to_vec(), &mut scope);
+        push_bytes(2, &span, &mut scope);
+        push_bytes(2, &scope, &mut resource);
+        push_bytes(1, &resource, &mut bytes);
+        bytes
+    };
+    let place = "resource_spans[0].scope_spans[0].spans[1]".to_owned();
+    let nested = |levels: usize| {
+        let mut value = Vec::new();
+        for _ in 0..levels {
+            let mut array = Vec::new();
+            push_bytes(1, &value, &mut array);
+            value.clear();
+            push_bytes(5, &array, &mut value);
+        }
+        let (mut pair, mut field) = (Vec::new(), Vec::new());
+        push_bytes(2, &value, &mut pair);
+        push_bytes(9, &pair, &mut field);
+        in_span(&field)
+    };
+    index(Chunk::from_vec(nested(30))).expect("as deep as it may be");
+    ExportTraceServiceRequest::decode(&nested(30)[..]).expect("as deep as prost reads");
+    assert_eq!(malformed(nested(31)), (place.clone(), MessageError::Depth));
+    assert_eq!(malformed(nested(20_000)), (place.clone(), MessageError::Depth));
+    // A group, a length beyond the end, a wrong type, a length beyond all bounds.
+    let mut huge = vec![0x4a];
+    push_varint(u64::MAX, &mut huge);
+    for (field, error) in [
+        (&[0x93, 0x01, 0x94, 0x01][..], WireError::Tag),
+        (&[0x4a, 0x05, 0x00], WireError::Short),
+        (&[0x49, 0, 0, 0, 0, 0, 0, 0, 0], WireError::Type),
+        (&huge, WireError::Short),
+    ] {
+        assert_eq!(malformed(in_span(field)), (place.clone(), error.into()));
+    }
+    let mut resource = Vec::new();
+    push_bytes(1, b"", &mut resource);
+    push_bytes(1, b"", &mut resource);
+    let mut bytes = Vec::new();
+    push_bytes(1, &resource, &mut bytes);
+    assert_eq!(malformed(bytes), ("resource_spans[0]".into(), MessageError::Repeated("resource")));
+}
+
+#[test]
+fn the_agents_identity_is_added_where_it_replaces_nothing() {
+    let attribute =
+        |key: &str, text: &str| pair(key.into(), AnyValue { value: Some(ProtoValue::StringValue(text.into())) });
+    let of = |attributes| Some(Resource { attributes, ..Resource::default() });
+    let resource_spans = |resource, schema_url: &str| ResourceSpans {
+        resource,
+        scope_spans: vec![ScopeSpans { spans: vec![minimal()], ..ScopeSpans::default() }],
+        schema_url: schema_url.into(),
+    };
+    let request = |first, second, third| ExportTraceServiceRequest {
+        resource_spans: vec![
+            resource_spans(of(first), "https://x/1"),
+            resource_spans(of(second), ""),
+            resource_spans(third, "https://y/1"),
+        ],
+    };
+    let (name, own) = (attribute("service.name", "shop"), attribute("k8s.cluster.name", "own"));
+    let mut batch = indexed(request(vec![name.clone()], vec![own.clone()], None).encode_to_vec());
+    super::super::resource::ResourceAttributes::new([]).add(&mut batch);
+    assert!(batch.is_whole());
+    super::super::resource::ResourceAttributes::new([("k8s.cluster.name", "prod")]).add(&mut batch);
+    let prod = attribute("k8s.cluster.name", "prod");
+    let expected = request(vec![name, prod.clone()], vec![own], of(vec![prod]));
+    assert_eq!(decoded(&all(&batch, usize::MAX).concat()), expected);
+    let entry = batch.spans()[2];
+    let Some(Some(third)) = expected.resource_spans.last().map(|last| &last.resource) else { panic!("it has one") };
+    assert_eq!(batch.resource_of(&entry), third.encode_to_vec());
+}
