@@ -141,7 +141,7 @@ impl Service<Request<Body>> for Transport {
             asked.method = head.method;
             asked.content_type = head.headers.get(http::header::CONTENT_TYPE).filter(|_| !body.is_empty()).cloned();
             asked.headers = head.headers;
-            asked.body = body;
+            asked.body = body.into();
             asked.timeout = ANSWER_WITHIN;
             client.stream(&asked).await
         }

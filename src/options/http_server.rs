@@ -21,10 +21,10 @@ pub struct HttpServerOptions {
     pub tls: Option<ServerTls>,
     /// What a client must know. Default: nothing.
     pub login: Option<Spanned<Login>>,
-    /// Most bytes of a request's body as it is sent; a larger one is refused with 413. Default: `32MiB`.
+    /// Most bytes of a request's body as it is sent; a larger one is refused with 413. Default: `64MiB`.
     pub max_body: Spanned<ByteSize>,
     /// Most bytes of a request's body without its compression; a larger one is refused with 413. Default:
-    /// `128MiB`.
+    /// `64MiB`.
     pub max_inflated: Spanned<ByteSize>,
     /// Most connections at one time; more wait. Default: `512`.
     pub max_connections: Spanned<u32>,
@@ -36,8 +36,8 @@ impl Default for HttpServerOptions {
             listen: None,
             tls: None,
             login: None,
-            max_body: Spanned::unknown(ByteSize(32 << 20)),
-            max_inflated: Spanned::unknown(ByteSize(128 << 20)),
+            max_body: Spanned::unknown(ByteSize(64 << 20)),
+            max_inflated: Spanned::unknown(ByteSize(64 << 20)),
             max_connections: Spanned::unknown(512),
         }
     }

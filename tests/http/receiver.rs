@@ -35,7 +35,7 @@ async fn put(server: &Server, body: Vec<u8>, encoding: Option<&'static str>) -> 
         method: Method::POST,
         content_type: Some(HeaderValue::from_static("text/plain")),
         content_encoding: encoding.map(HeaderValue::from_static),
-        body: Bytes::from(body),
+        body: Bytes::from(body).into(),
         ..Request::get(url("http", server.address()))
     };
     let answer = client(serde_json::json!({})).send(request).await.expect("an answer");

@@ -44,6 +44,16 @@ impl Endpoints {
         (index, &self.urls[index])
     }
 
+    /// The first in the order of the configuration that is not cooling down, else the one that will have cooled down
+    /// first: the others stand by.
+    pub fn first(&self) -> (usize, &Url) {
+        let now = Instant::now();
+        let cooling = self.cooling.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = |index: usize| cooling[index].until.map_or(Duration::ZERO, |until| until.duration_since(now));
+        let index = (0..self.urls.len()).min_by_key(|&index| wait(index)).unwrap_or(0);
+        (index, &self.urls[index])
+    }
+
     /// An endpoint answered.
     pub fn works(&self, index: usize) {
         self.cooling.lock().unwrap_or_else(PoisonError::into_inner)[index] = Cooling::default();
@@ -80,5 +90,8 @@ mod tests {
         }
         endpoints.works(2);
         assert_eq!(picks(2), [2, 2]);
+        assert_eq!(endpoints.first().0, 2);
+        endpoints.works(0);
+        assert_eq!(endpoints.first().0, 0, "the first that works, not the next in turn");
     }
 }

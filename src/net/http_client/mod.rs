@@ -5,6 +5,7 @@
 mod endpoints;
 mod fetch;
 mod oauth2;
+mod payload;
 mod redirect;
 mod state;
 #[cfg(test)]
@@ -16,21 +17,24 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::response::Parts;
 use http::{Method, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use url::Url;
 
 pub use endpoints::Endpoints;
 pub use fetch::{Body, Fetched};
+pub use payload::Payload;
 pub use state::HttpClientError;
 
 use super::proxy::Proxies;
 use crate::formats::inflate::InflateError;
 use crate::options::HttpClientOptions;
 use oauth2::OAuth2Client;
-use state::State;
+use payload::PayloadBody;
+use state::{State, Versions};
 
 /// How often files of credentials and certificates are looked at for a change, where a request is made.
 const REREAD_EVERY: Duration = Duration::from_secs(10);
@@ -43,6 +47,7 @@ pub struct HttpClient(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     options: HttpClientOptions,
+    versions: Versions,
     proxies: Arc<Proxies>,
     oauth2: Option<OAuth2Client>,
     /// What the files held when they were read last; `None` where they could not be read yet.
@@ -64,6 +69,8 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// The body.
     pub body: Bytes,
+    /// Header fields behind the body.
+    pub trailers: HeaderMap,
 }
 
 /// Why there is no answer.
@@ -116,7 +123,7 @@ pub struct Request {
     /// How the body is compressed.
     pub content_encoding: Option<HeaderValue>,
     /// The body. Cloning it copies nothing.
-    pub body: Bytes,
+    pub body: Payload,
     /// Time for all of it, a token of OAuth 2.0 and redirects included.
     pub timeout: Duration,
     /// Most bytes of an answer's body as it is sent.
@@ -132,7 +139,7 @@ impl Request {
             headers: HeaderMap::new(),
             content_type: None,
             content_encoding: None,
-            body: Bytes::new(),
+            body: Payload::default(),
             timeout: Duration::from_secs(30),
             most_answer: 16 << 20,
         }
@@ -157,11 +164,21 @@ impl HttpClient {
     /// A client whose files may come later: until they can be read, requests fail with
     /// [`ClientError::NotReady`], which says what is missing. Reads nothing.
     pub fn patient(options: &HttpClientOptions) -> Result<Self, HttpClientError> {
+        Self::speaking(options, Versions::Negotiated)
+    }
+
+    /// The same for gRPC: HTTP/2, without TLS too.
+    pub(super) fn http2(options: &HttpClientOptions) -> Result<Self, HttpClientError> {
+        Self::speaking(options, Versions::Http2)
+    }
+
+    fn speaking(options: &HttpClientOptions, versions: Versions) -> Result<Self, HttpClientError> {
         let proxies = Arc::new(Proxies::new(&options.proxy(), |name| std::env::var(name).ok())?);
         state::check(options)?;
         let oauth2 = options.oauth2.as_ref().map(|oauth2| OAuth2Client::new(oauth2, options)).transpose()?;
         Ok(Self(Arc::new(Inner {
             options: options.clone(),
+            versions,
             proxies,
             oauth2,
             state: ArcSwapOption::empty(),
@@ -177,7 +194,7 @@ impl HttpClient {
         let _one = self.0.reading.lock().unwrap_or_else(PoisonError::into_inner);
         *self.0.looked.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let before = self.0.state.load_full();
-        let state = State::read(&self.0.options, &self.0.proxies, before.as_deref())?;
+        let state = State::read(&self.0.options, self.0.versions, &self.0.proxies, before.as_deref())?;
         let changed = before.is_none_or(|before| *before != state);
         if changed {
             self.0.state.store(Some(Arc::new(state)));
@@ -206,14 +223,18 @@ impl HttpClient {
         let response = self.open(request).await?;
         let (head, mut incoming) = response.into_parts();
         let retry_after = head.headers.get(RETRY_AFTER).and_then(retry_after);
-        let mut body = BytesMut::new();
-        while let Some(part) = next(&mut incoming).await? {
-            if body.len() + part.len() > request.most_answer {
-                return Err(ClientError::TooLarge(request.most_answer));
+        let (mut body, mut trailers) = (BytesMut::new(), HeaderMap::new());
+        while let Some(frame) = incoming.frame().await {
+            match frame.map_err(|error| ClientError::Broken(words(&error)))?.into_data() {
+                Ok(part) if body.len() + part.len() > request.most_answer => {
+                    return Err(ClientError::TooLarge(request.most_answer));
+                }
+                Ok(part) => body.extend_from_slice(&part),
+                Err(last) => trailers.extend(last.into_trailers().unwrap_or_default()),
             }
-            body.extend_from_slice(&part);
         }
-        Ok(Answer { status: head.status, headers: head.headers, retry_after, body: body.freeze() })
+        let Parts { status, headers, .. } = head;
+        Ok(Answer { status, headers, retry_after, body: body.freeze(), trailers })
     }
 
     /// Sends a request and reads the head of its answer. After a 401 credentials are fetched or read again,
@@ -289,13 +310,13 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, ClientError> {
 }
 
 /// Sets the body of a request and its headers.
-fn put_body(http: &mut http::Request<Full<Bytes>>, request: &Request) {
+fn put_body(http: &mut http::Request<PayloadBody>, request: &Request) {
     let Some(kind) = &request.content_type else { return };
     http.headers_mut().insert(CONTENT_TYPE, kind.clone());
     if let Some(encoding) = &request.content_encoding {
         http.headers_mut().insert(CONTENT_ENCODING, encoding.clone());
     }
-    *http.body_mut() = Full::new(request.body.clone());
+    *http.body_mut() = request.body.body();
 }
 
 /// Sets the credentials of a request, unless it brings its own.

@@ -1,13 +1,12 @@
 //! Redirects, followed by the rules of Go's `net/http`: at most ten, credentials only to the host that was
 //! named and to hosts below it. One that leads from TLS to plain text gets none either.
 
-use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue, LOCATION, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{Method, Response, StatusCode, Uri};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use url::Url;
 
+use super::payload::PayloadBody;
 use super::state::{State, basic};
 use super::{ClientError, Inner, Request, classify, put_body, put_login};
 
@@ -54,7 +53,7 @@ impl Hop {
         state: &State,
         login: Option<&HeaderValue>,
         request: &Request,
-    ) -> Result<http::Request<Full<Bytes>>, ClientError> {
+    ) -> Result<http::Request<PayloadBody>, ClientError> {
         let mut url = self.url.clone();
         url.set_fragment(None);
         let own = (!url.username().is_empty() || url.password().is_some()).then(|| {
@@ -65,7 +64,7 @@ impl Hop {
         let _ = url.set_username("").and_then(|()| url.set_password(None));
         let wrong = |_| ClientError::NotReady(format!("`{url}` is not an address of HTTP"));
         let to: Uri = url.as_str().parse().map_err(wrong)?;
-        let mut http = http::Request::new(Full::default());
+        let mut http = http::Request::new(PayloadBody::default());
         *http.method_mut() = self.method.clone();
         *http.uri_mut() = to;
         *http.headers_mut() = request.headers.clone();

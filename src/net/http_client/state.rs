@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine;
-use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::payload::PayloadBody;
 use crate::net::connect::{self, Connector};
 use crate::net::proxy::{Proxies, ProxyError};
 use crate::net::tls::{self, TlsError};
@@ -49,8 +48,20 @@ pub enum HttpClientError {
     ServerName(String),
 }
 
+/// Window of a stream and of a connection of HTTP/2: what a server may send before it is read.
+const WINDOWS: (u32, u32) = (1 << 20, 4 << 20);
+
+/// Which versions of HTTP are spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Versions {
+    /// HTTP/1.1, and HTTP/2 where TLS finds that both sides know it.
+    Negotiated,
+    /// HTTP/2 alone.
+    Http2,
+}
+
 /// Connections, kept open and used again.
-pub(super) type Transport = Client<Connector, Full<Bytes>>;
+pub(super) type Transport = Client<Connector, PayloadBody>;
 
 /// Everything that is made of files.
 pub(super) struct State {
@@ -94,6 +105,7 @@ impl State {
     /// Reads the files. Connections of `before` are kept where their certificates are the same.
     pub fn read(
         options: &HttpClientOptions,
+        versions: Versions,
         proxies: &Arc<Proxies>,
         before: Option<&Self>,
     ) -> Result<Self, HttpClientError> {
@@ -107,7 +119,7 @@ impl State {
         let made_of = tls::content(tls);
         let transport = match before {
             Some(before) if before.made_of == made_of => before.transport.clone(),
-            _ => transport(options, tls, proxies)?,
+            _ => transport(options, versions, tls, proxies)?,
         };
         let login = login(options, &mut files)?;
         let client_secret = match &options.oauth2 {
@@ -124,18 +136,23 @@ impl State {
 
 fn transport(
     options: &HttpClientOptions,
+    versions: Versions,
     tls: &TlsConfig,
     proxies: &Arc<Proxies>,
 ) -> Result<Transport, HttpClientError> {
     let wrong = |_| HttpClientError::ServerName(tls.server_name.clone().unwrap_or_default());
     let name = tls.server_name.as_deref().map(connect::name).transpose().map_err(wrong)?;
-    let connector = Connector::new(tls::client(tls)?, options.enable_http2, name, proxies.clone());
+    let http2 = versions == Versions::Http2;
+    let connector = Connector::new(tls::client(tls)?, http2 || options.enable_http2, name, proxies.clone());
     Ok(Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
         .http2_keep_alive_interval(PING)
         .http2_keep_alive_timeout(PING)
+        .http2_only(http2)
+        .http2_initial_stream_window_size(WINDOWS.0)
+        .http2_initial_connection_window_size(WINDOWS.1)
         .build(connector))
 }
 

@@ -54,6 +54,12 @@ const PING: Duration = Duration::from_secs(20);
 /// Requests under way on one connection of HTTP/2.
 const STREAMS: u32 = 64;
 
+/// Window of a stream and of a connection of HTTP/2: what a client may send before it is read.
+const WINDOWS: (u32, u32) = (1 << 20, 2 << 20);
+
+/// Largest frame of HTTP/2. Most requests come in one, which is then handed on without a copy.
+const FRAME: u32 = 256 << 10;
+
 /// How often the files of certificates are looked at for a change.
 const REREAD_EVERY: Duration = Duration::from_secs(10);
 
@@ -237,6 +243,7 @@ where
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
     let mut http2 = builder.http2();
     http2.timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(PING).max_concurrent_streams(STREAMS);
+    http2.initial_stream_window_size(WINDOWS.0).initial_connection_window_size(WINDOWS.1).max_frame_size(FRAME);
     let asked = AtomicBool::new(false);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);

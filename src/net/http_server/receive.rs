@@ -16,7 +16,7 @@ use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use tokio::time::Instant;
 
-use crate::formats::inflate::{InflateError, Inflater};
+use crate::formats::inflate::{self, InflateError, Inflater};
 use crate::options::http_server::Login;
 use crate::options::{HttpServerOptions, Secret};
 
@@ -51,7 +51,7 @@ pub enum BodyError {
     #[error(transparent)]
     Inflate(#[from] InflateError),
     /// It is encoded in a way that is not understood: 415.
-    #[error("the encoding `{0}` is not understood; send gzip or none")]
+    #[error("the encoding `{0}` is not understood; send gzip, zstd or none")]
     Encoding(String),
 }
 
@@ -73,6 +73,9 @@ impl IntoResponse for BodyError {
     }
 }
 
+/// Undoes a compression: what, into where, and most bytes of it.
+type Unpack = fn(&[u8], &mut Vec<u8>, usize) -> Result<(), InflateError>;
+
 impl BodyLimits {
     /// The limits that options name.
     pub fn new(options: &HttpServerOptions) -> Self {
@@ -87,34 +90,41 @@ impl BodyLimits {
             return Err(BodyError::TooLarge(most));
         }
         let read = async {
-            let (mut body, mut whole) = (body, BytesMut::new());
+            let (mut body, mut first, mut whole) = (body, Bytes::new(), BytesMut::new());
             while let Some(frame) = body.frame().await {
                 let frame = frame.map_err(|error| BodyError::Broken(error.to_string()))?;
                 let Ok(part) = frame.into_data() else { continue };
-                if whole.len() + part.len() > most {
+                if first.len() + whole.len() + part.len() > most {
                     return Err(BodyError::TooLarge(most));
                 }
+                if first.is_empty() && whole.is_empty() {
+                    first = part;
+                    continue;
+                }
+                whole.extend_from_slice(&std::mem::take(&mut first));
                 whole.extend_from_slice(&part);
             }
-            Ok(whole.freeze())
+            // A body that came in one part is not copied.
+            Ok(if whole.is_empty() { first } else { whole.freeze() })
         };
         tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or(Err(BodyError::Timeout))
     }
 
-    /// Reads a body and undoes gzip.
+    /// Reads a body and undoes gzip or zstd.
     pub async fn read_inflated(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, BodyError> {
-        let gzip = match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
-            None | Some(b"" | b"identity") => false,
-            Some(b"gzip" | b"x-gzip") => true,
+        let unpack: Unpack = match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+            None | Some(b"" | b"identity") => {
+                let body = self.read(body).await?;
+                let most = self.inflated;
+                return if body.len() > most { Err(BodyError::TooLarge(most)) } else { Ok(body) };
+            }
+            Some(b"gzip" | b"x-gzip") => |packed, text, most| Inflater::default().gzip(packed, text, most),
+            Some(b"zstd") => inflate::zstd,
             Some(other) => return Err(BodyError::Encoding(String::from_utf8_lossy(other).into_owned())),
         };
         let body = self.read(body).await?;
-        if !gzip {
-            let most = self.inflated;
-            return if body.len() > most { Err(BodyError::TooLarge(most)) } else { Ok(body) };
-        }
         let mut text = Vec::new();
-        Inflater::default().gzip(&body, &mut text, self.inflated)?;
+        unpack(&body, &mut text, self.inflated)?;
         Ok(text.into())
     }
 }

@@ -120,7 +120,7 @@ impl Server {
             headers,
             content_type: call.content_type.map(HeaderValue::from_static),
             content_encoding: call.gzip.then(|| HeaderValue::from_static("gzip")),
-            body: call.body,
+            body: call.body.into(),
             timeout: self.timeout,
             most_answer: call.most_answer,
         };

@@ -69,7 +69,7 @@ impl Server {
             headers,
             content_type: Some(HeaderValue::from_static(version.content_type())),
             content_encoding: Some(HeaderValue::from_static("snappy")),
-            body,
+            body: body.into(),
             timeout: self.timeout,
             most_answer: MOST_ANSWER,
         };
