@@ -1,6 +1,7 @@
 //! Floor 0: what options are made of. Every value that a configuration writes with a unit, a secret or a
 //! place has its type here, with its JSON Schema, so that components only declare fields.
 
+pub mod answer_within;
 pub mod http_client;
 pub mod http_server;
 pub mod identity;

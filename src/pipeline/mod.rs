@@ -9,6 +9,7 @@ pub mod build;
 pub mod component;
 pub mod graph;
 pub mod outlet;
+pub mod pushed;
 pub mod run;
 mod supervise;
 pub mod trial;

@@ -4,43 +4,14 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::delivery::{Outcome, Verdict};
 use crate::formats::prometheus::remote_write::{Counts, Version, WRITTEN_HEADERS};
+use crate::pipeline::pushed::Became;
 
 /// Seconds after which a sender may come again.
 const AGAIN: HeaderValue = HeaderValue::from_static("5");
 
 /// Reasons that an answer quotes.
 const QUOTED: usize = 10;
-
-/// What became of the samples that were handed on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Became {
-    /// Some destination has them, or the configuration said to drop them.
-    Taken,
-    /// No destination has them: once more, later.
-    Later(String),
-    /// Every destination refuses them for good.
-    Refused(String),
-}
-
-impl Became {
-    /// What a verdict means for whoever sent the samples.
-    pub fn of(verdict: &Verdict) -> Self {
-        let refused = verdict.count(Outcome::Refused) + verdict.count(Outcome::DeadLettered);
-        if verdict.count(Outcome::Delivered) > 0 {
-            return Self::Taken;
-        }
-        if verdict.abandoned || verdict.count(Outcome::Dropped) > 0 {
-            return Self::Later("no destination has taken the samples".into());
-        }
-        if refused > 0 {
-            let reason = verdict.reason.as_deref().unwrap_or("no reason given");
-            return Self::Refused(format!("{refused} samples were refused: {reason}"));
-        }
-        Self::Taken
-    }
-}
 
 /// What of a request was refused, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,14 +49,19 @@ impl Refused {
 pub(super) fn answer(version: Version, became: &Became, taken: Counts, refused: &Refused) -> Response {
     match became {
         Became::Later(why) => later(version, why),
-        Became::Refused(why) => {
+        Became::Taken { refused: count @ 1.., reason } => {
             let mut all = refused.clone();
-            all.add(why.clone(), taken);
-            let all = all.words();
-            respond(StatusCode::BAD_REQUEST, version, Counts::default(), all)
+            all.add(format!("{count} samples were refused: {reason}"), Counts::default());
+            // Which they are nobody knows: where some were taken, as many count as written as are not refused.
+            let left = taken.all_samples().saturating_sub(*count);
+            let written =
+                if left == 0 { Counts::default() } else { Counts { samples: taken.samples.min(left), ..taken } };
+            respond(StatusCode::BAD_REQUEST, version, written, all.words())
         }
-        Became::Taken if refused.reasons > 0 => respond(StatusCode::BAD_REQUEST, version, taken, refused.words()),
-        Became::Taken => respond(StatusCode::NO_CONTENT, version, taken, String::new()),
+        Became::Taken { .. } if refused.reasons > 0 => {
+            respond(StatusCode::BAD_REQUEST, version, taken, refused.words())
+        }
+        Became::Taken { .. } => respond(StatusCode::NO_CONTENT, version, taken, String::new()),
     }
 }
 

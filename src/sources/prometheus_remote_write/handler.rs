@@ -9,16 +9,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
-use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{self, Became, Refused};
+use super::answer::{self, Refused};
 use super::take::{Families, Taker};
-use crate::data::{Batch, Budget, MetricBatch, Resource, SeriesTable};
-use crate::delivery::{Ack, Message, Outcome, Path, Settle, Verdict};
+use crate::data::{Batch, Budget, Resource, SeriesTable};
 use crate::formats::prometheus::remote_write::{Counts, Limits, Version, decode};
 use crate::net::http_server::BodyLimits;
 use crate::pipeline::outlet::Outlet;
+use crate::pipeline::pushed::{Became, hand_on};
 use crate::telemetry::ComponentMetrics;
 
 /// What requests share.
@@ -34,36 +33,6 @@ pub(super) struct Receiver {
     pub labels: usize,
     pub answer_within: Duration,
     pub families: Arc<Families>,
-}
-
-/// Tells a request's handler the verdict.
-struct Waiter(Mutex<Option<oneshot::Sender<Verdict>>>);
-
-impl Settle for Waiter {
-    fn settled(&self, _: u64, verdict: Verdict) {
-        if let Some(handler) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // A handler that is gone has answered, or its client has.
-            let _ = handler.send(verdict);
-        }
-    }
-}
-
-/// Holds a reload up until the request is answered.
-struct Unheard;
-
-impl Settle for Unheard {
-    fn settled(&self, _: u64, _: Verdict) {}
-}
-
-/// Withdraws what is unsent of a request once its handler is gone, unless the agent owns it by then.
-struct Withdraw(Option<Arc<Path>>);
-
-impl Drop for Withdraw {
-    fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            path.revoke();
-        }
-    }
 }
 
 impl Receiver {
@@ -106,50 +75,12 @@ impl Receiver {
         drop(message);
         let (batch, taken, refused) = taker.finish(self.resource.clone());
         self.count(taken, &refused);
+        let mut outlet = self.outlet.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let became = match batch {
-            Some(batch) => self.hand_on(batch, until).await,
-            None => Became::Taken,
+            Some(batch) => hand_on(&mut outlet, vec![Batch::Metrics(batch)], until).await,
+            None => Became::TAKEN,
         };
         answer::answer(version, &became, taken, &refused)
-    }
-
-    /// Hands samples on and waits for what becomes of them.
-    async fn hand_on(&self, batch: MetricBatch, until: Instant) -> Became {
-        let mut outlet = self.outlet.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let late = || Became::Later("no destination has taken the samples in time".into());
-        // The request has a path of its own, so that it alone can be withdrawn; the source's path waits for it.
-        let Ok(held) = timeout_at(until, outlet.ack(Arc::new(Unheard), 0, true)).await else { return late() };
-        let Ok(held) = held else { return Became::Later("the agent stops".into()) };
-        let path = Path::new();
-        let mut withdraw = Withdraw(Some(path.clone()));
-        let (sender, verdict) = oneshot::channel();
-        let ack = Ack::new(Arc::new(Waiter(Mutex::new(Some(sender)))), 0, path, true);
-        let watch = ack.watch();
-        let source = held.path().clone();
-        let sent = async {
-            let sent = outlet.send(Message::new(Batch::Metrics(batch), ack)).await;
-            match sent {
-                Ok(()) => verdict.await.ok(),
-                Err(_) => None,
-            }
-        };
-        let verdict = tokio::select! {
-            verdict = timeout_at(until, sent) => verdict,
-            // A reload that cannot wait any longer: the sender brings it again.
-            () = source.revoked() => Ok(None),
-        };
-        let became = match verdict {
-            Ok(Some(verdict)) => Became::of(&verdict),
-            Ok(None) => Became::Later("the samples were withdrawn".into()),
-            Err(_) if watch.count(Outcome::Delivered) > Some(0) => {
-                // One destination has it: the agent sees to the others.
-                withdraw.0 = None;
-                Became::Taken
-            }
-            Err(_) => late(),
-        };
-        held.done();
-        became
     }
 
     fn count(&self, taken: Counts, refused: &Refused) {

@@ -1,10 +1,8 @@
 //! The options of the source, and what is wrong with them.
 
-use std::time::Duration as StdDuration;
-
 use schemars::JsonSchema;
 
-use crate::options::{Code, Duration, HttpServerOptions, Joined, Problem, Spanned};
+use crate::options::{Code, Duration, HttpServerOptions, Joined, Problem, Spanned, answer_within};
 
 /// Options of the source, with those of its server beside them.
 pub(super) type Options = Joined<Own, HttpServerOptions>;
@@ -27,7 +25,7 @@ impl Default for Own {
     fn default() -> Self {
         Self {
             path: Spanned::unknown("/api/v1/write".into()),
-            answer_within: Spanned::unknown(Duration(StdDuration::from_secs(5))),
+            answer_within: answer_within::default(),
             max_labels: Spanned::unknown(64),
         }
     }
@@ -44,13 +42,10 @@ pub(super) fn problems(options: &Options) -> Vec<Problem> {
         let message = format!("`path` is `{}`", own.path.value);
         wrong("TW0540", own.path.span, message, "write a path from its slash on, such as /api/v1/write");
     }
-    if !(StdDuration::from_millis(100)..=StdDuration::from_secs(300)).contains(&own.answer_within.0) {
-        let message = format!("`answer_within` is {}", own.answer_within.value);
-        wrong("TW0541", own.answer_within.span, message, "write a time from 100ms to 5m, such as 5s");
-    }
     if !(2..=10_000).contains(&own.max_labels.value) {
         let message = format!("`max_labels` is {}", own.max_labels.value);
         wrong("TW0542", own.max_labels.span, message, "write a number from 2 to 10000, such as 64");
     }
+    problems.extend(answer_within::problem(&own.answer_within));
     problems
 }
