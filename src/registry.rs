@@ -11,6 +11,7 @@ pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[
     &sources::file::DESCRIPTOR,
     &sources::internal::DESCRIPTOR,
     &sources::kubernetes_logs::DESCRIPTOR,
+    &sources::otlp::DESCRIPTOR,
     &sources::prometheus_remote_write::DESCRIPTOR,
     &sources::prometheus_scrape::DESCRIPTOR,
     &sources::stdin::DESCRIPTOR,
@@ -26,6 +27,8 @@ pub const SINKS: &[&Descriptor<dyn SinkPlan>] = &[
     &sinks::console::DESCRIPTOR,
     &sinks::elasticsearch::DESCRIPTOR,
     &sinks::file::DESCRIPTOR,
+    &sinks::otlp::JAEGER,
+    &sinks::otlp::OTLP,
     &sinks::prometheus_exposition::DESCRIPTOR,
     &sinks::prometheus_remote_write::DESCRIPTOR,
 ];

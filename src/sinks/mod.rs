@@ -4,5 +4,6 @@ pub mod blackhole;
 pub mod console;
 pub mod elasticsearch;
 pub mod file;
+pub mod otlp;
 pub mod prometheus_exposition;
 pub mod prometheus_remote_write;

@@ -3,6 +3,7 @@
 pub mod file;
 pub mod internal;
 pub mod kubernetes_logs;
+pub mod otlp;
 pub mod prometheus_remote_write;
 pub mod prometheus_scrape;
 pub mod stdin;

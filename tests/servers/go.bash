@@ -48,9 +48,14 @@ once() {
   exec 9>&-
 }
 
-# The processor is shared with the Rust build, which is waited for longer.
+# The processor is shared with the Rust build, which is waited for longer. Where it is so busy that a download of a
+# module times out, the next try goes on behind it.
 compile() {
-  nice -n 10 go "$1" -trimpath "${@:2}"
+  local try
+  for try in 1 2 3; do
+    nice -n 10 go "$1" -trimpath "${@:2}" && return
+  done
+  return 1
 }
 
 # build FOLDER PACKAGE VERSION [flag…]: a package of a module that can be installed as it is.

@@ -64,5 +64,20 @@ pub(super) const CODES: &[Explanation] = &[
         "`shards.min` and `shards.max` are powers of two from 1 to 64, so that each shard splits into two when their \
          number doubles; `min` is not above `max`.",
     ),
+    code(
+        "TW0650",
+        "there is no receiver",
+        "The sinks `otlp` and `jaeger` want `endpoint`, or several `endpoints`, and not both.",
+    ),
+    code(
+        "TW0651",
+        "this is no address of a receiver",
+        "Write http://HOST:PORT or https://HOST:PORT; the sink adds the path itself.",
+    ),
+    code(
+        "TW0652",
+        "requests would be too small, too slow or too many",
+        "`batch.max_bytes` is a size from 1KiB to 1GiB, `timeout` from 100ms to 10m, `concurrency` from 1 to 64.",
+    ),
     code("TW0670", "nothing would be exposed", "`expiry` and `limit` of the sink `prometheus_exposition` are above 0."),
 ];

@@ -1,0 +1,84 @@
+//! Messages whose records share requests, each settled as the receiver's answers say.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use super::{Ack, Outcome, Path};
+
+/// Messages whose records share requests, by the order in which they came. One leaves when all its records are
+/// settled, or when it is withdrawn.
+#[derive(Debug)]
+pub struct Parcel<B>(Vec<Option<Held<B>>>);
+
+#[derive(Debug)]
+struct Held<B> {
+    batch: B,
+    ack: Ack,
+    /// Records that are not settled.
+    open: u64,
+}
+
+impl<B> Parcel<B> {
+    /// Batches, their acks and how many records each has.
+    pub fn new(messages: impl IntoIterator<Item = (B, Ack, u64)>) -> Self {
+        let held = messages.into_iter().map(|(batch, ack, open)| Some(Held { batch, ack, open }));
+        Self(held.collect())
+    }
+
+    /// A message's batch; `None` once it left.
+    pub fn batch(&self, message: usize) -> Option<&B> {
+        self.0[message].as_ref().map(|held| &held.batch)
+    }
+
+    /// Whether nothing is left in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    /// Settles `records` of one message; returns how many that were: none if it was withdrawn.
+    pub fn settle(&mut self, message: usize, outcome: Outcome, records: u64, reason: Option<&str>) -> u64 {
+        let slot = &mut self.0[message];
+        let Some(held) = slot else { return 0 };
+        match reason {
+            Some(reason) => held.ack.refuse(outcome, records, reason),
+            None => held.ack.count(outcome, records),
+        }
+        held.open -= records;
+        if held.open == 0
+            && let Some(held) = slot.take()
+        {
+            held.ack.done();
+        }
+        records
+    }
+
+    /// Forgets messages that were withdrawn, which abandons them. Returns whether there were any.
+    pub fn forget_withdrawn(&mut self) -> bool {
+        let mut any = false;
+        for slot in &mut self.0 {
+            if slot.as_ref().is_some_and(|held| held.ack.is_revoked()) {
+                *slot = None;
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Waits until a message in the parcel is withdrawn.
+    pub fn withdrawn(&self) -> impl Future<Output = ()> + Send + use<B> {
+        let mut paths: Vec<Arc<Path>> = Vec::new();
+        for held in self.0.iter().flatten() {
+            if !paths.iter().any(|path| Arc::ptr_eq(path, held.ack.path())) {
+                paths.push(held.ack.path().clone());
+            }
+        }
+        async move {
+            let mut revoked: FuturesUnordered<_> = paths.iter().map(|path| path.revoked()).collect();
+            if revoked.next().await.is_none() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}

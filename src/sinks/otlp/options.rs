@@ -1,0 +1,148 @@
+//! The options of the sinks, and what is wrong with them.
+
+use std::time::Duration as StdDuration;
+
+use url::Url;
+
+use crate::options::{ByteSize, Code, Duration, HttpClientOptions, Joined, Problem, SecretAddress, Span, Spanned};
+
+const ENDPOINT: Code = Code("TW0650");
+const ADDRESS: Code = Code("TW0651");
+const LIMITS: Code = Code("TW0652");
+
+/// Options of the sinks, with those of their HTTP client beside them.
+pub(super) type Options = Joined<Own, HttpClientOptions>;
+
+/// Options of the sinks `otlp` and `jaeger`.
+#[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "OtlpSink")]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Own {
+    /// Where requests are sent: `http://host:4317` or `https://host:4317` for gRPC; for HTTP the address before
+    /// `/v1/traces`, such as `http://host:4318`. One of this and `endpoints`.
+    pub endpoint: Option<Spanned<SecretAddress>>,
+    /// Several such addresses: requests go to the first that works, the others stand by.
+    pub endpoints: Option<Spanned<Vec<SecretAddress>>>,
+    /// What is spoken. Default: `grpc`.
+    pub protocol: Protocol,
+    /// How requests are compressed. Default: `gzip`, which every receiver takes. `zstd` makes less of more with less
+    /// of the processor, where the receiver knows it; `none` costs least where the network is near.
+    pub compression: Compression,
+    /// How messages are gathered into requests.
+    pub batch: Batch,
+    /// Time for one request. After it the request counts as unanswered and is sent again. Default: `10s`.
+    pub timeout: Spanned<Duration>,
+    /// Most requests in flight. Default: `4`.
+    pub concurrency: Spanned<u32>,
+}
+
+/// What is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Protocol {
+    /// OTLP over gRPC.
+    #[default]
+    Grpc,
+    /// OTLP over HTTP, protobuf.
+    Http,
+}
+
+/// How requests are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Compression {
+    /// Not at all.
+    None,
+    /// gzip, at its fastest.
+    #[default]
+    Gzip,
+    /// zstd, at level 1.
+    Zstd,
+}
+
+/// How messages are gathered into requests.
+#[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Batch {
+    /// Most bytes of a request before compression; more is split between spans. Default: `2MiB`. Receivers of gRPC
+    /// take 4 MiB unless they are told otherwise.
+    pub max_bytes: Spanned<ByteSize>,
+    /// Longest time that spans wait for others where nobody waits for them. Default: `200ms`.
+    pub linger: Duration,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { max_bytes: Spanned::unknown(ByteSize(2 << 20)), linger: Duration(StdDuration::from_millis(200)) }
+    }
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            endpoints: None,
+            protocol: Protocol::default(),
+            compression: Compression::default(),
+            batch: Batch::default(),
+            timeout: Spanned::unknown(Duration(StdDuration::from_secs(10))),
+            concurrency: Spanned::unknown(4),
+        }
+    }
+}
+
+impl Own {
+    /// The addresses, in their order.
+    pub fn addresses(&self) -> Vec<SecretAddress> {
+        match (&self.endpoint, &self.endpoints) {
+            (Some(one), _) => vec![one.value.clone()],
+            (None, Some(several)) => several.value.clone(),
+            (None, None) => Vec::new(),
+        }
+    }
+}
+
+/// Everything that is wrong with the options.
+pub(super) fn problems(options: &Options) -> Vec<Problem> {
+    let own = &options.own;
+    let span = own.endpoint.as_ref().map(|one| one.span).or(own.endpoints.as_ref().map(|several| several.span));
+    let span = span.unwrap_or(Span::UNKNOWN);
+    let mut problems = options.shared.problems(span);
+    let mut wrong = |code, span, message: String, help: &str| {
+        problems.push(Problem::new(code, span, message).help(help));
+    };
+    let help = "write http://HOST:PORT or https://HOST:PORT";
+    match (&own.endpoint, &own.endpoints) {
+        (Some(_), Some(several)) => {
+            wrong(ENDPOINT, several.span, "both `endpoint` and `endpoints` are given".into(), "give one of them");
+        }
+        (None, None) => {
+            wrong(ENDPOINT, Span::UNKNOWN, "there is no `endpoint`".into(), help);
+        }
+        (None, Some(several)) if several.is_empty() => {
+            wrong(ENDPOINT, several.span, "`endpoints` is empty".into(), help);
+        }
+        _ => {}
+    }
+    for address in own.addresses() {
+        let url = Url::parse(&address.expose());
+        let fits =
+            url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none());
+        if !fits {
+            wrong(ADDRESS, span, "this is not an address of a receiver".into(), help);
+        }
+    }
+    if !(1 << 10..=1 << 30).contains(&own.batch.max_bytes.0) {
+        let message = format!("`batch.max_bytes` is {}", own.batch.max_bytes.value);
+        wrong(LIMITS, own.batch.max_bytes.span, message, "write a size from 1KiB to 1GiB, such as 2MiB");
+    }
+    if !(StdDuration::from_millis(100)..=StdDuration::from_secs(600)).contains(&own.timeout.0) {
+        let message = format!("`timeout` is {}", own.timeout.value);
+        wrong(LIMITS, own.timeout.span, message, "write a time from 100ms to 10m, such as 10s");
+    }
+    if !(1..=64).contains(&own.concurrency.value) {
+        let message = format!("`concurrency` is {}", own.concurrency.value);
+        wrong(LIMITS, own.concurrency.span, message, "write a number from 1 to 64");
+    }
+    problems
+}

@@ -1,0 +1,261 @@
+//! One parcel on its way: written, sent, and settled by the receiver's answer. What a receiver refuses as a whole is
+//! sent in halves, so that one bad span costs itself.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use flate2::write::GzEncoder;
+
+use super::answer::Meaning;
+use super::options::Compression;
+use super::parcel::{Parcel, Part};
+use super::server::{Body, Server};
+use crate::data::{Batch, Signal};
+use crate::delivery::Outcome;
+use crate::delivery::sender::{Attempted, Work};
+use crate::formats::otlp::traces::Emitter;
+use crate::net::grpc::Call;
+use crate::net::http_client::Payload;
+use crate::telemetry::ComponentMetrics;
+
+/// Answers in a row that say that the receiver failed, after which it counts as a refusal.
+const FAILURES: u32 = 5;
+
+/// What the requests of one sink share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub server: Server,
+    pub compression: Compression,
+    /// Most bytes of a request before compression.
+    pub max_bytes: usize,
+    pub metrics: Arc<ComponentMetrics>,
+}
+
+/// A parcel being delivered.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    shared: Arc<Shared>,
+    parcel: Parcel,
+    /// What is still to be sent, the next last.
+    groups: Vec<Group>,
+    /// How often in a row the receiver said that it failed.
+    failures: u32,
+    /// Whether the receiver has settled anything of it.
+    answered: bool,
+}
+
+/// Parts that are sent together.
+#[derive(Debug)]
+struct Group {
+    parts: Vec<Part>,
+    /// The body; without one it is to be written.
+    body: Option<Body>,
+}
+
+impl Delivery {
+    pub fn new(shared: Arc<Shared>, parcel: Parcel, parts: Vec<Part>) -> Self {
+        let groups = vec![Group { parts, body: None }];
+        Self { shared, parcel, groups, failures: 0, answered: false }
+    }
+
+    /// Sends one group and does what follows from the answer without a wait.
+    async fn step(&mut self, mut group: Group) -> Result<(), Attempted> {
+        group.parts.retain(|part| self.parcel.batch(part.message).is_some());
+        let Some(signal) = group.parts.first().and_then(|part| self.parcel.batch(part.message)).map(Batch::signal)
+        else {
+            return Ok(());
+        };
+        let body = match &group.body {
+            Some(body) => body.clone(),
+            None => self.write(&mut group, signal),
+        };
+        let shared = self.shared.clone();
+        shared.metrics.bytes_out.inc_by(body.payload.len() as u64);
+        let Some(sent) = self.unless_withdrawn(shared.server.send(signal, body)).await else {
+            self.groups.push(group);
+            return Ok(());
+        };
+        if sent.meaning != Meaning::Failed {
+            self.failures = 0;
+        }
+        match sent.meaning {
+            Meaning::Taken { rejected } => self.taken(&group.parts, rejected, &sent.words),
+            Meaning::Unanswered { .. } => return self.again(group, sent.words, None),
+            Meaning::Later { after } => return self.again(group, sent.words, after),
+            Meaning::Failed if self.failures < FAILURES => {
+                self.failures += 1;
+                return self.again(group, sent.words, None);
+            }
+            Meaning::Blocked => {
+                self.groups.push(group);
+                return Err(Attempted::Blocked { reason: sent.words });
+            }
+            Meaning::TooLarge | Meaning::Failed | Meaning::Refused => match self.halves(&group.parts) {
+                Some([front, behind]) => {
+                    shared.metrics.retries.inc();
+                    self.groups.push(Group { parts: behind, body: None });
+                    self.groups.push(Group { parts: front, body: None });
+                }
+                None => self.refuse(&group.parts, &sent.words),
+            },
+        }
+        Ok(())
+    }
+
+    fn again(&mut self, group: Group, reason: String, after: Option<std::time::Duration>) -> Result<(), Attempted> {
+        self.groups.push(group);
+        Err(Attempted::Retry { reason, after, progress: false })
+    }
+
+    /// Writes a group, as much as a request may hold; the rest becomes a group behind it.
+    fn write(&mut self, group: &mut Group, signal: Signal) -> Body {
+        debug_assert_eq!(signal, Signal::Traces, "the plan accepts nothing else");
+        let most = self.shared.max_bytes;
+        let mut emitter = Emitter::default();
+        let mut rest = None;
+        for (place, part) in group.parts.iter_mut().enumerate() {
+            let Some(Batch::Traces(batch)) = self.parcel.batch(part.message) else { continue };
+            if place > 0 && emitter.len() >= most {
+                rest = Some((place, None));
+                break;
+            }
+            let (next, _) = emitter.emit(batch, part.from..part.to, most.saturating_sub(emitter.len()));
+            if let Some(next) = next {
+                rest = Some((place + 1, Some(Part { from: next, ..*part })));
+                part.to = next;
+                break;
+            }
+        }
+        if let Some((place, cut)) = rest {
+            let behind = group.parts.split_off(place);
+            let parts: Vec<_> = cut.into_iter().chain(behind).collect();
+            if !parts.is_empty() {
+                self.groups.push(Group { parts, body: None });
+            }
+        }
+        let length = emitter.len();
+        let body = finish(emitter.finish(), length, self.shared.compression, self.shared.server.framed());
+        group.body = Some(body.clone());
+        body
+    }
+
+    /// Two halves of parts; `None` where there is only one record.
+    fn halves(&self, parts: &[Part]) -> Option<[Vec<Part>; 2]> {
+        match parts {
+            [] => None,
+            [part] => part.halves(&self.parcel).map(|halves| halves.map(|half| vec![half])),
+            _ => {
+                let (front, behind) = parts.split_at(parts.len() / 2);
+                Some([front.to_vec(), behind.to_vec()])
+            }
+        }
+    }
+
+    fn taken(&mut self, parts: &[Part], rejected: u64, words: &str) {
+        if rejected > 0 {
+            self.tell(rejected, words);
+        } else if words.contains(" says: ") {
+            tracing::warn!(component = &*self.shared.metrics.name, "{words}");
+        }
+        self.answered = true;
+        // Which records are refused nobody says: the counts are right, their places a guess.
+        let mut left = rejected;
+        for part in parts {
+            let records = part.records(&self.parcel);
+            let refused = left.min(records);
+            left -= refused;
+            if refused > 0 {
+                let settled = self.parcel.settle(part.message, Outcome::Refused, refused, Some(words));
+                self.shared.metrics.records_refused.inc_by(settled);
+            }
+            let settled = self.parcel.settle(part.message, Outcome::Delivered, records - refused, None);
+            self.shared.metrics.records_out.inc_by(settled);
+        }
+    }
+
+    fn refuse(&mut self, parts: &[Part], words: &str) {
+        self.answered = true;
+        for part in parts {
+            let records = part.records(&self.parcel);
+            let settled = self.parcel.settle(part.message, Outcome::Refused, records, Some(words));
+            self.shared.metrics.records_refused.inc_by(settled);
+            self.tell(settled, words);
+        }
+    }
+
+    fn tell(&self, records: u64, words: &str) {
+        let component = &*self.shared.metrics.name;
+        tracing::warn!(component, records, "refused for good: {words}");
+        self.shared.metrics.error(format!("{records} were refused for good: {words}"));
+    }
+
+    /// Waits for `work`, unless everything in the parcel is withdrawn meanwhile: then `None`.
+    async fn unless_withdrawn<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Some(done),
+                () = self.parcel.withdrawn() => {}
+            }
+            self.forget_withdrawn();
+            if self.parcel.is_empty() {
+                return None;
+            }
+        }
+    }
+
+    /// Forgets what was withdrawn, and the bodies that have it.
+    fn forget_withdrawn(&mut self) {
+        if self.parcel.forget_withdrawn() {
+            self.groups.iter_mut().for_each(|group| group.body = None);
+        }
+    }
+}
+
+impl Work for Delivery {
+    async fn attempt(&mut self) -> Attempted {
+        loop {
+            self.forget_withdrawn();
+            if self.parcel.is_empty() {
+                return if self.answered { Attempted::Done } else { Attempted::Withdrawn };
+            }
+            let Some(group) = self.groups.pop() else { return Attempted::Done };
+            if let Err(attempted) = self.step(group).await {
+                return attempted;
+            }
+        }
+    }
+
+    fn withdrawn(&self) -> impl Future<Output = ()> + Send {
+        self.parcel.withdrawn()
+    }
+}
+
+/// Compresses and frames a request.
+fn finish(mut pieces: Vec<Bytes>, length: usize, compression: Compression, framed: bool) -> Body {
+    use std::io::Write;
+    const INTO_MEMORY: &str = "writing to memory does not fail";
+    let packed = match compression {
+        Compression::None => None,
+        Compression::Gzip => {
+            let mut gzip = GzEncoder::new(Vec::with_capacity(length / 4), flate2::Compression::fast());
+            pieces.iter().for_each(|piece| gzip.write_all(piece).expect(INTO_MEMORY));
+            Some(gzip.finish().expect(INTO_MEMORY))
+        }
+        Compression::Zstd => {
+            let into = Vec::with_capacity(length / 4);
+            let mut zstd = zstd::stream::write::Encoder::new(into, 1).expect(INTO_MEMORY);
+            pieces.iter().for_each(|piece| zstd.write_all(piece).expect(INTO_MEMORY));
+            Some(zstd.finish().expect(INTO_MEMORY))
+        }
+    };
+    let compressed = packed.is_some();
+    if let Some(packed) = packed {
+        pieces = vec![packed.into()];
+    }
+    if framed {
+        let length = pieces.iter().map(Bytes::len).sum();
+        pieces.insert(0, Bytes::copy_from_slice(&Call::prefix(compressed, length)));
+    }
+    Body { payload: Payload::from(pieces), compression }
+}

@@ -1,0 +1,167 @@
+//! The receiver: where requests go, by which protocol, and what its answers mean.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use url::Url;
+
+use super::answer::{self, Meaning};
+use super::options::{Compression, Options, Protocol};
+use crate::data::Signal;
+use crate::net::grpc::{Call, CallError, GrpcClient};
+use crate::net::http_client::{HttpClientError, Payload, Request};
+use crate::net::{ClientError, Endpoints, HttpClient};
+
+/// Most bytes of an answer.
+const MOST_ANSWER: usize = 1 << 20;
+
+/// A receiver.
+#[derive(Debug)]
+pub(super) struct Server {
+    client: Client,
+    endpoints: Endpoints,
+    timeout: Duration,
+}
+
+#[derive(Debug)]
+enum Client {
+    Grpc(GrpcClient),
+    Http(HttpClient),
+}
+
+/// What is sent.
+#[derive(Clone, Debug)]
+pub(super) struct Body {
+    /// The request, framed where gRPC wants it.
+    pub payload: Payload,
+    /// How it is compressed.
+    pub compression: Compression,
+}
+
+/// What became of one request.
+#[derive(Debug)]
+pub(super) struct Sent {
+    /// What it means.
+    pub meaning: Meaning,
+    /// Who answered, and what, for the log.
+    pub words: String,
+}
+
+impl Server {
+    /// The receiver that the options name.
+    pub fn new(options: &Options) -> Result<Self, HttpClientError> {
+        let own = &options.own;
+        let client = match own.protocol {
+            Protocol::Grpc => Client::Grpc(GrpcClient::new(&options.shared)?),
+            Protocol::Http => Client::Http(HttpClient::patient(&options.shared)?),
+        };
+        let urls = own.addresses().into_iter();
+        let urls = urls.map(|address| Url::parse(&address.expose()).expect("the plan has read it"));
+        Ok(Self { client, endpoints: Endpoints::new(urls.collect()), timeout: own.timeout.0 })
+    }
+
+    /// Whether requests are framed as gRPC wants it.
+    pub fn framed(&self) -> bool {
+        matches!(self.client, Client::Grpc(_))
+    }
+
+    /// Sends a request to the first endpoint that works.
+    pub async fn send(&self, signal: Signal, body: Body) -> Sent {
+        let (index, endpoint) = self.endpoints.first();
+        let shown = shown(endpoint);
+        let (meaning, words) = match &self.client {
+            Client::Grpc(client) => self.call(client, endpoint, signal, body).await,
+            Client::Http(client) => self.post(client, endpoint, signal, body).await,
+        };
+        match meaning {
+            Meaning::Unanswered { .. } | Meaning::Later { .. } => self.endpoints.failed(index),
+            _ => self.endpoints.works(index),
+        }
+        Sent { meaning, words: format!("the receiver at {shown}{words}") }
+    }
+
+    async fn call(&self, client: &GrpcClient, endpoint: &Url, signal: Signal, body: Body) -> (Meaning, String) {
+        let call = Call {
+            url: address(endpoint, method(signal)),
+            metadata: HeaderMap::new(),
+            payload: body.payload,
+            encoding: encoding(body.compression),
+            timeout: self.timeout,
+        };
+        match client.unary(call).await {
+            Ok(response) => answer::taken(&response),
+            Err(CallError::Client(error)) => unanswered(&error),
+            Err(CallError::Status { status, retry_delay }) => answer::of_grpc(&status, retry_delay),
+        }
+    }
+
+    async fn post(&self, client: &HttpClient, endpoint: &Url, signal: Signal, body: Body) -> (Meaning, String) {
+        let request = Request {
+            method: Method::POST,
+            url: address(endpoint, path(signal)),
+            headers: HeaderMap::new(),
+            content_type: Some(HeaderValue::from_static("application/x-protobuf")),
+            content_encoding: encoding(body.compression),
+            body: body.payload,
+            timeout: self.timeout,
+            most_answer: MOST_ANSWER,
+        };
+        match client.send(request).await {
+            Ok(answer) if answer.status.is_success() && is_protobuf(&answer.headers) => answer::taken(&answer.body),
+            // Some receivers say in JSON or in words that all is well.
+            Ok(answer) if answer.status.is_success() => answer::taken(&Bytes::new()),
+            Ok(answer) => answer::of_http(&answer, is_protobuf(&answer.headers)),
+            Err(error) => unanswered(&error),
+        }
+    }
+}
+
+fn unanswered(error: &ClientError) -> (Meaning, String) {
+    (Meaning::Unanswered { outcome_unknown: error.outcome_unknown() }, format!(": {error}"))
+}
+
+fn is_protobuf(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-protobuf"))
+}
+
+fn encoding(compression: Compression) -> Option<HeaderValue> {
+    match compression {
+        Compression::None => None,
+        Compression::Gzip => Some(HeaderValue::from_static("gzip")),
+        Compression::Zstd => Some(HeaderValue::from_static("zstd")),
+    }
+}
+
+const fn method(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        Signal::Logs => "opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        Signal::Metrics => "opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    }
+}
+
+const fn path(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "v1/traces",
+        Signal::Logs => "v1/logs",
+        Signal::Metrics => "v1/metrics",
+    }
+}
+
+/// The address of a path below an endpoint.
+fn address(endpoint: &Url, path: &str) -> Url {
+    let mut url = endpoint.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path.split('/'));
+    }
+    url
+}
+
+/// The address without what is secret in it.
+fn shown(endpoint: &Url) -> String {
+    let mut url = endpoint.clone();
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    url.as_str().trim_end_matches('/').to_owned()
+}
