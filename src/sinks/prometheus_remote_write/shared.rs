@@ -108,11 +108,11 @@ impl Shared {
     /// From now on requests are 1.0.
     pub fn fall_back(&self, why: &str) {
         if self.v2.swap(false, Ordering::Relaxed) {
-            let (component, url) = (&*self.metrics.name, self.server.shown());
+            let component = &*self.metrics.name;
             tracing::warn!(
                 component,
-                "the receiver at {url} does not take remote write 2.0 ({why}): 1.0 from now on; \
-                 `version: \"1.0\"` says so from the beginning"
+                "{why}: that is no receiver of remote write 2.0, which says what it wrote; it is sent 1.0 from now on, \
+                 with `version: \"1.0\"` from the beginning"
             );
         }
     }
