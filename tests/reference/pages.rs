@@ -72,12 +72,18 @@ pub fn command_line() -> String {
     let mut root = Cli::command().term_width(100);
     root.build();
     write!(page, "\n```\n{}```\n", tidy(&root.clone().render_long_help().to_string())).expect("memory");
-    for verb in root.get_subcommands_mut().filter(|verb| verb.get_name() != "help" && !verb.is_hide_set()) {
+    for verb in root.get_subcommands().filter(|verb| verb.get_name() != "help" && !verb.is_hide_set()) {
         let name = verb.get_name().to_owned();
-        let help = verb.clone().term_width(100).render_long_help().to_string();
-        write!(page, "\n## tailwater {name}\n\n```\n{}```\n", tidy(&help)).expect("memory");
+        write!(page, "\n## tailwater {name}\n\n{}", help(verb)).expect("memory");
+        for what in verb.get_subcommands().filter(|what| what.get_name() != "help") {
+            write!(page, "\n### tailwater {name} {}\n\n{}", what.get_name(), help(what)).expect("memory");
+        }
     }
     page
+}
+
+fn help(verb: &clap::Command) -> String {
+    format!("```\n{}```\n", tidy(&verb.clone().term_width(100).render_long_help().to_string()))
 }
 
 /// Without blanks at the ends of lines.

@@ -53,6 +53,10 @@ impl Conversion<'_> {
                     let value = match &login {
                         Some(_) if LOGINS.contains(&&*entry.key) => None,
                         Some(login) if &*entry.key == "url" => Some(login.url.clone()),
+                        // A secret of a header is known by the header's name.
+                        _ if part == "http_headers" && &*entry.key == "secrets" => {
+                            self.apart(owner, part, key, &entry.node, value)
+                        }
                         _ => self.apart(owner, part, &entry.key, &entry.node, value),
                     };
                     kept.extend(value.map(|value| (known, value)));
@@ -65,7 +69,8 @@ impl Conversion<'_> {
                 Some(Yaml::List(values.filter_map(|(item, value)| self.apart(owner, part, key, item, value)).collect()))
             }
             (Value::Scalar(scalar), _) if is_secret(part, key, &scalar.text) => {
-                (!scalar.text.is_empty()).then(|| self.reference(owner, key, &scalar.text, node))
+                let is_there = !scalar.text.is_empty() && !node.is_null();
+                is_there.then(|| self.reference(owner, key, &scalar.text, node))
             }
             (_, value) => Some(value),
         }
@@ -127,9 +132,9 @@ fn is_secret(part: &str, key: &str, text: &str) -> bool {
         | ("authorization", "credentials")
         | ("oauth2", "client_secret")
         | ("tls_config", "key")
-        | ("http_headers", "secrets")
         | ("proxy_connect_header", _)
         | (_, "bearer_token") => true,
+        ("http_headers", key) => !matches!(key, "values" | "files"),
         ("endpoint_params", key) => sounds_secret(key),
         (_, "proxy_url" | "token_url") => login(text).is_some(),
         _ => false,
