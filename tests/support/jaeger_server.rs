@@ -33,7 +33,9 @@ impl JaegerServer {
         arguments.extend(ports.iter().map(u16::to_string));
         let mut process = ServerProcess::start("jaeger", &arguments, &log);
         let [grpc, http, query, health] = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        process.wait_ready(|| async move { get(health, "/status").await.is_some_and(|(status, _)| status == 200) }).await;
+        process
+            .wait_ready(|| async move { get(health, "/status").await.is_some_and(|(status, _)| status == 200) })
+            .await;
         Self { grpc, http, query, process }
     }
 
