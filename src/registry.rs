@@ -18,8 +18,12 @@ pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[
 ];
 
 /// Every kind of transform.
-pub const TRANSFORMS: &[&Descriptor<dyn TransformPlan>] =
-    &[&transforms::log_metrics::DESCRIPTOR, &transforms::route::DESCRIPTOR, &transforms::steps::DESCRIPTOR];
+pub const TRANSFORMS: &[&Descriptor<dyn TransformPlan>] = &[
+    &transforms::log_metrics::DESCRIPTOR,
+    &transforms::route::DESCRIPTOR,
+    &transforms::steps::DESCRIPTOR,
+    &transforms::tail_sampling::DESCRIPTOR,
+];
 
 /// Every kind of sink.
 pub const SINKS: &[&Descriptor<dyn SinkPlan>] = &[

@@ -230,6 +230,7 @@ fn draft<P: ?Sized + component::Plan>(
     let role = plan.map(|plan| role(Arc::from(plan)));
     let defaults = match &role {
         Some(Role::Sink(plan)) => plan.default_buffer(),
+        Some(Role::Transform(plan)) => plan.default_buffer(),
         _ => Buffer::default(),
     };
     let buffer = buffer(kind, parts.buffer.as_ref(), defaults, context, problems);

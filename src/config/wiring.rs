@@ -18,7 +18,7 @@ pub struct Buffer {
     /// Most bytes held in memory before the component. Raise it where a destination pauses for longer than
     /// its sources can wait. Default: `16MiB`.
     pub memory: Option<Spanned<ByteSize>>,
-    /// Size of the disk queue behind the memory, or `off`; for sinks alone. What is on disk survives the
+    /// Size of the disk queue behind the memory, or `off`; for sinks, and for transforms that hold. What is on disk survives the
     /// process and counts as delivered towards its source. Default: `off`, but for sinks that say otherwise.
     pub disk: Option<Spanned<Disk>>,
     /// What happens when it is full: `block` lets the sources wait; `drop_oldest` drops and counts.
@@ -51,9 +51,9 @@ impl Buffer {
         match self.disk.map(|disk| (disk.value, disk.span)) {
             None => {}
             Some((Disk::Off, _)) => buffer.disk = None,
-            Some((Disk::Size(_), span)) if kind != "sink" => {
+            Some((Disk::Size(_), span)) if kind != "sink" && defaults.disk.is_none() => {
                 let help = "leave `disk` out: give it to the sinks behind";
-                bad(codes::DISK_NOT_HERE, span, "only a sink can have a disk queue", help);
+                bad(codes::DISK_NOT_HERE, span, "only a sink, or a transform that holds, can have a disk queue", help);
             }
             Some((Disk::Size(size), span)) => {
                 if size < LEAST_DISK {

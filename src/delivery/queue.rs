@@ -250,6 +250,11 @@ impl EdgeReceiver {
         self.0.take()
     }
 
+    /// Whether what was received and is not settled stays on disk.
+    pub fn is_durable(&self) -> bool {
+        matches!(self.0, Edge::Disk(_))
+    }
+
     /// The component's metrics.
     pub fn metrics(&self) -> &Arc<ComponentMetrics> {
         self.0.metrics()

@@ -105,6 +105,12 @@ pub trait TransformPlan: Plan {
     /// What must be located in the records that reach it, given what everything behind it wants.
     fn interest(&self, signal: Signal, names: &Names, downstream: &Interest) -> Result<Interest, PrepareError>;
 
+    /// The buffer before it, where it is a task and the configuration says nothing else. One that holds its input may
+    /// have a disk queue.
+    fn default_buffer(&self) -> Buffer {
+        Buffer::default()
+    }
+
     /// Prepares it to run.
     fn prepare(&self, cx: &PrepareTransform<'_>) -> Result<PreparedTransform, PrepareError>;
 }

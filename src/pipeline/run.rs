@@ -231,7 +231,8 @@ impl Runner {
             if let Some(edge) = &running.edge {
                 edge.close();
                 if edge.is_durable() {
-                    let metrics = self.common.telemetry.component("sink", &id.0);
+                    let kind = self.graph.position(&id).map_or("sink", |at| self.graph.components[at].role.kind());
+                    let metrics = self.common.telemetry.component(kind, &id.0);
                     while !running.task.is_finished()
                         && deadline.is_some_and(|deadline| Instant::now() < deadline)
                         && metrics.health.status().unhealthy.is_none()

@@ -3,3 +3,4 @@
 pub mod log_metrics;
 pub mod route;
 pub mod steps;
+pub mod tail_sampling;

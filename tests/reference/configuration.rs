@@ -22,7 +22,11 @@ left out.
 /// The page.
 pub fn page() -> String {
     let schema = schema();
-    let mut page = Page { definitions: schema["definitions"].as_object().expect("definitions"), out: INTRO.into() };
+    let mut page = Page {
+        definitions: schema["definitions"].as_object().expect("definitions"),
+        open: Vec::new(),
+        out: INTRO.into(),
+    };
     let root = schema["properties"].as_object().expect("root keys");
     page.heading("Root keys");
     let groups = ["sources", "transforms", "sinks"];
@@ -51,6 +55,8 @@ pub fn page() -> String {
 
 struct Page<'a> {
     definitions: &'a Map<String, Json>,
+    /// Definitions whose options are being told: one within itself is told once.
+    open: Vec<&'a str>,
     out: String,
 }
 
@@ -98,7 +104,16 @@ impl<'a> Page<'a> {
 
     /// The options under a schema, each with its dotted name; those that must be given come first.
     fn options(&mut self, prefix: &str, schema: &'a Json) {
-        let (core, _) = self.core(schema);
+        let (core, name) = self.core(schema);
+        if name.is_some_and(|name| self.open.contains(&name)) {
+            return;
+        }
+        self.open.extend(name);
+        self.options_of(prefix, core);
+        self.open.truncate(self.open.len() - usize::from(name.is_some()));
+    }
+
+    fn options_of(&mut self, prefix: &str, core: &'a Json) {
         let Some(properties) = core.get("properties").and_then(Json::as_object) else {
             if let Some(items) = core.get("items") {
                 self.options(prefix, items);
@@ -143,7 +158,7 @@ impl<'a> Page<'a> {
         let listed = core.get("items").is_some_and(|items| self.core(items).0.get("properties").is_some());
         let recurse = !core.get("items").is_some_and(|items| items["$ref"] == "#/definitions/Step");
         if nested {
-            self.options(&format!("{name}."), core);
+            self.options(&format!("{name}."), schema);
         } else if listed && recurse {
             self.options(&format!("{name}[]."), &core["items"]);
         }

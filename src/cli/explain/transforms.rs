@@ -62,4 +62,14 @@ pub(super) const CODES: &[Explanation] = &[
         "a pace or a limit of `log_metrics` makes no sense",
         "`interval` is at least 1s, `expiry` at least `interval`, `limit` at least 1.",
     ),
+    code(
+        "TW0460",
+        "a time or a limit of `tail_sampling` makes no sense",
+        "`decision_wait` and `root_wait` are times from 10ms to 1h; `max_bytes` is at least 1MiB.",
+    ),
+    code(
+        "TW0461",
+        "a policy of `tail_sampling` is wrong",
+        "Each has a `type` and, under the key of that name, what it needs; at least one is there. They are those of the          OpenTelemetry Collector's processor of this name.",
+    ),
 ];

@@ -3,6 +3,7 @@
 //!
 //! Traces are forwarded as the bytes they came in ([`traces`]).
 
+pub mod attribute;
 pub mod check;
 pub mod json;
 #[cfg(test)]
