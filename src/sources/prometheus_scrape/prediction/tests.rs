@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::data::MetricBatch;
 use crate::data::metrics::{SampleValue, is_stale};
+use crate::data::{MetricBatch, MetricKind};
 use crate::formats::prometheus::{NameValidation, TextParser};
 use crate::relabel::Rules;
 use crate::sources::prometheus_scrape::config::{Limits, SampleLimitMode};

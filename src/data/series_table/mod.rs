@@ -8,15 +8,20 @@
 //!
 //! The lock is taken once a batch by those who read labels, and once a list that differs by those who write.
 
+mod list;
+mod look;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::labels::{LabelSet, Labels};
 use super::metrics::Family;
+use list::Item;
+pub use list::{ListBuilder, Resolved, SeriesList};
+pub use look::Series;
 
 /// A series of the series table: its slot, and the epoch in which the slot belongs to it. A slot is used
 /// again only under a new epoch, so a stale reference never names another series.
@@ -80,91 +85,6 @@ struct Entry {
     family: FamilyId,
     /// The last list for which the entry was resolved.
     mark: u32,
-}
-
-/// The series of one origin, in its own order. Owns them.
-#[derive(Debug)]
-pub struct SeriesList {
-    table: Arc<SeriesTable>,
-    refs: Box<[SeriesRef]>,
-    id: u64,
-}
-
-/// Puts a [`SeriesList`] together. Reuse one: it keeps its memory.
-#[derive(Debug, Default)]
-pub struct ListBuilder {
-    items: Vec<Item>,
-    text: Vec<u8>,
-}
-
-#[derive(Debug)]
-enum Item {
-    Known(SeriesRef, Option<FamilyId>),
-    New { start: usize, end: usize, family: FamilyId },
-}
-
-/// What became of a [`ListBuilder`].
-#[derive(Debug)]
-pub struct Resolved {
-    /// The series, without those that are listed below.
-    pub list: Arc<SeriesList>,
-    /// Places in the builder of new series that found the table full.
-    pub refused: Vec<usize>,
-    /// Places in the builder of series that stand earlier in it too.
-    pub repeated: Vec<usize>,
-}
-
-impl ListBuilder {
-    /// Forgets everything and keeps the memory.
-    pub fn clear(&mut self) {
-        self.items.clear();
-        self.text.clear();
-    }
-
-    /// Number of series so far.
-    pub fn len(&self) -> usize {
-        self.items.len()
-    }
-
-    /// Whether there are none yet.
-    pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
-    /// A series of a list that is still held.
-    pub fn known(&mut self, series: SeriesRef) {
-        self.items.push(Item::Known(series, None));
-    }
-
-    /// A series of a list that is still held, whose metadata changed.
-    pub fn known_as(&mut self, series: SeriesRef, family: FamilyId) {
-        self.items.push(Item::Known(series, Some(family)));
-    }
-
-    /// A series by its labels.
-    pub fn labels(&mut self, labels: &LabelSet, family: FamilyId) {
-        let start = self.text.len();
-        labels.encode(&mut self.text);
-        self.items.push(Item::New { start, end: self.text.len(), family });
-    }
-
-    /// Bytes of labels so far.
-    pub fn text_len(&self) -> usize {
-        self.text.len()
-    }
-
-    /// A series by its labels as it will keep them. The series before, once more, takes no memory for them.
-    pub fn encoded(&mut self, labels: Labels<'_>, family: FamilyId) {
-        if let Some(Item::New { start, end, .. }) = self.items.last()
-            && self.text[*start..*end] == *labels.encoded()
-        {
-            self.items.push(Item::New { start: *start, end: *end, family });
-            return;
-        }
-        let start = self.text.len();
-        self.text.extend_from_slice(labels.encoded());
-        self.items.push(Item::New { start, end: self.text.len(), family });
-    }
 }
 
 impl SeriesTable {
@@ -356,186 +276,5 @@ impl Inner {
     }
 }
 
-impl SeriesList {
-    /// The series.
-    pub fn refs(&self) -> &[SeriesRef] {
-        &self.refs
-    }
-
-    /// Number of series.
-    pub fn len(&self) -> usize {
-        self.refs.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.refs.is_empty()
-    }
-
-    /// A number that no other list of the table has or had.
-    pub fn id(&self) -> u64 {
-        self.id
-    }
-
-    /// The table that the series are in.
-    pub fn table(&self) -> &Arc<SeriesTable> {
-        &self.table
-    }
-}
-
-impl Drop for SeriesList {
-    fn drop(&mut self) {
-        let refs = std::mem::take(&mut self.refs);
-        self.table.dropped.lock().unwrap_or_else(PoisonError::into_inner).push(refs);
-        self.table.free_dropped();
-    }
-}
-
-/// A look at the series of a table. Nobody adds series meanwhile.
-#[derive(Debug)]
-pub struct Series<'a>(RwLockReadGuard<'a, Inner>);
-
-impl Series<'_> {
-    /// Labels of a series that a list holds; none where the reference is stale.
-    pub fn labels(&self, series: SeriesRef) -> Labels<'_> {
-        let entry = self.0.entry(series.slot);
-        if entry.epoch == series.epoch { Labels::of_encoded(&entry.labels) } else { Labels::of_encoded(&[]) }
-    }
-
-    /// A hash of the labels, the same on every machine and in every run (XXH3, 64 bits).
-    pub fn hash(&self, series: SeriesRef) -> u64 {
-        self.0.entry(series.slot).hash
-    }
-
-    /// Metadata of the metric that a series belongs to.
-    pub fn family(&self, series: SeriesRef) -> &Family {
-        let id = self.0.entry(series.slot).family;
-        &self.0.families[id.0 as usize]
-    }
-
-    /// Number of that metadata.
-    pub fn family_id(&self, series: SeriesRef) -> FamilyId {
-        self.0.entry(series.slot).family
-    }
-
-    /// Metadata by its number.
-    pub fn family_of(&self, id: FamilyId) -> &Family {
-        &self.0.families[id.0 as usize]
-    }
-
-    /// Whether the reference still names a series.
-    pub fn is_current(&self, series: SeriesRef) -> bool {
-        let entry = self.0.entry(series.slot);
-        entry.epoch == series.epoch && entry.owners > 0
-    }
-
-    /// Number of series.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Slots in use or free: an upper bound of every [`SeriesRef::slot`].
-    pub fn slots(&self) -> usize {
-        self.0.pages.last().map_or(0, |last| (self.0.pages.len() - 1) * PAGE + last.len())
-    }
-
-    /// Labels of every series, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = Labels<'_>> {
-        self.0.index.iter().map(|&slot| Labels::of_encoded(&self.0.entry(slot).labels))
-    }
-
-    /// Bytes of memory that the table holds, without what allocators add.
-    pub fn bytes(&self) -> usize {
-        self.0.label_bytes
-            + self.0.pages.len() * PAGE * size_of::<Entry>()
-            + self.0.index.capacity() * (size_of::<u32>() + 1)
-            + self.0.free.capacity() * size_of::<u32>()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::super::metrics::MetricKind;
-    use super::*;
-
-    fn set(name: &str, instance: &str) -> LabelSet {
-        [("__name__", name), ("instance", instance)].into_iter().collect()
-    }
-
-    #[test]
-    fn a_series_is_kept_once_and_freed_with_its_last_list() {
-        let table = SeriesTable::new(10);
-        let mut builder = ListBuilder::default();
-        builder.labels(&set("up", "a"), FamilyId::default());
-        builder.labels(&set("up", "b"), FamilyId::default());
-        let first = table.list(&builder).list;
-        builder.clear();
-        builder.known(first.refs()[1]);
-        builder.labels(&set("up", "a"), FamilyId::default());
-        builder.labels(&set("up", "c"), FamilyId::default());
-        let second = table.list(&builder).list;
-        assert_eq!(second.refs()[..2], [first.refs()[1], first.refs()[0]]);
-        assert_eq!(table.read().len(), 3);
-        let gone = second.refs()[2];
-        drop(second);
-        assert_eq!(table.read().len(), 2);
-        assert!(!table.read().is_current(gone));
-        builder.clear();
-        builder.labels(&set("up", "d"), FamilyId::default());
-        let third = table.list(&builder).list;
-        assert_eq!(third.refs()[0].slot, gone.slot, "the slot is used again");
-        assert_ne!(third.refs()[0].epoch, gone.epoch, "under a new epoch");
-        assert_eq!(table.read().labels(gone).iter().count(), 0, "a stale reference names nothing");
-        drop((first, third));
-        assert_eq!((table.read().len(), table.read().0.label_bytes), (0, 0));
-    }
-
-    #[test]
-    fn a_full_table_refuses_what_is_new_and_a_repetition_is_told() {
-        let table = SeriesTable::new(1);
-        let mut builder = ListBuilder::default();
-        for instance in ["a", "b", "a"] {
-            builder.labels(&set("up", instance), FamilyId::default());
-        }
-        let resolved = table.list(&builder);
-        assert_eq!((resolved.list.len(), &resolved.refused[..], &resolved.repeated[..]), (1, &[1][..], &[2][..]));
-        let repeated = table.list_with_repeats(&builder);
-        assert_eq!(repeated.list.len(), 2);
-        assert_eq!(table.refused(), 2);
-        drop((resolved, repeated));
-        assert!(table.read().is_empty());
-    }
-
-    #[test]
-    fn a_list_may_be_dropped_by_whoever_looks_at_the_table() {
-        let table = SeriesTable::new(10);
-        let mut builder = ListBuilder::default();
-        builder.labels(&set("up", "a"), FamilyId::default());
-        let list = table.list(&builder).list;
-        let look = table.read();
-        drop(list);
-        assert_eq!(look.len(), 1, "what is looked at stays");
-        drop(look);
-        assert!(table.read().is_empty());
-    }
-
-    #[test]
-    fn metadata_is_shared_and_can_change() {
-        let table = SeriesTable::new(10);
-        let family = Family { name: "up".into(), kind: MetricKind::Gauge, help: "h".into(), unit: "".into() };
-        let id = table.family(&family);
-        assert_eq!(table.family(&family), id);
-        let mut builder = ListBuilder::default();
-        builder.labels(&set("up", "a"), FamilyId::default());
-        let list = table.list(&builder).list;
-        builder.clear();
-        builder.known_as(list.refs()[0], id);
-        let _next = table.list(&builder).list;
-        assert_eq!(*table.read().family(list.refs()[0]), family);
-    }
-}
+mod tests;
