@@ -95,6 +95,11 @@ impl ListBuilder {
         self.items.push(Item::New { start, end: self.text.len(), family });
     }
 
+    /// Bytes of memory that it holds.
+    pub fn bytes(&self) -> usize {
+        self.text.capacity() + self.items.capacity() * size_of::<Item>()
+    }
+
     /// Bytes of labels so far.
     pub fn text_len(&self) -> usize {
         self.text.len()
@@ -121,6 +126,9 @@ pub struct Resolved {
     pub list: Arc<SeriesList>,
     /// Places in the builder of new series that found the table full.
     pub refused: Vec<usize>,
-    /// Places in the builder of series that stand earlier in it too.
+    /// Places in the builder of series that stand earlier in it too, and are left out for that.
     pub repeated: Vec<usize>,
+    /// Places in the builder of series that stand earlier in the list and once more, where
+    /// [`SeriesTable::list_with_repeats_at`] was told that they may.
+    pub again: Vec<usize>,
 }

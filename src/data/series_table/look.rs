@@ -67,6 +67,7 @@ impl Series<'_> {
     /// Bytes of memory that the table holds, without what allocators add.
     pub fn bytes(&self) -> usize {
         self.0.label_bytes
+            + self.0.family_bytes
             + self.0.pages.len() * PAGE * size_of::<Entry>()
             + self.0.index.capacity() * (size_of::<u32>() + 1)
             + self.0.free.capacity() * size_of::<u32>()

@@ -53,6 +53,15 @@ const PAGE: usize = 4096;
 /// Different metadata kept at the most: what comes on top is unknown.
 const MOST_FAMILIES: usize = 100_000;
 
+/// Bytes of metadata kept at the most.
+const MOST_FAMILY_BYTES: usize = 16 << 20;
+
+/// Bytes of a metric's help that are kept.
+const MOST_HELP: usize = 4 << 10;
+
+/// What different metadata take beside their text: in the list and in the index of it.
+const FAMILY: usize = size_of::<Family>() + 64;
+
 /// All series that the process knows.
 #[derive(Debug)]
 pub struct SeriesTable {
@@ -72,6 +81,7 @@ struct Inner {
     label_bytes: usize,
     families: Vec<Arc<Family>>,
     family_ids: HashMap<Arc<Family>, FamilyId>,
+    family_bytes: usize,
     mark: u32,
 }
 
@@ -85,6 +95,20 @@ struct Entry {
     family: FamilyId,
     /// The last list for which the entry was resolved.
     mark: u32,
+}
+
+/// Where the series of a list come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Live,
+    Stored,
+}
+
+/// Where a series may stand in a list although it stands earlier in it.
+#[derive(Clone, Copy, Debug)]
+enum Repeats<'a> {
+    Anywhere,
+    At(&'a [usize]),
 }
 
 impl SeriesTable {
@@ -122,8 +146,13 @@ impl SeriesTable {
         Series(self.inner.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Number of metadata, given on first sight; unknown once too many different ones were seen.
+    /// Number of metadata, given on first sight; unknown once too many different ones were seen. Of a help that
+    /// is longer than 4 KiB the beginning is kept.
     pub fn family(&self, family: &Family) -> FamilyId {
+        if family.help.len() > MOST_HELP {
+            let help = &family.help[..family.help.floor_char_boundary(MOST_HELP)];
+            return self.family(&Family { help: help.into(), ..family.clone() });
+        }
         if *family == Family::default() {
             return FamilyId::default();
         }
@@ -134,9 +163,11 @@ impl SeriesTable {
         if let Some(id) = inner.family_ids.get(family) {
             return *id;
         }
-        if inner.families.len() >= MOST_FAMILIES {
+        let bytes = inner.family_bytes + FAMILY + family.name.len() + family.help.len() + family.unit.len();
+        if inner.families.len() >= MOST_FAMILIES || bytes > MOST_FAMILY_BYTES {
             return FamilyId::default();
         }
+        inner.family_bytes = bytes;
         let id = FamilyId(inner.families.len() as u32);
         let family = Arc::new(family.clone());
         inner.families.push(family.clone());
@@ -147,22 +178,29 @@ impl SeriesTable {
     /// A list of what the builder has, in its order, each series once. The builder's known series must be
     /// held by a list until this returns.
     pub fn list(self: &Arc<Self>, builder: &ListBuilder) -> Resolved {
-        self.resolve(builder, false, self.limit())
+        self.resolve(builder, Repeats::At(&[]), Origin::Live)
+    }
+
+    /// The same, where a series may stand once more at these places of the builder, which ascend.
+    pub fn list_with_repeats_at(self: &Arc<Self>, builder: &ListBuilder, places: &[usize]) -> Resolved {
+        self.resolve(builder, Repeats::At(places), Origin::Live)
     }
 
     /// The same, where a series may stand several times (with a sample each).
     pub fn list_with_repeats(self: &Arc<Self>, builder: &ListBuilder) -> Resolved {
-        self.resolve(builder, true, self.limit())
+        self.resolve(builder, Repeats::Anywhere, Origin::Live)
     }
 
-    /// The same, whether the table is full or not: for samples that were taken in before.
+    /// The same for samples that were taken in before: whether the table is full or not, and without their metadata
+    /// where there are others by now.
     pub fn resolve_stored(self: &Arc<Self>, builder: &ListBuilder) -> Resolved {
-        self.resolve(builder, true, usize::MAX)
+        self.resolve(builder, Repeats::Anywhere, Origin::Stored)
     }
 
-    fn resolve(self: &Arc<Self>, builder: &ListBuilder, repeats: bool, limit: usize) -> Resolved {
+    fn resolve(self: &Arc<Self>, builder: &ListBuilder, repeats: Repeats<'_>, origin: Origin) -> Resolved {
+        let limit = self.limit();
         let mut refs = Vec::with_capacity(builder.items.len());
-        let (mut refused, mut repeated) = (Vec::new(), Vec::new());
+        let (mut refused, mut repeated, mut again) = (Vec::new(), Vec::new(), Vec::new());
         {
             let mut guard = self.inner.write().unwrap_or_else(PoisonError::into_inner);
             let inner = &mut *guard;
@@ -178,16 +216,24 @@ impl SeriesTable {
                         entry.family = family.unwrap_or(entry.family);
                         Some(*series)
                     }
-                    Item::New { start, end, family } => inner.intern(&builder.text[*start..*end], *family, limit),
+                    Item::New { start, end, family } => {
+                        inner.intern(&builder.text[*start..*end], *family, origin, limit)
+                    }
                 };
                 let Some(series) = series else {
                     refused.push(place);
                     continue;
                 };
                 let entry = inner.entry_mut(series.slot);
-                if entry.mark == mark && entry.owners > 0 && !repeats {
-                    repeated.push(place);
-                    continue;
+                if entry.mark == mark && entry.owners > 0 {
+                    match repeats {
+                        Repeats::Anywhere => {}
+                        Repeats::At(places) if places.binary_search(&place).is_ok() => again.push(place),
+                        Repeats::At(_) => {
+                            repeated.push(place);
+                            continue;
+                        }
+                    }
                 }
                 entry.mark = mark;
                 entry.owners += 1;
@@ -197,7 +243,7 @@ impl SeriesTable {
         self.refused.fetch_add(refused.len() as u64, Ordering::Relaxed);
         let id = self.lists.fetch_add(1, Ordering::Relaxed);
         let list = Arc::new(SeriesList { table: self.clone(), refs: refs.into_boxed_slice(), id });
-        Resolved { list, refused, repeated }
+        Resolved { list, refused, repeated, again }
     }
 }
 
@@ -226,7 +272,7 @@ impl Inner {
         self.index.len()
     }
 
-    fn intern(&mut self, labels: &[u8], family: FamilyId, limit: usize) -> Option<SeriesRef> {
+    fn intern(&mut self, labels: &[u8], family: FamilyId, origin: Origin, limit: usize) -> Option<SeriesRef> {
         let hash = xxh3_64(labels);
         let found = self.index.find(hash, |&slot| {
             let entry = self.entry(slot);
@@ -234,12 +280,16 @@ impl Inner {
         });
         if let Some(&slot) = found {
             let entry = self.entry_mut(slot);
-            if family != FamilyId::default() {
+            let says_more = match origin {
+                Origin::Live => family != FamilyId::default(),
+                Origin::Stored => entry.family == FamilyId::default(),
+            };
+            if says_more {
                 entry.family = family;
             }
             return Some(SeriesRef { slot, epoch: entry.epoch });
         }
-        if self.len() >= limit {
+        if origin == Origin::Live && self.len() >= limit {
             return None;
         }
         let slot = self.free.pop().unwrap_or_else(|| {

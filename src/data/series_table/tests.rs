@@ -79,3 +79,46 @@ fn metadata_is_shared_and_can_change() {
     let _next = table.list(&builder).list;
     assert_eq!(*table.read().family(list.refs()[0]), family);
 }
+
+#[test]
+fn metadata_counts_and_is_bounded() {
+    let table = SeriesTable::new(10);
+    let family = |name: &str, help: String| Family {
+        name: name.into(),
+        kind: MetricKind::Gauge,
+        help: help.into(),
+        unit: "".into(),
+    };
+    let before = table.read().bytes();
+    // Cut where a character begins.
+    let id = table.family(&family("long", "é".repeat(3000) + "!"));
+    assert_eq!(table.family(&family("long", "é".repeat(9000))), id, "the beginning is the same");
+    assert_eq!(&*table.read().family_of(id).help, "é".repeat(2048));
+    assert!(table.read().bytes() >= before + 4096, "{}", table.read().bytes());
+    for number in 0..10_000 {
+        table.family(&family(&number.to_string(), "x".repeat(4096)));
+    }
+    assert!(table.read().bytes() < before + (17 << 20), "{}", table.read().bytes());
+    assert_eq!(table.family(&family("new", "x".repeat(4096))), FamilyId::default(), "what comes on top is unknown");
+    assert_eq!(table.family(&family("long", "é".repeat(3000))), id, "what is known stays");
+}
+
+#[test]
+fn what_was_stored_tells_of_a_metric_only_where_nothing_is_known() {
+    let table = SeriesTable::new(1);
+    let id = |help: &str| {
+        table.family(&Family { name: "up".into(), kind: MetricKind::Gauge, help: help.into(), unit: "".into() })
+    };
+    let (old, new) = (id("old"), id("new"));
+    let builder = |family| {
+        let mut builder = ListBuilder::default();
+        builder.labels(&set("up", "a"), family);
+        builder
+    };
+    let unknown = table.list(&builder(FamilyId::default())).list;
+    let family = |list: &SeriesList| table.read().family_id(list.refs()[0]);
+    assert_eq!(family(&table.resolve_stored(&builder(old)).list), old);
+    assert_eq!(family(&table.list(&builder(new)).list), new);
+    assert_eq!(family(&table.resolve_stored(&builder(old)).list), new);
+    assert_eq!(family(&unknown), new);
+}

@@ -117,6 +117,8 @@ pub(super) struct Gathered {
     pub refused: usize,
     /// Samples of a series that stands earlier in the same exposition.
     pub repeated: usize,
+    /// Columns, ascending, of samples that are not behind the one before of their series.
+    late: Vec<usize>,
     /// The series of the samples.
     list: Option<Arc<SeriesList>>,
     /// Series that are not exposed any more.
@@ -136,6 +138,7 @@ impl Gathered {
             added: 0,
             refused: 0,
             repeated: 0,
+            late: Vec::new(),
             list: None,
             ended: None,
         }
@@ -149,6 +152,22 @@ impl Gathered {
     /// The columns for writing. Take it once for many samples: it is the costly part of one.
     pub fn columns(&mut self) -> Columns<'_> {
         Columns { samples: self.builder.samples(), exemplar: &mut self.exemplar }
+    }
+
+    /// When the sample of a column was taken.
+    pub fn times(&mut self) -> impl Fn(usize) -> UnixMillis {
+        let samples = &*self.builder.samples();
+        move |column| samples.times.get(column).copied().unwrap_or(samples.time)
+    }
+
+    /// The samples of these columns, which ascend, are late: they are not sent.
+    pub fn leave_out(&mut self, late: Vec<usize>) {
+        self.late = late;
+    }
+
+    /// Samples that are not sent because their series has another of the same exposition instead.
+    pub fn left_out(&self) -> usize {
+        self.repeated + self.late.len()
     }
 
     /// The samples are of these series, one each.
@@ -165,8 +184,10 @@ impl Gathered {
 
     /// The samples as a batch; `None` where there are none.
     pub fn into_batch(self, resource: Arc<Resource>) -> Option<MetricBatch> {
-        let list = self.list.filter(|list| !list.is_empty())?;
-        Some(self.builder.build(resource, list))
+        let list = self.list.filter(|list| list.len() > self.late.len())?;
+        let mut batch = self.builder.build(resource, list);
+        self.late.iter().for_each(|column| batch.selection.remove(*column));
+        Some(batch)
     }
 }
 

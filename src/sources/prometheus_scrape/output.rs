@@ -41,9 +41,9 @@ impl Output {
 }
 
 impl Output {
-    /// Counts series that a limit refused.
-    pub fn refused(&self, series: u64, words: &str) {
-        self.metrics.records_refused.inc_by(series);
+    /// Counts samples that are refused.
+    pub fn refused(&self, samples: u64, words: &str) {
+        self.metrics.records_refused.inc_by(samples);
         self.metrics.error(words);
     }
 }

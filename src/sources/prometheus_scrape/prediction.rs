@@ -8,6 +8,7 @@
 
 mod anew;
 mod line;
+mod several;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::data::series_table::{ListBuilder, SeriesList, SeriesTable};
 use crate::formats::prometheus::{Entry, Exposition};
 pub(super) use anew::Anew;
 use line::{Class, Line};
+use several::Several;
 
 /// The last exposition of a target.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(super) struct Prediction {
     lines: Vec<Line>,
     /// The series of the lines that have one, in their order.
     list: Arc<SeriesList>,
+    /// Those of them that have several samples, each with a time of its own.
+    several: Several,
     /// Whether a limit refused series of it, and how many scrapes ago they were brought.
     refused: bool,
     scrapes_since_refusal: u32,
@@ -43,6 +47,7 @@ impl Prediction {
             text: FrontCoded::default(),
             lines: Vec::new(),
             list: table.list(&ListBuilder::default()).list,
+            several: Several::default(),
             refused: false,
             scrapes_since_refusal: 0,
         }
@@ -91,13 +96,17 @@ impl Prediction {
             self.scrapes_since_refusal += u32::from(self.refused);
             rules.check_sample_limit(self.list.len()).map_err(|error| gathered.failed(error))?;
             gathered.of(self.list.clone());
-            return Ok(gathered);
+        } else {
+            gathered = Gathered::new(time);
+            if let Err(error) = self.anew(&mut parser(), rules, anew, &mut gathered, retry) {
+                return Err(gathered.failed(error));
+            }
         }
-        let mut gathered = Gathered::new(time);
-        match self.anew(&mut parser(), rules, anew, &mut gathered, retry) {
-            Ok(()) => Ok(gathered),
-            Err(error) => Err(gathered.failed(error)),
+        if !self.several.is_empty() {
+            let late = self.several.late(&self.list, time, gathered.times());
+            gathered.leave_out(late);
         }
+        Ok(gathered)
     }
 
     /// Reads an exposition as long as it is as predicted; whether it was, to its end. What is wrong with it is
@@ -105,7 +114,7 @@ impl Prediction {
     fn as_predicted<E: Exposition>(&self, body: &mut E, rules: &SeriesRules, gathered: &mut Gathered) -> bool {
         let mut text = self.text.read();
         let times_matter = rules.times_matter();
-        let (mut scraped, mut kept) = (0, 0);
+        let (mut scraped, mut kept, mut repeated) = (0, 0, 0);
         let mut columns = gathered.columns();
         for line in &self.lines {
             let expected = text.next(line.length());
@@ -118,7 +127,14 @@ impl Prediction {
             }
             scraped += 1;
             kept += usize::from(class != Class::Dropped);
-            let as_usual = |timed: bool| !line.has_series() || !times_matter || timed == (class == Class::Untracked);
+            repeated += usize::from(class == Class::Repeated);
+            let as_usual = |timed: bool| match class {
+                Class::Tracked => !timed || !times_matter,
+                Class::Untracked => timed,
+                // With a time of its own it is a sample after all.
+                Class::Repeated => !timed || !rules.honor_timestamps,
+                Class::Dropped | Class::Comment => true,
+            };
             if let Some(point) = body.predicted(expected) {
                 if !as_usual(point.timestamp.is_some()) {
                     return false;
@@ -147,7 +163,7 @@ impl Prediction {
                 _ => return false,
             }
         }
-        (gathered.scraped, gathered.kept) = (scraped, kept);
+        (gathered.scraped, gathered.kept, gathered.repeated) = (scraped, kept, repeated);
         matches!(body.next(), Ok(None))
     }
 }

@@ -260,13 +260,15 @@ impl Scraper {
         if std::mem::replace(&mut memory.refusing, refusing) != refusing {
             self.tell_refusing(refusing, gathered.refused);
         }
-        if gathered.repeated > 0 {
-            tracing::warn!(
-                job = self.job.name,
-                target = %self.target.url,
-                samples = gathered.repeated,
-                "samples of series that stand twice in the exposition are left out"
+        let left_out = gathered.left_out();
+        if left_out > 0 {
+            let words = format!(
+                "job `{}`: {left_out} samples of {} are left out: their series stand earlier in the same exposition, \
+                 with a time that is no earlier",
+                self.job.name, self.target.url
             );
+            tracing::warn!("{words}");
+            self.output.refused(left_out as u64, &words);
         }
         let gone = gathered.ended.clone();
         if let Some(batch) = gathered.into_batch(memory.resource.clone()) {

@@ -12,14 +12,15 @@ use super::super::gathered::{Gathered, ScrapeError};
 use super::super::series_rules::{SeriesRules, Work};
 use super::Prediction;
 use super::line::{Class, Line};
+use super::several::Several;
 use crate::data::MetricKind;
 use crate::data::labels::METRIC_NAME;
 use crate::data::series_table::{ListBuilder, Resolved, SeriesRef};
 use crate::formats::prometheus::{Entry, Exposition};
 use crate::relabel::Verdict;
 
-/// Bytes of text of an exposition read anew that memory is kept for.
-const KEPT_TEXT: usize = 256 << 10;
+/// Bytes of memory that are kept from one exposition to the next.
+const KEPT: usize = 1 << 20;
 
 /// Memory for reading an exposition anew. Keep one and use it for all targets.
 #[derive(Debug, Default)]
@@ -35,6 +36,8 @@ pub(in super::super) struct Anew {
     again: Vec<bool>,
     /// Columns of the new list whose series were not known.
     new: Vec<usize>,
+    /// Columns of the new list whose samples have a time of their own: their series may stand again.
+    timed: Vec<usize>,
     work: Work,
 }
 
@@ -110,6 +113,9 @@ impl Prediction {
                     }
                 }
             };
+            if timed && rules.honor_timestamps && class != Class::Dropped {
+                anew.timed.push(anew.builder.len() - 1);
+            }
             let class = match class {
                 Class::Tracked if rules.times_matter() && timed => Class::Untracked,
                 class => class,
@@ -172,9 +178,10 @@ impl Prediction {
 
     /// Resolves what is new, finds what has ended, and takes the new exposition for the old one.
     fn settle(&mut self, rules: &SeriesRules, anew: &mut Anew, gathered: &mut Gathered, retry: bool) {
-        let Resolved { list, mut refused, repeated } = rules.table.list(&anew.builder);
+        let resolved = rules.table.list_with_repeats_at(&anew.builder, &anew.timed);
+        let Resolved { list, mut refused, repeated, again } = resolved;
         // A series that stands twice is one.
-        let twice = repeated.iter().filter(|column| anew.new.binary_search(column).is_ok()).count();
+        let twice = repeated.iter().chain(&again).filter(|column| anew.new.binary_search(column).is_ok()).count();
         gathered.added -= refused.len() + twice;
         gathered.kept -= refused.len();
         gathered.refused += refused.len();
@@ -200,6 +207,7 @@ impl Prediction {
         self.text = FrontCoded::new(&anew.text, anew.lines.iter().map(|line| line.length()));
         self.lines.clone_from(&anew.lines);
         self.lines.shrink_to_fit();
+        self.several = if again.is_empty() { Several::default() } else { Several::of(&list, &self.several) };
         self.list = list.clone();
         // Those that were refused before and not asked about now stand among what is dropped.
         self.refused = gathered.refused > 0 || self.refused && !retry;
@@ -240,9 +248,20 @@ impl At {
 impl Anew {
     /// Gives memory back that only the first scrape of a large target needs.
     pub fn forget_large(&mut self) {
-        if self.text.capacity() > KEPT_TEXT {
+        if self.bytes() > KEPT {
             *self = Self::default();
         }
+    }
+
+    /// Bytes of memory that it holds.
+    fn bytes(&self) -> usize {
+        self.old.capacity()
+            + self.text.capacity()
+            + self.lines.capacity() * size_of::<Line>()
+            + self.builder.bytes()
+            + self.index.capacity() * size_of::<Known>()
+            + self.again.capacity()
+            + (self.new.capacity() + self.timed.capacity()) * size_of::<usize>()
     }
 
     fn begin(&mut self, old: &Prediction) {
@@ -255,6 +274,7 @@ impl Anew {
         self.index.clear();
         self.again.clear();
         self.new.clear();
+        self.timed.clear();
         self.again.resize(old.list.len(), false);
     }
 

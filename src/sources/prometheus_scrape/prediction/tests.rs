@@ -52,6 +52,63 @@ impl Scraped {
     }
 }
 
+impl Scraped {
+    /// What comes of an exposition, in its order, and how many samples are left out.
+    fn in_order(&mut self, text: &str) -> (Vec<(String, i64, f64)>, usize) {
+        self.time += 1000;
+        let parser = || TextParser::new(text.as_bytes());
+        let gathered = self.prediction.read(parser, &self.rules, UnixMillis(self.time), &mut self.anew).expect("valid");
+        let left_out = gathered.left_out();
+        let batch = gathered.into_batch(Default::default());
+        let table = self.rules.table.read();
+        let shown = batch.iter().flat_map(MetricBatch::iter).map(|sample| {
+            let SampleValue::Float(value) = sample.value else { panic!("text has no native histograms") };
+            (table.labels(sample.series).metric_name().to_owned(), sample.time.0, value)
+        });
+        (shown.collect(), left_out)
+    }
+}
+
+fn samples_of(wanted: &[(&str, i64, f64)]) -> Vec<(String, i64, f64)> {
+    wanted.iter().map(|(name, time, value)| ((*name).to_owned(), *time, *value)).collect()
+}
+
+#[test]
+fn samples_of_one_series_with_times_of_their_own_are_all_taken() {
+    let mut target = Scraped::new(100);
+    let (samples, left_out) = target.in_order("a 1 1000\na 2 2000\nb 1\na 3 2000\na 4 1500\na 5 2500\nb 2\n");
+    let expected = [("a", 1000, 1.0), ("a", 2000, 2.0), ("b", 2000, 1.0), ("a", 2500, 5.0)];
+    assert_eq!((samples, left_out), (samples_of(&expected), 3));
+    assert_eq!(target.rules.table.read().len(), 2);
+    let list = target.prediction.list().id();
+    // The next exposition of the same lines shares the list, and what was sent before is not sent again.
+    let (samples, left_out) = target.in_order("a 2 2000\na 5 2500\nb 3\na 6 2600\na 7 2700\na 8 2800\nb 4\n");
+    let expected = [("b", 3000, 3.0), ("a", 2600, 6.0), ("a", 2700, 7.0), ("a", 2800, 8.0)];
+    assert_eq!((samples, left_out), (samples_of(&expected), 3));
+    assert_eq!(target.prediction.list().id(), list);
+    // As one of its own it goes on.
+    assert_eq!(target.in_order("a 9 9000\n").0, samples_of(&[("a", 9000, 9.0)]));
+}
+
+#[test]
+fn a_sample_that_stood_twice_counts_once_it_has_a_time_of_its_own() {
+    let mut target = Scraped::new(100);
+    assert_eq!(target.in_order("a 1\na 2\n"), (samples_of(&[("a", 2000, 1.0)]), 1));
+    assert_eq!(target.in_order("a 1\na 2 3500\n"), (samples_of(&[("a", 3000, 1.0), ("a", 3500, 2.0)]), 0));
+    assert_eq!(target.in_order("a 1 5000\na 2\n"), (samples_of(&[("a", 5000, 1.0)]), 1));
+    target.rules.honor_timestamps = false;
+    assert_eq!(target.in_order("a 1 7000\na 2 8000\n"), (samples_of(&[("a", 5000, 1.0)]), 1));
+}
+
+#[test]
+fn a_clock_that_is_set_back_silences_no_series_that_stands_several_times() {
+    let mut target = Scraped::new(100);
+    target.time = 99_000;
+    assert_eq!(target.in_order("a 1\na 2 100500\n").0.len(), 2);
+    target.time = 49_000;
+    assert_eq!(target.in_order("a 1\na 2 50500\n").0, samples_of(&[("a", 50_000, 1.0), ("a", 50_500, 2.0)]));
+}
+
 type Samples = BTreeMap<String, (i64, f64)>;
 
 #[derive(Debug, PartialEq)]
@@ -211,6 +268,42 @@ proptest! {
             prop_assert_eq!(ended, gone);
             prop_assert_eq!(target.rules.table.read().len(), expected.len());
             before = expected;
+        }
+    }
+
+    #[test]
+    fn samples_with_times_of_their_own_are_taken_in_order(
+        expositions in proptest::collection::vec(
+            proptest::collection::vec((0u8..3, proptest::option::of(0i64..8)), 0..9), 1..5,
+        ),
+    ) {
+        let mut target = Scraped::new(1000);
+        // How far series have come that stood several times in the exposition before.
+        let mut before: BTreeMap<String, i64> = BTreeMap::new();
+        for lines in expositions {
+            let now = target.time + 1000;
+            let mut text = String::new();
+            let mut columns: Vec<(String, i64, f64)> = Vec::new();
+            for (value, (series, time)) in lines.iter().enumerate() {
+                let (name, value) = (format!("s{series}"), value as f64);
+                let own = time.map(|time| now - 4 + time);
+                text.push_str(&format!("{name} {value}{}\n", own.map(|time| format!(" {time}")).unwrap_or_default()));
+                if own.is_some() || columns.iter().all(|(known, ..)| *known != name) {
+                    columns.push((name, own.unwrap_or(now), value));
+                }
+            }
+            let times = |name: &str| columns.iter().filter(|(known, ..)| known == name).count();
+            before.retain(|name, _| times(name) > 1);
+            let mut expected = columns.clone();
+            expected.retain(|(name, time, _)| {
+                let late = times(name) > 1 && before.get(name).is_some_and(|last| time <= last);
+                if times(name) > 1 && !late {
+                    before.insert(name.clone(), *time);
+                }
+                !late
+            });
+            let left_out = lines.len() - expected.len();
+            prop_assert_eq!(target.in_order(&text), (expected, left_out));
         }
     }
 }
