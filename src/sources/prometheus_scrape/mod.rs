@@ -5,6 +5,7 @@
 //! is read and relabelled once in its life.
 
 mod bench;
+mod clock;
 pub mod config;
 pub mod discovery;
 mod family;
@@ -26,11 +27,12 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::data::{Budget, LabelSet, SeriesTable, Signal};
+use crate::data::{Budget, LabelSet, SeriesTable, Signal, UnixMillis};
 use crate::net::http_client::HttpClient;
 use crate::pipeline::component::{PrepareContext, Source, SourceContext};
 use crate::pipeline::{Descriptor, Outputs, PrepareError, SourcePlan, Task};
 use bench::Benches;
+use clock::Wall;
 use config::{Discovery, Job, Options, Scope, Shard};
 use discovery::Discover;
 use discovery::dns::Dns;
@@ -38,8 +40,7 @@ use discovery::file::File;
 use discovery::http::Http;
 use discovery::kubernetes::Kubernetes;
 use discovery::static_config::Static;
-use pool::{Pool, Shared, output_of};
-use scrape::finish_behind;
+use pool::{Pool, Shared};
 use succession::Estate;
 
 /// The kind of source.
@@ -139,13 +140,14 @@ impl Source for Scrape {
                 shard: self.shard,
                 troubles: Arc::default(),
                 estate: Arc::new(Estate::of(&cx.metrics)),
+                wall: Wall::new(UnixMillis::now),
                 seed: self.seed,
                 gone_for_good: Arc::new(AtomicBool::new(false)),
             };
             // What is left of jobs that are gone ends here; the pools see to the rest.
             let jobs: Vec<_> = self.jobs.iter().map(|prepared| prepared.job.name.as_str()).collect();
             for remains in shared.estate.of_other_jobs(&jobs) {
-                finish_behind(&remains, output_of(&shared.outputs, remains.target.1));
+                remains.finish(&shared.outputs);
             }
             let stop = CancellationToken::new();
             let pools: Vec<_> = self

@@ -41,6 +41,17 @@ impl Output {
 }
 
 impl Output {
+    /// The output of whoever has these labels, always the same one: samples of a series stay in their order.
+    pub fn of(outputs: &[Self], labels: u64) -> &Self {
+        &outputs[(labels % outputs.len() as u64) as usize]
+    }
+
+    /// Tells what is wrong, in the log and on the status page.
+    pub fn tell(&self, words: &str) {
+        tracing::warn!(component = &*self.metrics.name, "{words}");
+        self.metrics.error(words);
+    }
+
     /// Counts samples that are refused.
     pub fn refused(&self, samples: u64, words: &str) {
         self.metrics.records_refused.inc_by(samples);

@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bench::Benches;
+use super::clock::Wall;
 use super::config::{Job, Scope, Shard};
 use super::discovery::Found;
 use super::output::Output;
-use super::scrape::{End, Scraper, finish_behind};
+use super::scrape::Scraper;
 use super::series_rules::SeriesRules;
-use super::succession::{Estate, Remains};
+use super::succession::{Estate, Inheritance, Origin, Remains};
 use super::target::{Outcome, Target, targets};
 use crate::data::{LabelSet, SeriesTable};
 use crate::net::http_client::HttpClient;
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     pub troubles: Arc<Troubles>,
     /// What a predecessor left.
     pub estate: Arc<Estate>,
+    /// Where samples have their time from.
+    pub wall: Arc<Wall>,
     /// What makes offsets of two agents differ.
     pub seed: u64,
     /// Whether the source will not come back: its series then end.
@@ -79,7 +82,10 @@ pub(super) struct Pool {
 
 struct Loop {
     stop: CancellationToken,
-    gone: Arc<AtomicBool>,
+    /// Cancelled once it sends nothing more.
+    done: CancellationToken,
+    labels: u64,
+    inheritance: Inheritance,
     state: Arc<targets::Target>,
 }
 
@@ -105,19 +111,31 @@ impl Pool {
                         break;
                     }
                 }
-                Some(_) = self.tasks.join_next() => {}
+                Some(ended) = self.tasks.join_next() => {
+                    if let Some(remains) = ended.ok().flatten() {
+                        self.settle(remains);
+                    }
+                }
             }
         }
+        self.loops.drain().for_each(|(_, each)| each.stop.cancel());
         let for_good = self.shared.gone_for_good.load(Ordering::Acquire);
-        for each in self.loops.values() {
-            each.gone.store(for_good, Ordering::Release);
-            each.stop.cancel();
-        }
-        let mut remains = Vec::new();
+        let mut left = Vec::new();
         while let Some(ended) = self.tasks.join_next().await {
-            remains.extend(ended.ok().flatten());
+            match ended.ok().flatten() {
+                Some(remains) if for_good => self.settle(remains),
+                remains => left.extend(remains),
+            }
         }
-        remains
+        left
+    }
+
+    /// A loop has ended: one that has the same labels goes on with its series, else they end.
+    fn settle(&self, remains: Remains) {
+        match self.loops.values().find(|each| each.labels == remains.origin.labels) {
+            Some(heir) => heir.inheritance.add(remains),
+            None => remains.finish(&self.shared.outputs),
+        }
     }
 
     /// Starts what is new, ends what is gone.
@@ -142,45 +160,40 @@ impl Pool {
         }
         let limit = self.job.target_limit;
         let too_many = limit > 0 && wanted.len() > limit;
-        if too_many != self.too_many {
-            // Every scrape of the job now fails, or works again: all loops begin anew and keep their series.
-            self.too_many = too_many;
-            self.end(|_| true);
+        // Where every scrape of the job now fails, or works again, all loops begin anew.
+        let all = std::mem::replace(&mut self.too_many, too_many) != too_many;
+        let goes_on = |id: &u64, each: &Loop| {
+            let same = |target: &Target| (target.interval, target.timeout) == (each.state.interval, each.state.timeout);
+            !all && wanted.get(id).is_some_and(same)
+        };
+        let mut ending = HashMap::<u64, Vec<CancellationToken>>::new();
+        for (_, each) in self.loops.extract_if(|id, each| !goes_on(id, each)) {
+            each.stop.cancel();
+            ending.entry(each.labels).or_default().push(each.done);
         }
-        self.end(|id| !wanted.contains_key(&id));
         let forbidden: Option<Arc<str>> = too_many
             .then(|| format!("target_limit exceeded (number of targets: {}, limit: {limit})", wanted.len()).into());
         for (id, target) in wanted {
             if !self.loops.contains_key(&id) {
-                self.start(id, target, forbidden.clone());
+                let before = ending.get(&target.labels_id()).cloned().unwrap_or_default();
+                self.start(id, target, forbidden.clone(), before);
             }
         }
         if found.complete {
-            let gone = self.shared.estate.left_over(&self.job.name);
-            gone.iter().for_each(|remains| finish_behind(remains, self.output(remains.target.1)));
+            for remains in self.shared.estate.left_over(&self.job.name) {
+                self.settle(remains);
+            }
         }
         let mut active: Vec<_> = self.loops.values().map(|each| each.state.clone()).collect();
         active.sort_by(|a, b| a.labels.cmp(&b.labels));
         self.shared.metrics.targets.set(&self.job.name, targets::Pool { active, dropped });
     }
 
-    fn end(&mut self, is_gone: impl Fn(u64) -> bool) {
-        self.loops.retain(|id, each| {
-            let gone = is_gone(*id);
-            if gone {
-                each.gone.store(true, Ordering::Release);
-                each.stop.cancel();
-            }
-            !gone
-        });
-    }
-
-    /// The output of a target, always the same one.
-    fn output(&self, id: u64) -> &Output {
-        output_of(&self.shared.outputs, id)
-    }
-
-    fn start(&mut self, id: u64, target: Target, forbidden: Option<Arc<str>>) {
+    /// Starts the loop of a target, which scrapes once those `before` it have ended.
+    fn start(&mut self, id: u64, target: Target, forbidden: Option<Arc<str>>, before: Vec<CancellationToken>) {
+        let labels = target.labels_id();
+        let origin = Origin { job: self.job.name.clone(), target: id, labels };
+        let inheritance = Inheritance::of(self.shared.estate.take(&origin));
         let mut state = targets::Target::default();
         state.pool = self.job.name.as_str().into();
         state.discovered = target.discovered.clone();
@@ -200,31 +213,31 @@ impl Pool {
             limits: self.job.limits,
         };
         let scraper = Scraper {
-            id,
+            origin,
             offset: offset(id, self.shared.seed, target.interval),
-            output: self.output(id).clone(),
+            output: Output::of(&self.shared.outputs, labels).clone(),
             target,
             job: self.job.clone(),
             rules,
             client: self.client.clone(),
             benches: self.shared.benches.clone(),
             state: state.clone(),
+            wall: self.shared.wall.clone(),
+            inheritance: inheritance.clone(),
             forbidden,
         };
-        let before = self.shared.estate.take(&self.job.name, id);
-        let (stop, gone) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));
-        let (stopped, is_gone) = (stop.clone(), gone.clone());
+        let (stop, done) = (CancellationToken::new(), CancellationToken::new());
+        let (stopped, is_done) = (stop.clone(), done.clone().drop_guard());
         self.tasks.spawn(async move {
-            let end = move || if is_gone.load(Ordering::Acquire) { End::Gone } else { End::Pause };
-            scraper.run(stopped, end, before).await
+            for earlier in before {
+                earlier.cancelled().await;
+            }
+            let remains = scraper.run(stopped).await;
+            drop(is_done);
+            remains
         });
-        self.loops.insert(id, Loop { stop, gone, state });
+        self.loops.insert(id, Loop { stop, done, labels, inheritance, state });
     }
-}
-
-/// The output of a target, always the same one.
-pub(super) fn output_of(outputs: &[Output], id: u64) -> &Output {
-    &outputs[(id % outputs.len() as u64) as usize]
 }
 
 /// Where a target's scrapes lie in its interval: by a hash, so that they spread, and stay where they are.

@@ -84,9 +84,9 @@ impl Reporting {
         Self { list: table.list(&builder).list, resource }
     }
 
-    /// Staleness markers: the target is gone.
-    pub fn ended(&self, time: UnixMillis) -> MetricBatch {
-        self.batch(time, [STALE; NAMES.len()])
+    /// The series.
+    pub fn list(&self) -> &Arc<SeriesList> {
+        &self.list
     }
 
     fn batch(&self, time: UnixMillis, values: [f64; NAMES.len()]) -> MetricBatch {

@@ -9,13 +9,14 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::bench::{Bench, Benches};
+use super::clock::{Clock, Moment, Wall};
 use super::config::Job;
 use super::gathered::{Failed, Gathered, ScrapeError};
 use super::output::Output;
 use super::prediction::Prediction;
 use super::report::{Report, Reporting, ended};
 use super::series_rules::SeriesRules;
-use super::succession::Remains;
+use super::succession::{Inheritance, Origin, Remains, union};
 use super::target::Target;
 use crate::data::series_table::{ListBuilder, SeriesList};
 use crate::data::{LabelSet, Resource, UnixMillis};
@@ -26,13 +27,9 @@ use crate::telemetry::targets::{self, TargetHealth};
 /// Most bytes of a body where the job sets no limit.
 const MOST_BODY: usize = 64 << 20;
 
-/// How far the wall clock may be from a scrape's planned time for the planned one to be its time: stores
-/// compress equal distances better.
-const TOLERANCE: Duration = Duration::from_millis(2);
-
 /// Everything that one target's loop needs.
 pub(super) struct Scraper {
-    pub id: u64,
+    pub origin: Origin,
     pub target: Target,
     pub job: Arc<Job>,
     pub rules: SeriesRules,
@@ -40,19 +37,13 @@ pub(super) struct Scraper {
     pub output: Output,
     pub benches: Arc<Benches>,
     pub state: Arc<targets::Target>,
+    pub wall: Arc<Wall>,
+    /// What others that had the same labels have left.
+    pub inheritance: Inheritance,
     /// Where the target's scrapes lie in their interval.
     pub offset: Duration,
     /// What makes every scrape fail, such as too many targets.
     pub forbidden: Option<Arc<str>>,
-}
-
-/// How a loop ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// The target is gone: its series end with staleness markers.
-    Gone,
-    /// The agent stops, and its successor goes on.
-    Pause,
 }
 
 /// What a loop keeps from scrape to scrape.
@@ -64,18 +55,13 @@ struct Memory {
     ended: bool,
     /// Whether a limit refused series of it.
     refusing: bool,
-    last: UnixMillis,
+    /// The last scrape of this loop.
+    scraped: Option<Moment>,
 }
 
 impl Scraper {
-    /// Scrapes until `stop` is cancelled; `end` then says why. Goes on with what `before` left, and returns
-    /// what it leaves itself.
-    pub async fn run(
-        mut self,
-        stop: CancellationToken,
-        end: impl Fn() -> End,
-        mut before: Option<Remains>,
-    ) -> Option<Remains> {
+    /// Scrapes until `stop` is cancelled. Goes on with what others have left to it, and returns what it leaves itself.
+    pub async fn run(self, stop: CancellationToken) -> Option<Remains> {
         let resource =
             Arc::new(Resource::new(["job", "instance"].map(|name| (name.into(), self.target.labels.get(name).into()))));
         let mut memory = Memory {
@@ -89,46 +75,54 @@ impl Scraper {
             resource,
             ended: true,
             refusing: false,
-            last: before.as_ref().map(|remains| remains.last).unwrap_or_default(),
+            scraped: None,
         };
-        let mut clock = Clock::new(self.target.interval, self.offset);
+        let mut clock = Clock::new(self.wall.clone(), self.target.interval, self.offset);
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 () = sleep_until(clock.next()) => {}
             }
-            let time = clock.time();
-            if time > memory.last {
+            let now = clock.moment();
+            let last = Moment::later(memory.scraped, self.inheritance.last());
+            if last.is_none_or(|last| now.is_another(last, self.target.interval)) {
+                if let Some(last) = last.filter(|last| now.wall < last.wall) {
+                    self.wall.was_set_back(last.wall, now.wall, &self.output);
+                }
                 // A scrape is bounded by its timeout; a target that goes meanwhile is not waited for.
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => break,
-                    () = self.scrape(time, &mut memory, &mut before) => {}
+                    () = self.scrape(now.wall, &mut memory) => {}
                 }
-                memory.last = time;
+                memory.scraped = Some(now);
             }
             clock.advance();
         }
-        if memory.last == UnixMillis::default() {
-            return None;
-        }
-        let series = match before {
-            // There was no scrape since.
-            Some(remains) => remains.series,
-            None => (!memory.ended).then(|| memory.prediction.tracked(&self.rules.table)),
-        };
-        let Memory { reporting, resource, last, .. } = memory;
-        let target = (self.job.name.clone(), self.id);
-        let remains = Remains { target, series, reporting, resource, last };
-        if end() == End::Gone {
-            finish(&remains, &self.output, UnixMillis(UnixMillis::now().0.max(remains.last.0 + 1)));
-            return None;
-        }
-        Some(remains)
+        self.leave(memory)
     }
 
-    async fn scrape(&mut self, time: UnixMillis, memory: &mut Memory, before: &mut Option<Remains>) {
+    /// What is left: everything that ends if nobody goes on with it.
+    fn leave(&self, memory: Memory) -> Option<Remains> {
+        let table = &self.rules.table;
+        let inherited = self.inheritance.take();
+        let Some(last) = memory.scraped else { return inherited };
+        let tracked = (!memory.ended).then(|| memory.prediction.tracked(table));
+        let lists: Vec<_> = tracked.iter().chain([memory.reporting.list()]).collect();
+        let own = Remains {
+            origin: self.origin.clone(),
+            series: union(table, &lists),
+            resource: memory.resource.clone(),
+            last,
+        };
+        Some(match inherited {
+            Some(inherited) => own.and(&inherited),
+            None => own,
+        })
+    }
+
+    async fn scrape(&self, time: UnixMillis, memory: &mut Memory) {
         let started = Instant::now();
         let mut bench = self.benches.take();
         let mut report =
@@ -140,17 +134,15 @@ impl Scraper {
         let error = match outcome {
             Ok(gathered) => {
                 report.up = true;
-                if let Some(old) = before.take().and_then(|remains| remains.series) {
-                    self.end_missing(&old, memory.prediction.list(), time, memory);
-                }
+                self.end_missing(&[memory.prediction.list(), memory.reporting.list()], time, memory);
                 self.pass_on(gathered, time, memory, &mut report);
                 String::new()
             }
             Err(failed) => {
                 (report.scraped, report.kept) = (failed.scraped, failed.kept);
-                if let Some(old) = before.take().and_then(|remains| remains.series) {
-                    self.output.send(ended(&old, &memory.resource, time));
-                }
+                let own = (!memory.ended).then(|| memory.prediction.list());
+                let there: Vec<_> = own.into_iter().chain([memory.reporting.list()]).collect();
+                self.end_missing(&there, time, memory);
                 self.fail(time, memory);
                 failed.to_string()
             }
@@ -291,11 +283,13 @@ impl Scraper {
         }
     }
 
-    /// Ends series of a predecessor that the target does not expose.
-    fn end_missing(&self, old: &Arc<SeriesList>, new: &Arc<SeriesList>, time: UnixMillis, memory: &Memory) {
-        let there: HashSet<_> = new.refs().iter().collect();
+    /// Ends what others have left and is not there any more.
+    fn end_missing(&self, there: &[&Arc<SeriesList>], time: UnixMillis, memory: &Memory) {
+        let Some(inherited) = self.inheritance.take() else { return };
+        let there: HashSet<_> = there.iter().flat_map(|list| list.refs()).collect();
         let mut builder = ListBuilder::default();
-        old.refs().iter().filter(|series| !there.contains(series)).for_each(|series| builder.known(*series));
+        let old = inherited.series.refs().iter();
+        old.filter(|series| !there.contains(series)).for_each(|series| builder.known(*series));
         if !builder.is_empty() {
             let gone = self.rules.table.list(&builder).list;
             self.output.send(ended(&gone, &memory.resource, time));
@@ -303,67 +297,9 @@ impl Scraper {
     }
 }
 
-/// Ends everything that is left of a target right behind its last scrape: who scrapes the same series now has
-/// later samples.
-pub(super) fn finish_behind(remains: &Remains, output: &Output) {
-    finish(remains, output, UnixMillis(remains.last.0 + 1));
-}
-
-/// Ends everything that is left of a target.
-fn finish(remains: &Remains, output: &Output, time: UnixMillis) {
-    if let Some(series) = remains.series.as_ref().filter(|series| !series.is_empty()) {
-        output.send(ended(series, &remains.resource, time));
-    }
-    output.send(remains.reporting.ended(time));
-}
-
 /// Labels of the series that a target's scrapes say about themselves.
 fn report_labels(rules: &SeriesRules) -> LabelSet {
     let mut labels = (*rules.external).clone();
     labels.extend(rules.target.iter());
     labels
-}
-
-/// The times of a target's scrapes: equally far apart, by the clock that never jumps.
-struct Clock {
-    interval: Duration,
-    next: Instant,
-    /// When `next` is by the wall clock, as planned.
-    planned: UnixMillis,
-}
-
-impl Clock {
-    fn new(interval: Duration, offset: Duration) -> Self {
-        let (now, wall) = (Instant::now(), UnixMillis::now());
-        let length = interval.as_millis().max(1) as i64;
-        let into = (wall.0 - offset.as_millis() as i64).rem_euclid(length);
-        let wait = (length - into) % length;
-        Self { interval, next: now + Duration::from_millis(wait as u64), planned: UnixMillis(wall.0 + wait) }
-    }
-
-    fn next(&self) -> Instant {
-        self.next
-    }
-
-    /// The time of the scrape that begins now.
-    fn time(&self) -> UnixMillis {
-        let now = UnixMillis::now();
-        let tolerance = TOLERANCE.min(self.interval / 100).as_millis() as i64;
-        if (now.0 - self.planned.0).abs() <= tolerance { self.planned } else { now }
-    }
-
-    /// Goes on to the next planned time that is still to come.
-    fn advance(&mut self) {
-        let now = Instant::now();
-        let behind = now.saturating_duration_since(self.next);
-        let steps = behind.as_nanos() / self.interval.as_nanos() + 1;
-        let steps = u32::try_from(steps).unwrap_or(u32::MAX);
-        let drift = UnixMillis::now().0 - (self.planned.0 + behind.as_millis() as i64);
-        self.next += self.interval * steps;
-        self.planned.0 += self.interval.as_millis() as i64 * i64::from(steps);
-        if drift.abs() > self.interval.as_millis() as i64 {
-            // The wall clock was set: what is planned goes by it from now on.
-            self.planned.0 += drift;
-        }
-    }
 }

@@ -49,8 +49,13 @@ impl Target {
         let mut bytes = Vec::new();
         self.labels.encode(&mut bytes);
         bytes.extend_from_slice(self.url.as_str().as_bytes());
-        bytes.extend_from_slice(&self.interval.as_nanos().to_le_bytes());
-        bytes.extend_from_slice(&self.timeout.as_nanos().to_le_bytes());
+        xxh3_64(&bytes)
+    }
+
+    /// A number of its labels: targets of a job that have the same may have the same series.
+    pub fn labels_id(&self) -> u64 {
+        let mut bytes = Vec::new();
+        self.labels.encode(&mut bytes);
         xxh3_64(&bytes)
     }
 }

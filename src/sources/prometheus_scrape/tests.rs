@@ -1,6 +1,7 @@
 //! Jobs against a real target on loopback: what a scrape brings, and the markers by which series end.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ impl Exposed {
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
-        let router = axum::Router::new().route("/metrics", get(answer));
+        let router = axum::Router::new().fallback(get(answer));
         tokio::spawn(async move { axum::serve(listener, router).await });
         address
     }
@@ -55,6 +56,8 @@ struct Running {
     gone_for_good: Arc<AtomicBool>,
     metrics: Arc<ComponentMetrics>,
     table: Arc<SeriesTable>,
+    /// By how many milliseconds the clock on the wall was set.
+    set: Arc<AtomicI64>,
     pool: tokio::task::JoinHandle<Vec<succession::Remains>>,
 }
 
@@ -77,6 +80,8 @@ impl Running {
         let budget = MemoryBudget::new(64 << 20).share(Signal::Metrics);
         let (outputs, _) = output::start(&outlet, 1, &budget, &metrics);
         let (stop, gone_for_good) = (CancellationToken::new(), Arc::default());
+        let set = Arc::new(AtomicI64::new(0));
+        let by = set.clone();
         let shared = Shared {
             table: Arc::clone(&table),
             benches: Arc::default(),
@@ -86,17 +91,26 @@ impl Running {
             shard: None,
             troubles: Arc::default(),
             estate: Arc::new(Estate::of(&metrics)),
+            wall: Wall::new(move || UnixMillis(UnixMillis::now().0 + by.load(Ordering::Relaxed))),
             seed: 1,
             gone_for_good: Arc::clone(&gone_for_good),
         };
         let client = HttpClient::patient(&job.client).expect("a client");
         let (found, watched) = watch::channel(Found::default());
         let pool = tokio::spawn(Pool::new(Arc::new(job), client, shared).run(watched, stop.clone()));
-        Self { found, input, stop, gone_for_good, metrics, table, pool }
+        Self { found, input, stop, gone_for_good, metrics, table, set, pool }
     }
 
     fn find(&self, addresses: &[&str]) {
-        let targets = addresses.iter().map(|address| [(ADDRESS, address)].into_iter().collect()).collect();
+        let targets: Vec<_> = addresses.iter().map(|address| (*address, "/metrics")).collect();
+        self.find_at(&targets);
+    }
+
+    /// Discovers targets, each with a path of its own.
+    fn find_at(&self, targets: &[(&str, &str)]) {
+        let labels =
+            |target: &(&str, &str)| [(ADDRESS, target.0), ("__metrics_path__", target.1)].into_iter().collect();
+        let targets = targets.iter().map(labels).collect();
         let group = TargetGroup { source: "0".into(), targets, labels: Default::default() };
         self.found.send_replace(Found { groups: [Arc::new(group)].into(), complete: true, ..Found::default() });
     }
@@ -159,6 +173,24 @@ fn job() -> serde_json::Value {
     serde_json::json!({ "job_name": "shop", "scrape_interval": "50ms", "scrape_timeout": "50ms" })
 }
 
+/// A job whose one target was scraped.
+struct Scraped {
+    exposed: Exposed,
+    address: String,
+    running: Running,
+    seen: Seen,
+}
+
+async fn scraped(text: &str) -> Scraped {
+    let exposed = Exposed::default();
+    exposed.set(200, text);
+    let address = exposed.serve().await;
+    let mut running = Running::start(job());
+    running.find(&[&address]);
+    let seen = running.until(|seen| last(seen, "up") == Some(1.0)).await;
+    Scraped { exposed, address, running, seen }
+}
+
 #[tokio::test]
 async fn a_failed_scrape_ends_the_series_and_a_good_one_brings_them_back() {
     let exposed = Exposed::default();
@@ -189,12 +221,7 @@ async fn a_failed_scrape_ends_the_series_and_a_good_one_brings_them_back() {
 
 #[tokio::test]
 async fn a_series_that_is_not_exposed_any_more_ends() {
-    let exposed = Exposed::default();
-    exposed.set(200, "a{code=\"200\"} 1\na{code=\"500\"} 2\n");
-    let address = exposed.serve().await;
-    let mut running = Running::start(job());
-    running.find(&[&address]);
-    running.until(|seen| last(seen, "up") == Some(1.0)).await;
+    let Scraped { exposed, mut running, .. } = scraped("a{code=\"200\"} 1\na{code=\"500\"} 2\n").await;
     exposed.set(200, "a{code=\"200\"} 1\n");
     let seen = running.until(|seen| stale(seen, "a/500")).await;
     assert_eq!(last(&seen, "a/200"), Some(1.0));
@@ -202,12 +229,7 @@ async fn a_series_that_is_not_exposed_any_more_ends() {
 
 #[tokio::test]
 async fn a_target_that_is_gone_ends_with_everything_it_had() {
-    let exposed = Exposed::default();
-    exposed.set(200, "a 1\n");
-    let address = exposed.serve().await;
-    let mut running = Running::start(job());
-    running.find(&[&address]);
-    running.until(|seen| last(seen, "up") == Some(1.0)).await;
+    let Scraped { mut running, .. } = scraped("a 1\n").await;
     running.find(&[]);
     let seen = running.until(|seen| stale(seen, "scrape_series_added")).await;
     for series in ["a", "up", "scrape_duration_seconds", "scrape_samples_post_metric_relabeling"] {
@@ -228,12 +250,7 @@ async fn a_target_that_is_gone_ends_with_everything_it_had() {
 #[tokio::test]
 async fn the_series_end_when_the_source_is_removed_and_not_when_the_agent_stops() {
     for for_good in [false, true] {
-        let exposed = Exposed::default();
-        exposed.set(200, "a 1\n");
-        let address = exposed.serve().await;
-        let mut running = Running::start(job());
-        running.find(&[&address]);
-        running.until(|seen| last(seen, "up") == Some(1.0)).await;
+        let Scraped { running, .. } = scraped("a 1\n").await;
         let seen = running.end(for_good).await;
         assert_eq!((stale(&seen, "a"), stale(&seen, "up")), (for_good, for_good), "{seen:?}");
     }
@@ -241,12 +258,7 @@ async fn the_series_end_when_the_source_is_removed_and_not_when_the_agent_stops(
 
 #[tokio::test]
 async fn a_reload_goes_on_with_a_target_and_ends_what_is_gone() {
-    let exposed = Exposed::default();
-    exposed.set(200, "a 1\nb 1\n");
-    let address = exposed.serve().await;
-    let mut running = Running::start(job());
-    running.find(&[&address]);
-    running.until(|seen| last(seen, "up") == Some(1.0)).await;
+    let Scraped { exposed, address, running, .. } = scraped("a 1\nb 1\n").await;
     let (metrics, table) = (running.metrics.clone(), running.table.clone());
     let seen = running.end(false).await;
     assert!(!stale(&seen, "a"), "{seen:?}");
@@ -261,6 +273,70 @@ async fn a_reload_goes_on_with_a_target_and_ends_what_is_gone() {
     running.find(&[]);
     let seen = running.until(|seen| stale(seen, "up")).await;
     assert!(stale(&seen, "a"), "the target is gone: {seen:?}");
+}
+
+/// Fails where a series ended, or its samples are out of order.
+fn assert_go_on(seen: &Seen) {
+    for (series, samples) in seen {
+        assert!(samples.iter().all(|(_, value)| !is_stale(*value)), "{series} ended: {seen:?}");
+        assert!(samples.is_sorted_by(|a, b| a.0 < b.0), "{series} is out of order: {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_reload_that_changes_the_interval_ends_nothing() {
+    let Scraped { address, running, .. } = scraped("a 1\n").await;
+    let (metrics, table) = (running.metrics.clone(), running.table.clone());
+    assert_go_on(&running.end(false).await);
+    let mut options = job();
+    options["scrape_interval"] = "70ms".into();
+    let mut running = Running::after(options, metrics, table);
+    running.find(&[&address]);
+    assert_go_on(&running.until(|seen| seen.get("up").is_some_and(|up| up.len() > 2)).await);
+}
+
+#[tokio::test]
+async fn series_go_on_where_another_target_of_the_same_labels_does() {
+    let exposed = Exposed::default();
+    exposed.set(200, "a 1\n");
+    let address = exposed.serve().await;
+    let mut running = Running::start(job());
+    let goes_on = |seen: &Seen| seen.get("up").is_some_and(|up| up.len() > 3);
+    running.find_at(&[(&address, "/one")]);
+    assert_go_on(&running.until(goes_on).await);
+    running.find_at(&[(&address, "/other")]);
+    assert_go_on(&running.until(goes_on).await);
+    exposed.set(200, "b 1\n");
+    running.find_at(&[(&address, "/third")]);
+    let seen = running.until(|seen| stale(seen, "a") && goes_on(seen)).await;
+    assert!(seen["up"].iter().all(|(_, value)| *value == 1.0), "{seen:?}");
+    running.find(&[]);
+    let seen = running.until(|seen| stale(seen, "up")).await;
+    assert!(stale(&seen, "b") && !seen.contains_key("a"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn scrapes_go_on_when_the_clock_is_set_back() {
+    const HOUR: i64 = 3_600_000;
+    let Scraped { mut running, seen, .. } = scraped("a 1\n").await;
+    let before = seen["a"].last().expect("a sample").0;
+    running.set.store(-HOUR, Ordering::Relaxed);
+    let set_back = |time: i64| time < before - HOUR / 2;
+    let seen =
+        running.until(|seen| seen.get("a").is_some_and(|a| a.iter().filter(|a| set_back(a.0)).count() > 3)).await;
+    let mut times: Vec<_> = seen["a"].iter().map(|(time, _)| *time).filter(|time| set_back(*time)).collect();
+    assert!(times.is_sorted_by(|a, b| a < b), "{seen:?}");
+    assert!(seen["a"].iter().all(|(_, value)| !is_stale(*value)), "{seen:?}");
+    assert!(running.metrics.errors.get() > 0, "it is told");
+    // It is set forth again: nothing of the time between is brought a second time.
+    running.set.store(0, Ordering::Relaxed);
+    let seen =
+        running.until(|seen| seen.get("a").is_some_and(|a| a.iter().filter(|a| !set_back(a.0)).count() > 3)).await;
+    times.extend(seen["a"].iter().map(|(time, _)| *time));
+    let count = times.len();
+    times.sort_unstable();
+    times.dedup();
+    assert_eq!(times.len(), count, "{seen:?}");
 }
 
 #[tokio::test]
