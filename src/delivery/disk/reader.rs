@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::files::Files;
 use super::segment::{Segment, Survey, Window, survey};
-use crate::formats::segment::{Decoder, HEAD_LEN, HEADER_LEN, Head, Stored};
+use crate::formats::segment::{Decoder, HEAD_LEN, HEADER_LEN, Head, Header, Stored};
 
 /// Where reading stands.
 #[derive(Debug)]
@@ -81,9 +81,15 @@ impl Reader {
                 let Some(segment) = segments.iter().find(wanted) else { return Ok(Next::End) };
                 let path = segment.path(&self.folder);
                 match Window::open(&*self.files, &path) {
-                    Ok(window) => {
-                        self.decoder.reset();
+                    Ok(mut window) => {
                         let (first, offset) = (segment.first, HEADER_LEN as u64);
+                        let Ok(header) = Header::read(window.bytes(0, HEADER_LEN, segment.bytes)?) else {
+                            let left = survey(&mut window, offset, segment.bytes, first)?;
+                            self.done = first;
+                            let words = format!("{} has a damaged header: all of it is lost", path.display());
+                            return Ok(Next::Damaged { words, bytes: segment.bytes, left });
+                        };
+                        self.decoder.begin(&header);
                         self.open = Some(Open { first, window, offset, next: first });
                     }
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Damaged;
-use super::numbers::{Input, defined, put, put_text};
+use super::numbers::{Input, UNDEFINED, put, put_text};
+use super::window::Window;
 use crate::data::Resource;
 use crate::data::resource::ResourceValue;
 
@@ -72,11 +73,21 @@ pub fn put_resource(resource: &Arc<Resource>, known: &mut Remembered<Resource>, 
     }
 }
 
+/// What a segment being read has defined of one kind: as many as an encoder remembers.
+pub fn recent<T>() -> Window<T> {
+    Window::new(MOST_REMEMBERED)
+}
+
+/// Remembers what was defined last.
+pub fn remember<T>(known: &mut Window<T>, thing: T) {
+    known.push(thing, 1, drop);
+}
+
 /// Reads a resource, or finds it among those that the segment has defined.
-pub fn read_resource(input: &mut Input<'_>, known: &mut Vec<Arc<Resource>>) -> Result<Arc<Resource>, Damaged> {
+pub fn read_resource(input: &mut Input<'_>, known: &mut Window<Arc<Resource>>) -> Result<Arc<Resource>, Damaged> {
     let number = input.number()?;
     if number > 0 {
-        return defined(known, number).cloned();
+        return known.get(number).cloned().ok_or(UNDEFINED);
     }
     let mut attributes: Vec<(Box<str>, ResourceValue)> = Vec::new();
     for _ in 0..input.count()? {
@@ -93,7 +104,7 @@ pub fn read_resource(input: &mut Input<'_>, known: &mut Vec<Arc<Resource>>) -> R
         attributes.push((key, value));
     }
     let resource = Arc::new(Resource::new(attributes));
-    known.push(resource.clone());
+    remember(known, resource.clone());
     Ok(resource)
 }
 

@@ -14,7 +14,8 @@ pub const HEAD_LEN: usize = 40;
 pub const MOST_PAYLOAD: usize = 1 << 30;
 
 const MAGIC: &[u8; 8] = b"TWSEGMNT";
-const VERSION: u16 = 1;
+/// The version that is written. The one before is read too.
+pub(super) const VERSION: u16 = 2;
 const PACKED: u8 = 1;
 const DEFINES: u8 = 2;
 
@@ -25,6 +26,8 @@ pub struct Header {
     pub first: u64,
     /// When it was begun.
     pub created: UnixNanos,
+    /// The version of the format.
+    pub version: u16,
 }
 
 /// Why a file is not read as a segment.
@@ -74,6 +77,7 @@ pub struct Frame<'a> {
 /// The whole records of a segment that is in memory, up to the first damage.
 #[derive(Clone, Debug)]
 pub struct Frames<'a> {
+    header: Header,
     rest: &'a [u8],
     next: u64,
 }
@@ -85,7 +89,12 @@ impl<'a> Frames<'a> {
     /// Where there is no header that this version reads.
     pub fn new(segment: &'a [u8]) -> Result<Self, HeaderError> {
         let header = Header::read(segment)?;
-        Ok(Self { rest: &segment[HEADER_LEN..], next: header.first })
+        Ok(Self { header, rest: &segment[HEADER_LEN..], next: header.first })
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
     }
 
     /// Bytes behind the last whole record that was read.
@@ -106,11 +115,16 @@ impl<'a> Iterator for Frames<'a> {
 }
 
 impl Header {
+    /// The header of a new segment.
+    pub fn new(first: u64, created: UnixNanos) -> Self {
+        Self { first, created, version: VERSION }
+    }
+
     /// Appends the header.
     pub fn write(&self, out: &mut Vec<u8>) {
         let at = out.len();
         out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&self.version.to_le_bytes());
         out.extend_from_slice(&[0; 6]);
         out.extend_from_slice(&self.first.to_le_bytes());
         out.extend_from_slice(&self.created.0.to_le_bytes());
@@ -129,13 +143,13 @@ impl Header {
         }
         let Some(header) = bytes.first_chunk::<HEADER_LEN>() else { return Err(HeaderError::Damaged) };
         let version = u16::from_le_bytes([header[8], header[9]]);
-        if version != VERSION {
+        if version != VERSION && version != VERSION - 1 {
             return Err(HeaderError::Version(version));
         }
         if header_crc(header) != u32::from_le_bytes([header[12], header[13], header[14], header[15]]) {
             return Err(HeaderError::Damaged);
         }
-        Ok(Self { first: u64_at(header, 16), created: UnixNanos(u64_at(header, 24)) })
+        Ok(Self { first: u64_at(header, 16), created: UnixNanos(u64_at(header, 24)), version })
     }
 }
 

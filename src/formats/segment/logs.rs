@@ -30,8 +30,9 @@
 use std::sync::Arc;
 
 use super::Damaged;
-use super::definitions::{Remembered, put_number, put_resource, read_resource};
-use super::numbers::{Input, Slices, defined, put, put_difference, put_text};
+use super::definitions::{Remembered, put_number, put_resource, read_resource, recent, remember};
+use super::numbers::{Input, Slices, UNDEFINED, defined, put, put_difference, put_text};
+use super::window::Window;
 use crate::data::logs::{LogRecords, RareFields};
 use crate::data::{
     Attribute, Chunk, Cut, Field, FieldEdit, Generation, JsonKind, LogBatch, LogBuilder, LogRecord, LogView, NameId,
@@ -157,18 +158,23 @@ impl Before {
 }
 
 /// What the segment being read has defined.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Decoder {
-    resources: Vec<Arc<Resource>>,
-    scopes: Vec<Arc<Scope>>,
+    resources: Window<Arc<Resource>>,
+    scopes: Window<Arc<Scope>>,
     /// `None` for a path that nothing in this process names.
     paths: Vec<Option<NameId>>,
 }
 
 impl Decoder {
+    /// A decoder of a segment.
+    pub fn new() -> Self {
+        Self { resources: recent(), scopes: recent(), paths: Vec::new() }
+    }
+
     /// Forgets everything: a new segment.
     pub fn reset(&mut self) {
-        *self = Self::default();
+        *self = Self::new();
     }
 
     /// Reads a batch out of `chunk`, which `input` reads; its slices name bytes of that chunk.
@@ -176,13 +182,13 @@ impl Decoder {
         let resource = read_resource(input, &mut self.resources)?;
         let scope = match input.number()? {
             0 => {
-                let (name, version) = (input.text()?.into(), input.text()?.into());
-                self.scopes.push(Arc::new(Scope { name, version }));
-                &self.scopes[self.scopes.len() - 1]
+                let scope = Arc::new(Scope { name: input.text()?.into(), version: input.text()?.into() });
+                remember(&mut self.scopes, scope.clone());
+                scope
             }
-            number => defined(&self.scopes, number)?,
+            number => self.scopes.get(number).ok_or(UNDEFINED)?.clone(),
         };
-        let mut builder = LogBuilder::new(resource, scope.clone());
+        let mut builder = LogBuilder::new(resource, scope);
         let length = input.bytes()?.len();
         let base = input.at() - length;
         const FITS: &str = "a record is shorter than 4 GiB";

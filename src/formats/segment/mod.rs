@@ -1,7 +1,7 @@
 //! Segments of the disk queue: what a queue file says, as bytes. Reading and writing files is the business
 //! of `delivery/disk`; nothing here does I/O.
 //!
-//! # Format, version 1
+//! # Format, version 2
 //!
 //! All fixed numbers are little endian; a *varint* is LEB128 of at most ten bytes, a *text* is a varint
 //! length and bytes.
@@ -9,7 +9,7 @@
 //! ```text
 //! header    32 bytes
 //!   magic     8 bytes  "TWSEGMNT"
-//!   version   u16      1
+//!   version   u16      2
 //!   reserved  u16      0
 //!   crc32c    u32      of the 24 other bytes of the header, in their order
 //!   first     u64      the lowest sequence number that a record of the segment may have
@@ -33,7 +33,12 @@
 //!
 //! A record may name what an earlier record **of the same segment** has said in full: an input, a resource,
 //! a series. So a segment stands for itself, a record alone does not, and a reader goes through a segment from
-//! its start; of records that it does not want it reads those that say something in full. Numbers of things begin at 1 in every segment.
+//! its start; of records that it does not want it reads those that say something in full. Numbers of things begin
+//! at 1 in every segment.
+//!
+//! Writer and reader remember only the newest of what was said in full: the last 4096 resources and as many scopes,
+//! and of samples what [`metrics`] counts. What is forgotten is said again. That is the one thing in which version 1 differs: it named
+//! whatever its segment had said, and of samples nothing may be forgotten while such a segment is read.
 //!
 //! Invariants: a record is written behind whole records only; a writer that fails never writes behind what it
 //! may have left, but begins another segment. So damage ends a segment: what stands before it is whole and is
@@ -46,6 +51,7 @@ mod logs;
 mod metrics;
 mod numbers;
 mod traces;
+mod window;
 
 use std::sync::Arc;
 
@@ -54,6 +60,8 @@ use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_outpu
 pub use frame::{Frame, Frames, HEAD_LEN, HEADER_LEN, Head, Header, HeaderError, MOST_PAYLOAD};
 
 use crate::data::{Batch, Chunk, Names, SeriesTable, UnixNanos};
+use frame::VERSION;
+use metrics::Limits;
 use numbers::Input;
 
 /// What a record says that cannot be read, although its checksum fits.
@@ -140,7 +148,7 @@ impl Encoder {
             names,
             inputs: Vec::new(),
             logs: logs::Encoder::default(),
-            metrics: metrics::Encoder::default(),
+            metrics: metrics::Encoder::new(Limits::of(VERSION)),
             plain: Vec::new(),
             table: CompressTable::large(),
             packing: Default::default(),
@@ -162,7 +170,7 @@ impl Encoder {
     pub fn begin(&mut self, header: Header, out: &mut Vec<u8>) {
         self.inputs.clear();
         self.logs.reset();
-        self.metrics.reset();
+        self.metrics.reset(Limits::of(header.version));
         header.write(out);
     }
 
@@ -253,14 +261,20 @@ impl std::fmt::Debug for Encoder {
 impl Decoder {
     /// A decoder that finds the paths of fields in `names` and puts series into `series`.
     pub fn new(names: Arc<Names>, series: Arc<SeriesTable>) -> Self {
-        Self { names, inputs: Vec::new(), logs: logs::Decoder::default(), metrics: metrics::Decoder::new(series) }
+        let metrics = metrics::Decoder::new(series, Limits::of(VERSION));
+        Self { names, inputs: Vec::new(), logs: logs::Decoder::new(), metrics }
     }
 
     /// Begins a segment: forgets what the one before has defined.
-    pub fn reset(&mut self) {
+    pub fn begin(&mut self, header: &Header) {
         self.inputs.clear();
         self.logs.reset();
-        self.metrics.reset();
+        self.metrics.reset(Limits::of(header.version));
+    }
+
+    /// Forgets everything: nothing of the segment is read any more.
+    pub fn reset(&mut self) {
+        self.begin(&Header::new(0, UnixNanos::NONE));
     }
 
     /// The message of a record. Those before it that define something must have been decoded, wanted or not.
@@ -290,9 +304,7 @@ impl Decoder {
         if !input.is_empty() {
             return Err(Damaged("a record has bytes behind its batch"));
         }
-        let (count, said) = (batch.count() as u64, u64::from(frame.head.count));
-        // Samples are left out where the table of series is full.
-        if count > said || (count < said && frame.head.kind != Kind::Metrics) {
+        if batch.count() as u64 != u64::from(frame.head.count) {
             return Err(Damaged("a record holds another number of records than it says"));
         }
         Ok(Stored { input: name, batch })

@@ -24,10 +24,13 @@ pub fn put_text(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(text);
 }
 
+/// A name without a definition, or with one that is forgotten.
+pub const UNDEFINED: Damaged = Damaged("a record names what its segment has not defined");
+
 /// What was defined earlier in the segment under `number`, which begins at 1.
 pub fn defined<T>(known: &[T], number: u64) -> Result<&T, Damaged> {
     let index = number.checked_sub(1).and_then(|index| usize::try_from(index).ok());
-    index.and_then(|index| known.get(index)).ok_or(Damaged("a record names what its segment has not defined"))
+    index.and_then(|index| known.get(index)).ok_or(UNDEFINED)
 }
 
 const SHORT: Damaged = Damaged("a record ends early");

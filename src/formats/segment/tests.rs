@@ -272,6 +272,10 @@ fn seen(batch: &Batch, input: &Arc<str>, names: &Names) -> String {
 
 /// A segment of random messages, what a sink sees of each, and where each ends.
 fn segment(seed: u64, names: &Arc<Names>) -> (Vec<u8>, Vec<String>, Vec<usize>) {
+    segment_of(frame::VERSION, seed, names)
+}
+
+fn segment_of(version: u16, seed: u64, names: &Arc<Names>) -> (Vec<u8>, Vec<String>, Vec<usize>) {
     let mut random = fastrand::Rng::with_seed(seed);
     let resource = |n: i64| {
         let values = [("k8s.pod.name", ResourceValue::from("web")), ("n", ResourceValue::Int(n))];
@@ -282,7 +286,7 @@ fn segment(seed: u64, names: &Arc<Names>) -> (Vec<u8>, Vec<String>, Vec<usize>) 
     let lists: Vec<_> = (0..3).map(|_| series(&mut random, &table)).collect();
     let inputs: [Arc<str>; 2] = ["file/a".into(), "steps/b.errors".into()];
     let (mut encoder, mut bytes) = (Encoder::new(names.clone()), Vec::new());
-    encoder.begin(Header { first: 7, created: UnixNanos(5) }, &mut bytes);
+    encoder.begin(Header { version, ..Header::new(7, UnixNanos(5)) }, &mut bytes);
     let (mut expected, mut ends, mut sequence) = (Vec::new(), vec![bytes.len()], 6);
     for _ in 0..random.usize(1..6) {
         let batch = match random.u8(..6) {
@@ -304,6 +308,7 @@ fn segment(seed: u64, names: &Arc<Names>) -> (Vec<u8>, Vec<String>, Vec<usize>) 
 fn read(bytes: &[u8], names: &Arc<Names>) -> Vec<String> {
     let Ok(frames) = Frames::new(bytes) else { return Vec::new() };
     let mut decoder = Decoder::new(names.clone(), SeriesTable::new(1000));
+    decoder.begin(frames.header());
     let mut messages = Vec::new();
     for frame in frames {
         let Ok(Stored { input, batch }) = decoder.decode(&frame) else { break };
@@ -341,7 +346,7 @@ proptest! {
     fn no_bytes_make_it_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 1u8..4) {
         // A record whose checksum fits, whatever it holds.
         let mut segment = Vec::new();
-        Header { first: 0, created: UnixNanos(0) }.write(&mut segment);
+        Header::new(0, UnixNanos(0)).write(&mut segment);
         let at = segment.len();
         segment.resize(at + HEAD_LEN, 0);
         let packed = bytes.first().is_some_and(|byte| byte % 4 == 0);
@@ -391,11 +396,11 @@ fn paths_are_found_again_by_their_words() {
 #[test]
 fn other_files_and_other_versions_are_told_apart() {
     let mut bytes = Vec::new();
-    Header { first: 1, created: UnixNanos(2) }.write(&mut bytes);
-    assert_eq!(Header::read(&bytes), Ok(Header { first: 1, created: UnixNanos(2) }));
+    Header::new(1, UnixNanos(2)).write(&mut bytes);
+    assert_eq!(Header::read(&bytes), Ok(Header::new(1, UnixNanos(2))));
     assert_eq!(Header::read(&bytes[..20]), Err(HeaderError::Damaged));
-    bytes[8] = 2;
-    assert_eq!(Header::read(&bytes), Err(HeaderError::Version(2)));
+    bytes[8] = 3;
+    assert_eq!(Header::read(&bytes), Err(HeaderError::Version(3)));
     assert_eq!(Header::read(b"TWCHECKP and more"), Err(HeaderError::Magic));
 }
 
@@ -405,7 +410,7 @@ fn text_shrinks_and_a_resource_is_written_once_a_segment() {
     let resource = Arc::new(Resource::new([("k".into(), ResourceValue::from("v".repeat(4000)))]));
     let mut encoder = Encoder::new(Arc::default());
     let mut bytes = Vec::new();
-    encoder.begin(Header { first: 1, created: UnixNanos(0) }, &mut bytes);
+    encoder.begin(Header::new(1, UnixNanos(0)), &mut bytes);
     for sequence in 1..=50 {
         let mut builder = LogBuilder::new(resource.clone(), Arc::default());
         let chunk = builder.add_chunk(Chunk::from_vec(line.clone().into_bytes()));
@@ -419,19 +424,21 @@ fn text_shrinks_and_a_resource_is_written_once_a_segment() {
     assert_eq!(read(&bytes, &Arc::default()).len(), 50);
 }
 
-/// The fuzzer's seeds are segments as version 1 wrote them: what a later one writes must not keep it from
+/// The fuzzer's seeds are segments as each version wrote them: what a later one writes must not keep it from
 /// reading these.
 #[test]
-fn segments_of_this_version_are_read_for_ever() {
+fn segments_of_this_version_and_the_one_before_are_read_for_ever() {
     let folder = std::path::Path::new("fuzz/seeds/disk_segment");
-    for seed in 1..=4 {
-        let path = folder.join(format!("{seed}.segment"));
+    for (version, seed) in [1, 2].into_iter().flat_map(|version| (1..=4).map(move |seed| (version, seed))) {
+        let path =
+            folder.join(if version == 1 { format!("{seed}.segment") } else { format!("v{version}-{seed}.segment") });
         let names = Arc::new(Names::default());
-        let (bytes, expected, _) = segment(seed, &names);
+        let (bytes, expected, _) = segment_of(version, seed, &names);
         if std::env::var_os("TAILWATER_UPDATE_GOLDENS").is_some() {
             std::fs::write(&path, &bytes).expect("written");
         }
         let kept = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(Header::read(&kept).expect("a header").version, version);
         assert_eq!(read(&kept, &names), expected, "{}", path.display());
     }
 }
@@ -447,7 +454,7 @@ fn samples_of_a_known_list_cost_little_more_than_their_values() {
     }
     let list = table.list(&builder).list;
     let (mut encoder, mut bytes) = (Encoder::new(Arc::default()), Vec::new());
-    encoder.begin(Header { first: 1, created: UnixNanos(0) }, &mut bytes);
+    encoder.begin(Header::new(1, UnixNanos(0)), &mut bytes);
     let (resource, input) = (Arc::default(), Arc::from("prometheus_scrape/x"));
     let mut before = 0;
     for sequence in 1..=3 {
@@ -472,7 +479,7 @@ fn a_full_table_costs_nothing_that_was_stored() {
     }
     let list = large.list(&builder).list;
     let (mut encoder, mut bytes) = (Encoder::new(names.clone()), Vec::new());
-    encoder.begin(Header { first: 1, created: UnixNanos(0) }, &mut bytes);
+    encoder.begin(Header::new(1, UnixNanos(0)), &mut bytes);
     for sequence in 1..=2 {
         let mut builder = MetricBuilder::new();
         builder.samples().values.extend([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);

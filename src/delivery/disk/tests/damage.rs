@@ -59,7 +59,7 @@ async fn records_behind_damage_are_counted_as_far_as_heads_tell() {
             if !newest {
                 // A newer one that has nothing yet.
                 let mut header = Vec::new();
-                Header { first: MESSAGES + 1, created: crate::data::UnixNanos(1) }.write(&mut header);
+                Header::new(MESSAGES + 1, crate::data::UnixNanos(1)).write(&mut header);
                 disk.put(folder.join(format!("{:020}.segment", MESSAGES + 1)), header);
             }
             let (delivered, records, lost) = after(disk, folder).await;

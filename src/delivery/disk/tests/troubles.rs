@@ -269,7 +269,7 @@ async fn unknown_files_are_set_aside_and_reported() {
     let folder = Path::new("/queue/file/unknown");
     let mut of_tomorrow = Vec::new();
     let created = crate::data::UnixNanos(1);
-    crate::formats::segment::Header { first: 5, created }.write(&mut of_tomorrow);
+    crate::formats::segment::Header::new(5, created).write(&mut of_tomorrow);
     of_tomorrow[8] = 9;
     of_tomorrow.extend([0; 100]);
     disk.put(folder.join("00000000000000000005.segment"), of_tomorrow);

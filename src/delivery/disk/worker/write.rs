@@ -175,7 +175,7 @@ impl Worker {
             created => created?,
         };
         let mut header = Vec::new();
-        self.encoder.begin(Header { first, created }, &mut header);
+        self.encoder.begin(Header::new(first, created), &mut header);
         segment.bytes = header.len() as u64;
         file.append(&header)?;
         self.segments.push_back(segment);

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::super::Damaged;
-use super::super::definitions::read_resource;
-use super::super::numbers::{Input, defined};
+use super::super::definitions::{read_resource, recent};
+use super::super::numbers::{Input, UNDEFINED, defined};
+use super::super::window::Window;
 use super::histogram::read_histogram;
+use super::{Limits, SERIES, push_list};
 use crate::data::labels::Labels;
 use crate::data::metrics::{Exemplar, Family, Samples};
 use crate::data::series_table::{FamilyId, ListBuilder, SeriesList, SeriesRef, SeriesTable};
@@ -14,89 +16,82 @@ use crate::data::{MetricBatch, MetricBuilder, MetricKind, Resource, Selection, U
 /// More series than a list can have.
 const MOST_SERIES: usize = 8 << 20;
 
+/// More descriptions of metrics than a table of series has.
+const MOST_FAMILIES: usize = 1 << 20;
+
 /// What the segment being read has defined.
 #[derive(Debug)]
 pub struct Decoder {
     table: Arc<SeriesTable>,
-    resources: Vec<Arc<Resource>>,
-    lists: Vec<Listed>,
-    /// Held by the lists; `None` for those that the table had no room for.
-    series: Vec<Option<SeriesRef>>,
+    resources: Window<Arc<Resource>>,
+    lists: Window<Arc<SeriesList>>,
+    groups: Window<Group>,
     families: Vec<FamilyId>,
     builder: ListBuilder,
 }
 
-/// A list of a segment.
-#[derive(Clone, Debug)]
-struct Listed {
-    list: Arc<SeriesList>,
-    /// Series of the list as it was written.
-    length: usize,
-    /// The places of those that are in `list`, where some found the table full.
-    kept: Option<Arc<[u32]>>,
+/// The series that one list has defined. They are held here: the lists that name them may be forgotten before.
+#[derive(Debug)]
+struct Group {
+    /// The number of the first.
+    first: u64,
+    series: Arc<SeriesList>,
 }
 
-impl Listed {
-    /// Where the sample of a place stands now.
-    fn place(&self, place: usize) -> Option<usize> {
-        match &self.kept {
-            None => Some(place),
-            Some(kept) => kept.binary_search(&u32::try_from(place).ok()?).ok(),
-        }
+impl Group {
+    /// The number of the next series behind it.
+    fn behind(&self) -> u64 {
+        self.first + self.series.len() as u64
     }
 }
 
 impl Decoder {
-    /// A decoder whose series are in `table`.
-    pub fn new(table: Arc<SeriesTable>) -> Self {
+    /// A decoder of a segment, whose series are in `table`.
+    pub fn new(table: Arc<SeriesTable>, limits: Limits) -> Self {
         Self {
             table,
-            resources: Vec::new(),
-            lists: Vec::new(),
-            series: Vec::new(),
+            resources: recent(),
+            lists: Window::new(limits.lists),
+            groups: Window::new(limits.series),
             families: Vec::new(),
             builder: ListBuilder::default(),
         }
     }
 
     /// Forgets everything: a new segment.
-    pub fn reset(&mut self) {
-        *self = Self::new(self.table.clone());
+    pub fn reset(&mut self, limits: Limits) {
+        *self = Self::new(self.table.clone(), limits);
     }
 
-    /// Reads a batch. Samples whose series the table has no room for are left out.
+    /// Reads a batch.
     pub fn decode(&mut self, input: &mut Input<'_>) -> Result<MetricBatch, Damaged> {
         let resource = read_resource(input, &mut self.resources)?;
-        let listed = match input.number()? {
+        let list = match input.number()? {
             0 => {
-                let listed = self.read_list(input)?;
-                self.lists.push(listed.clone());
-                listed
+                let list = self.read_list(input)?;
+                push_list(&mut self.lists, list.clone(), list.len(), drop);
+                list
             }
-            number => defined(&self.lists, number)?.clone(),
+            number => self.lists.get(number).ok_or(UNDEFINED)?.clone(),
         };
         let mut builder = MetricBuilder::new();
-        let selected = read_selection(input, listed.length)?;
-        read_columns(input, &listed, &selected, builder.samples())?;
-        let mut batch = builder.build(resource, listed.list.clone());
-        for place in (0..listed.length).filter(|place| !selected.contains(*place)) {
-            if let Some(index) = listed.place(place) {
-                batch.selection.remove(index);
-            }
-        }
+        let selected = read_selection(input, list.len())?;
+        read_columns(input, list.len(), &selected, builder.samples())?;
+        let mut batch = builder.build(resource, list);
+        batch.selection = selected;
         Ok(batch)
     }
 
-    fn read_list(&mut self, input: &mut Input<'_>) -> Result<Listed, Damaged> {
+    fn read_list(&mut self, input: &mut Input<'_>) -> Result<Arc<SeriesList>, Damaged> {
         self.builder.clear();
-        let known = self.series.len();
-        // New series of this list, which have no reference yet, and the number of each item of the builder.
-        let (mut fresh, mut numbers, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut place, mut end) = (0u32, 1u64);
+        let first_new = self.groups.last_where(|_| true).map_or(1, Group::behind);
+        // The new series of this list, which have no reference yet, and where each stands in the list.
+        let (mut new, mut places, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let mut end = 1u64;
         for _ in 0..input.count()? {
             let head = input.number()?;
             let length = usize::try_from(head >> 1).unwrap_or(usize::MAX);
-            if length > MOST_SERIES || place as usize + length > MOST_SERIES {
+            if length > MOST_SERIES || self.builder.len() + length > MOST_SERIES {
                 return Err(Damaged("a list has too many series"));
             }
             if head & 1 == 0 {
@@ -104,53 +99,45 @@ impl Decoder {
                     let labels = input.bytes()?;
                     check_labels(labels)?;
                     let family = self.read_family(input)?;
-                    fresh.push((labels, family));
-                    numbers.push(known + fresh.len());
-                    places.push(place);
+                    bytes += SERIES + labels.len();
+                    new.push((labels, family));
+                    places.push(self.builder.len());
                     self.builder.encoded(Labels::of_encoded(labels), family);
-                    place += 1;
                 }
-                end = (known + fresh.len()) as u64 + 1;
+                end = first_new + new.len() as u64;
                 continue;
             }
             let first = input.difference(end)?;
-            let behind = first.checked_add(length as u64);
-            let total = (known + fresh.len()) as u64;
-            let Some(behind) = behind.filter(|behind| first >= 1 && *behind <= total + 1) else {
-                return Err(Damaged("a list names series that its segment has not defined"));
-            };
-            for number in first as usize..behind as usize {
-                match number.checked_sub(known + 1) {
+            let behind = first.checked_add(length as u64).filter(|behind| *behind <= first_new + new.len() as u64);
+            let behind = behind.ok_or(UNDEFINED)?;
+            for number in first..behind {
+                match number.checked_sub(first_new) {
                     Some(index) => {
-                        let (labels, family) = fresh[index];
+                        let (labels, family) = new[index as usize];
                         self.builder.encoded(Labels::of_encoded(labels), family);
                     }
-                    None => match self.series[number - 1] {
-                        Some(series) => self.builder.known(series),
-                        None => {
-                            place += 1;
-                            continue;
-                        }
-                    },
+                    None => self.builder.known(self.series(number).ok_or(UNDEFINED)?),
                 }
-                numbers.push(number);
-                places.push(place);
-                place += 1;
             }
             end = behind;
         }
-        let resolved = self.table.resolve_stored(&self.builder);
-        let mut refused = resolved.refused.iter().peekable();
-        let mut kept = Vec::with_capacity(places.len());
-        self.series.resize(known + fresh.len(), None);
-        for (item, (number, place)) in numbers.into_iter().zip(places).enumerate() {
-            if refused.next_if(|refused| **refused == item).is_none() {
-                self.series[number - 1] = Some(resolved.list.refs()[kept.len()]);
-                kept.push(place);
+        let list = self.table.resolve_stored(&self.builder).list;
+        if !new.is_empty() {
+            let mut series = list.clone();
+            if places.len() < list.len() {
+                self.builder.clear();
+                places.iter().for_each(|place| self.builder.known(list.refs()[*place]));
+                series = self.table.resolve_stored(&self.builder).list;
             }
+            self.groups.push(Group { first: first_new, series }, bytes, drop);
         }
-        let kept = (kept.len() < place as usize).then(|| kept.into());
-        Ok(Listed { list: resolved.list, length: place as usize, kept })
+        Ok(list)
+    }
+
+    /// The series of a number, if it is remembered.
+    fn series(&self, number: u64) -> Option<SeriesRef> {
+        let group = self.groups.last_where(|group| group.first <= number)?;
+        group.series.refs().get(usize::try_from(number - group.first).ok()?).copied()
     }
 
     fn read_family(&mut self, input: &mut Input<'_>) -> Result<FamilyId, Damaged> {
@@ -163,6 +150,9 @@ impl Decoder {
                     help: input.text()?.into(),
                     unit: input.text()?.into(),
                 };
+                if self.families.len() >= MOST_FAMILIES {
+                    return Err(Damaged("a segment describes too many metrics"));
+                }
                 let id = self.table.family(&family);
                 self.families.push(id);
                 Ok(id)
@@ -191,81 +181,63 @@ fn read_selection(input: &mut Input<'_>, length: usize) -> Result<Selection, Dam
 
 fn read_columns(
     input: &mut Input<'_>,
-    listed: &Listed,
+    length: usize,
     selected: &Selection,
     columns: &mut Samples,
 ) -> Result<(), Damaged> {
     let time = UnixMillis(input.difference(0)?.cast_signed());
     columns.time = time;
     if input.byte()? != 0 {
-        columns.times.resize(listed.list.len(), time);
-        for place in selected.iter() {
-            let own = read_time(input, time)?;
-            if let Some(index) = listed.place(place) {
-                columns.times[index] = own;
-            }
+        columns.times.resize(length, time);
+        for index in selected.iter() {
+            columns.times[index] = read_time(input, time)?;
         }
     }
     let lengths = input.take(selected.count().div_ceil(2))?;
-    columns.values.resize(listed.list.len(), 0.0);
-    for (at, place) in selected.iter().enumerate() {
+    columns.values.resize(length, 0.0);
+    for (at, index) in selected.iter().enumerate() {
         let length = usize::from(lengths[at / 2] >> (at % 2 * 4) & 0xF);
         if length > 8 {
             return Err(Damaged("a value is too long"));
         }
         let mut bits = [0; 8];
         bits[..length].copy_from_slice(input.take(length)?);
-        if let Some(index) = listed.place(place) {
-            columns.values[index] = f64::from_bits(u64::from_be_bytes(bits));
-        }
+        columns.values[index] = f64::from_bits(u64::from_be_bytes(bits));
     }
     let mut last = None;
     for _ in 0..input.count()? {
-        let place = next_place(input, listed, &mut last, false)?;
-        let histogram = read_histogram(input)?;
-        if let Some(index) = listed.place(place) {
-            columns.histograms.push((index as u32, Arc::new(histogram)));
-        }
+        let sample = next_sample(input, length, &mut last, false)?;
+        columns.histograms.push((sample, Arc::new(read_histogram(input)?)));
     }
     last = None;
     for _ in 0..input.count()? {
-        let place = next_place(input, listed, &mut last, true)?;
+        let sample = next_sample(input, length, &mut last, true)?;
         let labels = input.bytes()?;
         check_labels(labels)?;
         let value = f64::from_bits(input.u64()?);
         let own = if input.byte()? == 0 { None } else { Some(read_time(input, time)?) };
-        if let Some(index) = listed.place(place) {
-            let start = columns.text.len() as u32;
-            columns.text.extend_from_slice(labels);
-            let labels = start..columns.text.len() as u32;
-            columns.exemplars.push(Exemplar { sample: index as u32, labels, value, time: own });
-        }
+        let start = columns.text.len() as u32;
+        columns.text.extend_from_slice(labels);
+        let labels = start..columns.text.len() as u32;
+        columns.exemplars.push(Exemplar { sample, labels, value, time: own });
     }
     last = None;
     for _ in 0..input.count()? {
-        let place = next_place(input, listed, &mut last, false)?;
-        let created = read_time(input, time)?;
-        if let Some(index) = listed.place(place) {
-            columns.created.push((index as u32, created));
-        }
+        let sample = next_sample(input, length, &mut last, false)?;
+        columns.created.push((sample, read_time(input, time)?));
     }
     Ok(())
 }
 
 /// The place of the next sample that something is said about: ascending, the same again only with `repeats`.
-fn next_place(
-    input: &mut Input<'_>,
-    listed: &Listed,
-    last: &mut Option<usize>,
-    repeats: bool,
-) -> Result<usize, Damaged> {
+fn next_sample(input: &mut Input<'_>, length: usize, last: &mut Option<usize>, repeats: bool) -> Result<u32, Damaged> {
     let place: usize = input.small()?;
     let ascends = last.is_none_or(|last| place > last || (repeats && place == last));
-    if place >= listed.length || !ascends {
+    if place >= length || !ascends {
         return Err(Damaged("a batch says something about a sample that it has not"));
     }
     *last = Some(place);
-    Ok(place)
+    Ok(place as u32)
 }
 
 fn read_time(input: &mut Input<'_>, from: UnixMillis) -> Result<UnixMillis, Damaged> {
@@ -273,15 +245,5 @@ fn read_time(input: &mut Input<'_>, from: UnixMillis) -> Result<UnixMillis, Dama
 }
 
 fn kind_of(number: u8) -> Result<MetricKind, Damaged> {
-    const KINDS: [MetricKind; 8] = [
-        MetricKind::Unknown,
-        MetricKind::Counter,
-        MetricKind::Gauge,
-        MetricKind::Histogram,
-        MetricKind::GaugeHistogram,
-        MetricKind::Summary,
-        MetricKind::Info,
-        MetricKind::StateSet,
-    ];
-    KINDS.get(usize::from(number)).copied().ok_or(Damaged("a metric is of an unknown kind"))
+    MetricKind::of_number(number).ok_or(Damaged("a metric is of an unknown kind"))
 }

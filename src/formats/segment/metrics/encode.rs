@@ -5,28 +5,47 @@ use std::sync::Arc;
 
 use super::super::definitions::{Remembered, put_resource};
 use super::super::numbers::{put, put_difference, put_text};
+use super::super::window::Window;
 use super::histogram::put_histogram;
+use super::{Limits, SERIES, push_list};
 use crate::data::metrics::Family;
 use crate::data::series_table::{FamilyId, Series, SeriesList, SeriesRef};
 use crate::data::{MetricBatch, Resource, UnixMillis};
 
 /// What the segment being written has defined.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Encoder {
     resources: Remembered<Resource>,
-    /// Numbers of lists, by their ids, which no two lists share.
-    lists: HashMap<u64, u64>,
-    /// By slot: the epoch under which the series was defined, and its number; 0 for none.
+    /// Numbers of the remembered lists, by their ids, which no two lists share.
+    numbers: HashMap<u64, u64>,
+    lists: Window<u64>,
+    /// By slot: the epoch under which the series was defined last, and its number; 0 for none.
     series: Vec<(u32, u32)>,
     defined_series: u32,
+    /// The first number of the series that each list has defined.
+    groups: Window<u32>,
     families: HashMap<FamilyId, u64>,
     scratch: Vec<u8>,
 }
 
 impl Encoder {
+    /// An encoder of a new segment.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            resources: Remembered::default(),
+            numbers: HashMap::new(),
+            lists: Window::new(limits.lists),
+            series: Vec::new(),
+            defined_series: 0,
+            groups: Window::new(limits.series),
+            families: HashMap::new(),
+            scratch: Vec::new(),
+        }
+    }
+
     /// Forgets everything: a new segment.
-    pub fn reset(&mut self) {
-        let Self { mut series, mut scratch, .. } = std::mem::take(self);
+    pub fn reset(&mut self, limits: Limits) {
+        let Self { mut series, mut scratch, .. } = std::mem::replace(self, Self::new(limits));
         series.fill((0, 0));
         scratch.clear();
         (self.series, self.scratch) = (series, scratch);
@@ -34,7 +53,7 @@ impl Encoder {
 
     /// Appends the selected samples of a batch; returns whether that defined something.
     pub fn encode(&mut self, batch: &MetricBatch, out: &mut Vec<u8>) -> bool {
-        let before = self.resources.defined + self.lists.len() as u64;
+        let before = self.resources.defined + self.lists.defined();
         put_resource(&batch.resource, &mut self.resources, out);
         self.put_list(batch.series(), out);
         let columns = batch.columns();
@@ -69,20 +88,20 @@ impl Encoder {
             put(out, u64::from(*sample));
             put_time(*time, columns.time, out);
         }
-        self.resources.defined + self.lists.len() as u64 > before
+        self.resources.defined + self.lists.defined() > before
     }
 
     fn put_list(&mut self, list: &Arc<SeriesList>, out: &mut Vec<u8>) {
-        if let Some(number) = self.lists.get(&list.id()) {
+        if let Some(number) = self.numbers.get(&list.id()) {
             return put(out, *number);
         }
-        self.lists.insert(list.id(), self.lists.len() as u64 + 1);
         put(out, 0);
         let table = list.table().read();
         if self.series.len() < table.slots() {
             self.series.resize(table.slots(), (0, 0));
         }
         let (mut rest, mut runs, mut end) = (list.refs(), 0u64, 1u64);
+        let (first_new, mut bytes) = (self.defined_series + 1, 0);
         let mut encoded = std::mem::take(&mut self.scratch);
         encoded.clear();
         while let Some(first) = rest.first() {
@@ -109,7 +128,9 @@ impl Encoder {
                     }
                     put(&mut encoded, (length as u64) << 1);
                     for series in &rest[..length] {
-                        put_text(&mut encoded, table.labels(*series).encoded());
+                        let labels = table.labels(*series).encoded();
+                        bytes += SERIES + labels.len();
+                        put_text(&mut encoded, labels);
                         self.put_family(&table, *series, &mut encoded);
                     }
                     end = u64::from(self.defined_series) + 1;
@@ -120,11 +141,20 @@ impl Encoder {
         put(out, runs);
         out.extend_from_slice(&encoded);
         self.scratch = encoded;
+        if self.defined_series >= first_new {
+            self.groups.push(first_new, bytes, |_| {});
+        }
+        let numbers = &mut self.numbers;
+        let number = push_list(&mut self.lists, list.id(), list.len(), |id| {
+            numbers.remove(&id);
+        });
+        numbers.insert(list.id(), number);
     }
 
     fn number(&self, series: SeriesRef) -> Option<u32> {
         let (epoch, number) = *self.series.get(series.slot as usize)?;
-        (number > 0 && epoch == series.epoch).then_some(number)
+        let remembered = self.groups.oldest().copied().unwrap_or(1);
+        (number >= remembered && epoch == series.epoch).then_some(number)
     }
 
     fn put_family(&mut self, table: &Series<'_>, series: SeriesRef, out: &mut Vec<u8>) {

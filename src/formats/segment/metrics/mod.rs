@@ -25,6 +25,13 @@
 //!             1: doubles: count u64, zero u64, buckets × 2 (varint count × u64)
 //! spans       varint count × { offset difference, length varint }
 //! ```
+//!
+//! What was defined lately may be named, and nothing else, so that memory does not grow with the segment. A list
+//! counts 128 bytes and 8 for each series of it; of lists the newest are remembered that count 16 MiB together. Series
+//! are forgotten as they were defined, all new ones of a list at once; each counts 48 bytes and its labels, and the
+//! newest are remembered that count 64 MiB together. What was defined last is remembered in any case. What is forgotten
+//! is defined again, under another number, where it is needed. (In a segment of version 1 everything that
+//! it has defined may be named.)
 
 mod decode;
 mod encode;
@@ -32,3 +39,36 @@ mod histogram;
 
 pub use decode::Decoder;
 pub use encode::Encoder;
+
+use super::window::Window;
+
+/// What a remembered list counts, beside its series.
+const LIST: usize = 128;
+
+/// What a remembered series counts, beside its labels.
+const SERIES: usize = 48;
+
+/// How much a segment's writer and reader remember.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    lists: usize,
+    series: usize,
+}
+
+impl Limits {
+    /// Those of a version of the format.
+    pub const fn of(version: u16) -> Self {
+        if version < 2 {
+            return Self { lists: usize::MAX, series: usize::MAX };
+        }
+        Self { lists: 16 << 20, series: 64 << 20 }
+    }
+}
+
+/// Remembers a list of so many series.
+fn push_list<T>(lists: &mut Window<T>, list: T, length: usize, forget: impl FnMut(T)) -> u64 {
+    lists.push(list, LIST + length * 8, forget)
+}
+
+#[cfg(test)]
+mod tests;
