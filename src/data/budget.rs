@@ -1,4 +1,5 @@
-//! The process-wide memory budget, split into shares that each signal is sure of.
+//! The process-wide memory budget, split into shares that each signal is sure of. Scrapes in flight have one of
+//! their own: what waits for a sink cannot keep them from reading.
 //!
 //! Only sources wait for it; whatever drains data never does. A permit is released when the bytes it
 //! pays for are dropped, so the budget measures what is really held.
@@ -13,6 +14,7 @@ use super::Signal;
 #[derive(Debug)]
 pub struct MemoryBudget {
     shares: [Arc<Budget>; 3],
+    scrapes: Arc<Budget>,
 }
 
 /// One signal's share of the memory budget.
@@ -38,12 +40,14 @@ pub struct Permit {
 }
 
 impl MemoryBudget {
-    /// A budget of `total` bytes: a sixth is guaranteed to each of logs, metrics and traces, half is lent.
+    /// A budget of `total` bytes: a sixth is guaranteed to each of logs, metrics and traces, a sixteenth to scrapes in
+    /// flight, and the rest is lent.
     pub fn new(total: u64) -> Self {
-        let guaranteed = total / 6;
-        let common = Arc::new(Common { limit: total - 3 * guaranteed, used: Mutex::new(0), freed: Notify::new() });
-        let share = || Arc::new(Budget { guaranteed, used: Mutex::new(0), common: common.clone() });
-        Self { shares: [share(), share(), share()] }
+        let (signal, scrapes) = (total / 6, total / 16);
+        let limit = total - 3 * signal - scrapes;
+        let common = Arc::new(Common { limit, used: Mutex::new(0), freed: Notify::new() });
+        let share = |guaranteed| Arc::new(Budget { guaranteed, used: Mutex::new(0), common: common.clone() });
+        Self { shares: [share(signal), share(signal), share(signal)], scrapes: share(scrapes) }
     }
 
     /// The share of one signal.
@@ -51,15 +55,24 @@ impl MemoryBudget {
         self.shares[signal as usize].clone()
     }
 
+    /// The share of bodies that are being scraped. Whoever holds some of it waits for nothing but its target, for as
+    /// long as a scrape may take, so that others get it in the end.
+    pub fn scrapes(&self) -> Arc<Budget> {
+        self.scrapes.clone()
+    }
+
     /// Bytes that may be held by all shares together.
     pub fn limit(&self) -> u64 {
-        let [logs, metrics, traces] = &self.shares;
-        logs.guaranteed + metrics.guaranteed + traces.guaranteed + logs.common.limit
+        self.all().map(|share| share.guaranteed).sum::<u64>() + self.scrapes.common.limit
     }
 
     /// Bytes held by all shares together.
     pub fn used(&self) -> u64 {
-        self.shares.iter().map(|share| share.used()).sum()
+        self.all().map(|share| share.used()).sum()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Budget>> {
+        self.shares.iter().chain([&self.scrapes])
     }
 }
 
@@ -98,6 +111,14 @@ impl Budget {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes `bytes`, whether there is room or not.
+    fn take(&self, bytes: u64) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let borrow = self.borrowed(*used + bytes) - self.borrowed(*used);
+        *self.common.used.lock().unwrap_or_else(PoisonError::into_inner) += borrow;
+        *used += bytes;
+    }
+
     fn borrowed(&self, used: u64) -> u64 {
         used.saturating_sub(self.guaranteed)
     }
@@ -124,6 +145,21 @@ impl Permit {
         }
         self
     }
+
+    /// Bytes that it pays for.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Pays for `bytes` from now on, whether there is room for more or not: what turned out larger is there already,
+    /// and whoever comes next waits longer.
+    pub fn resize(&mut self, bytes: u64) {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => self.budget.take(more),
+            None => self.budget.release(self.bytes - bytes),
+        }
+        self.bytes = bytes;
+    }
 }
 
 impl Drop for Permit {
@@ -141,7 +177,7 @@ mod tests {
         let memory = MemoryBudget::new(600);
         let logs = memory.share(Signal::Logs);
         let held: Vec<_> = std::iter::from_fn(|| logs.try_acquire(10)).collect();
-        assert_eq!(held.len(), 40, "its own sixth and the lent half");
+        assert_eq!(held.len(), 36, "its own sixth and what is lent");
         assert!(memory.share(Signal::Traces).try_acquire(100).is_some());
         drop(held);
         assert_eq!(memory.used(), 0);
@@ -155,6 +191,22 @@ mod tests {
         assert_eq!(memory.used(), 10_000);
         drop(permit.shrink(5));
         assert_eq!(memory.used(), 0);
+    }
+
+    #[test]
+    fn a_permit_pays_for_what_turns_out_larger() {
+        let memory = MemoryBudget::new(1600);
+        let scrapes = memory.scrapes();
+        let everything = memory.share(Signal::Metrics).try_acquire(5000).expect("an empty share");
+        let mut permit = scrapes.try_acquire(60).expect("its own share");
+        permit.resize(300);
+        assert_eq!((scrapes.used(), memory.used()), (300, 5300));
+        assert!(scrapes.try_acquire(1).is_none());
+        permit.resize(20);
+        assert!(scrapes.try_acquire(80).is_some());
+        drop((permit, everything));
+        assert_eq!((memory.used(), memory.limit()), (0, 1600));
+        assert_eq!(*scrapes.common.used.lock().expect("whole"), 0);
     }
 
     #[tokio::test]

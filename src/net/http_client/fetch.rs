@@ -1,11 +1,14 @@
 //! Scrapes: a body is read into a buffer that the next scrape of the target uses again, bounded on the wire
 //! and after gzip.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue};
 use hyper::body::Body as _;
 
 use super::{ClientError, HttpClient, Request, next};
+use crate::data::{Budget, Permit};
 use crate::formats::inflate::Inflater;
 
 /// Where bodies are read into. Its buffers keep their capacity, so that a body of the size of the last one
@@ -16,6 +19,67 @@ pub struct Body {
     pub text: Vec<u8>,
     wire: Vec<u8>,
     inflater: Option<Inflater>,
+    /// Whose memory it takes, where that is counted.
+    budget: Option<Arc<Budget>>,
+    permit: Option<Permit>,
+}
+
+/// A body is taken to be this long before it is known.
+const ASSUMED: u64 = 64 << 10;
+
+/// How much larger a body is taken to be than what is sent of it.
+const ASSUMED_RATIO: u64 = 8;
+
+/// Room for more is not waited for: the share of a small agent would have to be empty.
+const MOST_AWAITED: u64 = 4 << 20;
+
+impl Body {
+    /// One that waits for room in a budget before it is read, and pays for what it holds until
+    /// [`Body::release`].
+    pub fn within(budget: Arc<Budget>) -> Self {
+        Self { budget: Some(budget), ..Self::default() }
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn bytes(&self) -> usize {
+        self.text.capacity() + self.wire.capacity()
+    }
+
+    /// Pays for nothing any more.
+    pub fn release(&mut self) {
+        self.permit = None;
+    }
+
+    /// Where what is sent goes.
+    fn sent(&mut self, gzip: bool) -> &mut Vec<u8> {
+        if gzip { &mut self.wire } else { &mut self.text }
+    }
+
+    /// Waits for room, for a body that is sent in so many bytes, if that is known.
+    async fn wait_for_room(&mut self, length: Option<usize>, gzip: bool) {
+        let Some(budget) = &self.budget else { return };
+        let sent = length.map_or(ASSUMED, |length| length as u64);
+        let expected = if gzip { sent.saturating_mul(1 + ASSUMED_RATIO) } else { sent };
+        // What it holds from before is let go first: whoever waits holds nothing.
+        self.permit = None;
+        self.permit = Some(budget.acquire(expected.min(MOST_AWAITED)).await);
+    }
+
+    /// Pays for what it holds now, if that is more than it pays for.
+    fn pay_more(&mut self) {
+        let bytes = self.bytes() as u64;
+        if let Some(permit) = self.permit.as_mut().filter(|permit| bytes > permit.bytes()) {
+            permit.resize(bytes);
+        }
+    }
+
+    /// It is whole: pays for what it holds.
+    fn pay(&mut self) {
+        let bytes = self.bytes() as u64;
+        if let Some(permit) = &mut self.permit {
+            permit.resize(bytes);
+        }
+    }
 }
 
 /// The head of an answer whose body was read.
@@ -50,22 +114,28 @@ impl HttpClient {
         }
         let gzip = is_gzip(&head.headers)?;
         let most = if gzip { request.most_answer } else { request.most_answer.min(most_text) };
-        let into = if gzip { &mut body.wire } else { &mut body.text };
         let length = incoming.size_hint().exact().map(|length| usize::try_from(length).unwrap_or(usize::MAX));
         if length.is_some_and(|length| length > most) {
             return Err(ClientError::TooLarge(most));
         }
-        into.reserve(length.unwrap_or_default());
+        body.wait_for_room(length, gzip).await;
+        body.sent(gzip).reserve(length.unwrap_or_default());
+        let mut capacity = 0;
         while let Some(part) = next(&mut incoming).await? {
+            let into = body.sent(gzip);
             if into.len() + part.len() > most {
                 return Err(ClientError::TooLarge(most));
             }
             into.extend_from_slice(&part);
+            if std::mem::replace(&mut capacity, into.capacity()) != capacity {
+                body.pay_more();
+            }
         }
-        let wire_bytes = into.len();
+        let wire_bytes = body.sent(gzip).len();
         if gzip {
             body.inflater.get_or_insert_default().gzip(&body.wire, &mut body.text, most_text)?;
         }
+        body.pay();
         Ok(Fetched { status: head.status, headers: head.headers, wire_bytes })
     }
 }

@@ -7,9 +7,12 @@ use axum::extract::State as Shared;
 use axum::http::{HeaderMap as Heads, StatusCode as Status, header};
 use axum::response::IntoResponse;
 use axum::routing::{any, get, post};
+use futures_util::{StreamExt, stream};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use super::*;
+use crate::data::MemoryBudget;
 use crate::net::http_server::Server;
 
 async fn serve(router: Router) -> Server {
@@ -224,6 +227,55 @@ async fn without_a_token_nothing_is_sent_and_the_token_server_is_quoted() {
         server.address()
     );
     assert_eq!(error.to_string(), expected);
+}
+
+/// Sends a part of its body, and the rest when it is told.
+async fn hesitate(Shared(told): Shared<Arc<Notify>>) -> axum::response::Response {
+    let part = |length| Ok::<_, std::convert::Infallible>(vec![b'x'; length]);
+    let first = stream::once(async move { part(1000) });
+    let rest = stream::once(async move {
+        told.notified().await;
+        part(3000)
+    });
+    ([(header::CONTENT_LENGTH, "4000")], axum::body::Body::from_stream(first.chain(rest))).into_response()
+}
+
+#[tokio::test]
+async fn a_body_counts_while_it_is_held_and_others_wait_for_room() {
+    let told = Arc::new(Notify::new());
+    let router = Router::new().route("/slow", get(hesitate)).route("/", get(|| async { "x".repeat(2000) }));
+    let server = serve(router.with_state(told.clone())).await;
+    let budget = MemoryBudget::new(1600).scrapes();
+    let client = client(serde_json::json!({}));
+    let slow = tokio::spawn({
+        let (client, request, budget) = (client.clone(), Request::get(url(&server, "/slow")), budget.clone());
+        async move {
+            let mut body = Body::within(budget);
+            client.fetch(request, 1 << 20, &mut body).await.expect("an answer");
+            body
+        }
+    });
+    let counted = async {
+        while budget.used() < 4000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), counted).await.expect("what is being read counts");
+    let mut body = Body::within(budget.clone());
+    let mut request = Request::get(url(&server, "/"));
+    request.timeout = Duration::from_millis(200);
+    let waited = client.fetch(request.clone(), 1 << 20, &mut body).await;
+    assert!(matches!(waited, Err(ClientError::Timeout(_))), "there is no room: {waited:?}");
+    told.notify_one();
+    let mut first = slow.await.expect("no panic");
+    assert_eq!(first.text.len(), 4000);
+    first.release();
+    assert_eq!(budget.used(), 0);
+    request.timeout = Duration::from_secs(30);
+    client.fetch(request, 1 << 20, &mut body).await.expect("room");
+    assert!(body.text.len() == 2000 && budget.used() >= 2000);
+    drop(body);
+    assert_eq!(budget.used(), 0);
 }
 
 #[test]

@@ -77,6 +77,7 @@ impl SourcePlan for Options {
             shard: plan.shard,
             table: cx.series.clone(),
             budget: cx.memory.share(Signal::Metrics),
+            bodies: cx.memory.scrapes(),
             workers: cx.workers,
             seed: xxh3_64(labels.as_bytes()),
         }))
@@ -116,6 +117,7 @@ struct Scrape {
     shard: Option<Shard>,
     table: Arc<SeriesTable>,
     budget: Arc<Budget>,
+    bodies: Arc<Budget>,
     workers: usize,
     seed: u64,
 }
@@ -133,7 +135,7 @@ impl Source for Scrape {
             cx.metrics.targets.retain(|name| self.jobs.iter().any(|prepared| prepared.job.name == name));
             let shared = Shared {
                 table: self.table,
-                benches: Arc::new(Benches::default()),
+                benches: Arc::new(Benches::new(self.bodies)),
                 outputs: outputs.into(),
                 metrics: cx.metrics.clone(),
                 external: self.external,

@@ -58,6 +58,7 @@ struct Running {
     table: Arc<SeriesTable>,
     /// By how many milliseconds the clock on the wall was set.
     set: Arc<AtomicI64>,
+    memory: Arc<MemoryBudget>,
     pool: tokio::task::JoinHandle<Vec<succession::Remains>>,
 }
 
@@ -77,14 +78,15 @@ impl Running {
         let (sender, input) = edge(64 << 20, WhenFull::Block, metrics.clone());
         let chain = Chain { readers: vec![Reader::Edge { sender, input: "prometheus_scrape/test".into() }] };
         let (_, outlet) = Gate::open(chain, Path::new(), metrics.clone());
-        let budget = MemoryBudget::new(64 << 20).share(Signal::Metrics);
+        let memory = Arc::new(MemoryBudget::new(64 << 20));
+        let budget = memory.share(Signal::Metrics);
         let (outputs, _) = output::start(&outlet, 1, &budget, &metrics);
         let (stop, gone_for_good) = (CancellationToken::new(), Arc::default());
         let set = Arc::new(AtomicI64::new(0));
         let by = set.clone();
         let shared = Shared {
             table: Arc::clone(&table),
-            benches: Arc::default(),
+            benches: Arc::new(bench::Benches::new(memory.scrapes())),
             outputs: outputs.into(),
             metrics: metrics.clone(),
             external: Arc::default(),
@@ -98,7 +100,7 @@ impl Running {
         let client = HttpClient::patient(&job.client).expect("a client");
         let (found, watched) = watch::channel(Found::default());
         let pool = tokio::spawn(Pool::new(Arc::new(job), client, shared).run(watched, stop.clone()));
-        Self { found, input, stop, gone_for_good, metrics, table, set, pool }
+        Self { found, input, stop, gone_for_good, metrics, table, set, memory, pool }
     }
 
     fn find(&self, addresses: &[&str]) {
@@ -379,6 +381,32 @@ async fn an_exposition_beyond_64_mib_is_not_read() {
     let told = |words: String| words.contains("larger than 67108864 bytes");
     let seen = running.until(|seen| seen.contains_key("a") || error().is_some_and(told)).await;
     assert_eq!((last(&seen, "up"), seen.contains_key("a")), (Some(0.0), false));
+}
+
+#[tokio::test]
+async fn scrapes_go_on_while_the_memory_for_metrics_is_used_up() {
+    let exposed = Exposed::default();
+    exposed.set(200, "a 1\n");
+    let (one, other) = (exposed.serve().await, exposed.serve().await);
+    let mut running = Running::start(job());
+    let metrics = running.memory.share(Signal::Metrics);
+    let sizes = (0..=20).rev().map(|power| 1 << power);
+    let all: Vec<_> =
+        sizes.flat_map(|bytes| std::iter::from_fn(|| metrics.try_acquire(bytes)).collect::<Vec<_>>()).collect();
+    running.find(&[&one, &other]);
+    let up = async {
+        let health = || {
+            let pool = running.metrics.targets.pools().remove("shop");
+            pool.map(|pool| pool.active.iter().map(|target| target.state().health).collect::<Vec<_>>())
+        };
+        while health() != Some(vec![TargetHealth::Up; 2]) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, up).await.expect("a scrape waits for nothing that waits for a sink");
+    assert!(running.metrics.records_dropped.get() > 0, "what there is no room for is counted");
+    drop(all);
+    running.until(|seen| last(seen, "a") == Some(1.0)).await;
 }
 
 #[tokio::test]
