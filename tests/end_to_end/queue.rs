@@ -1,5 +1,9 @@
 //! The disk queue of the binary: what a destination does not take outlives the log files and the process.
 
+use std::time::SystemTime;
+
+use tailwater::delivery::checkpoint::Checkpoint;
+
 use crate::agent::Agent;
 use crate::fault_proxy::{Fault, FaultProxy};
 use crate::hung::{free_port, metric, reaches, stored};
@@ -61,6 +65,15 @@ sinks:
     let folder = node.root.path().join("data/queue/elasticsearch/late");
     // A deleted file is closed once everything in it is settled: now the disk queue has it all.
     until("nothing deleted is held", || std::future::ready(agent.descriptors().1 == 0)).await;
+    // Killed before that is written down, it would have to count the deleted files as lost. One more line makes it write
+    // the positions once more.
+    let (settled, checkpoint) = (SystemTime::now(), Checkpoint::new(&node.root.path().join("data"), "file/containers"));
+    node.write(0, 'F', &format!("{written:0960}"));
+    written += 1;
+    reaches(written, async || metric(metrics, "tailwater_disk_queue_records", "elasticsearch/late").await).await;
+    let saved =
+        || std::fs::metadata(checkpoint.path()).and_then(|file| file.modified()).is_ok_and(|time| time > settled);
+    until("the positions are written down", || std::future::ready(saved())).await;
     agent.kill();
     assert!(segments(&folder) > 0);
 
