@@ -4,11 +4,11 @@
 //! External labels are spliced in: where, is worked out once a series and kept as two bytes a label. Labels
 //! that relabelling changed are kept whole.
 
-use super::body::{Body, Compressor};
+use super::body::Body;
 use super::column::{Arena, Column};
 use super::histogram;
 use super::out::{SAMPLE_ROOM, SampleField, VARINT, push_message, put_varint, varint_len};
-use super::{EncodeOptions, Encoded, Extra, Extras, Part};
+use super::{EncodeOptions, Extra, Point, WritePoint};
 use crate::data::labels::encode_label;
 use crate::data::metrics::Exemplar;
 use crate::data::series_table::Series;
@@ -94,104 +94,6 @@ impl EncoderV1 {
         self.column.bytes() + self.changed.bytes() + self.places.bytes() + 4 * self.told.capacity()
     }
 
-    pub(super) fn encode(
-        &mut self,
-        batch: &MetricBatch,
-        series: &Series<'_>,
-        part: &Part,
-        compressor: &mut Compressor,
-        bodies: &mut [Body],
-    ) -> Encoded {
-        let refs = batch.series().refs();
-        let values = &batch.columns().values;
-        let mut extras = Extras::of(batch);
-        let plain = self.external.is_empty() && self.options.relabel.is_none();
-        let mut dropped = 0;
-        for index in batch.selection.iter().skip_while(|index| *index < part.from) {
-            if index >= part.to {
-                break;
-            }
-            let of = refs[index];
-            let Some(body) = part.body(series, of) else { continue };
-            let body = &mut bodies[body];
-            let own = series.labels(of);
-            let state = if plain { AS_IS } else { self.state(of, own, series) };
-            if state == DROPPED {
-                dropped += 1;
-                continue;
-            }
-            let sent = match state {
-                AS_IS => Sent::AsIs(own.encoded()),
-                place if (place - FIRST_PLACE) % 2 == 1 => {
-                    let kept = self.changed.from((place - FIRST_PLACE) / 2);
-                    let length = u32::from_le_bytes([kept[0], kept[1], kept[2], kept[3]]) as usize;
-                    Sent::AsIs(&kept[4..4 + length])
-                }
-                place => {
-                    let kept = self.places.from((place - FIRST_PLACE) / 2 - 1);
-                    Sent::Spliced(own.encoded(), &kept[..self.starts.len() - 1])
-                }
-            };
-            let extra =
-                if extras.is_empty() { None } else { Some(extras.at(index)).filter(Extra::is_more_than_a_number) };
-            let time = batch.time(index);
-            let field = match extra {
-                None => self.sample.prepare(time.0),
-                Some(extra) => {
-                    self.scratch.clear();
-                    rest(
-                        batch,
-                        &self.options,
-                        &extra,
-                        time,
-                        values[index],
-                        &mut self.scratch,
-                        &mut body.counts.exemplars,
-                    );
-                    self.scratch.len()
-                }
-            };
-            let labels = match &sent {
-                Sent::AsIs(labels) => labels.len(),
-                Sent::Spliced(labels, places) => labels.len() + self.added(places),
-            };
-            let content = labels + field;
-            let whole = 1 + varint_len(content as u64) + content;
-            // What is written of a sample may be longer than what counts.
-            let room = body.series.room(whole + SAMPLE_ROOM + VARINT);
-            room[0] = 0x0a;
-            let mut at = 1;
-            put_varint(content as u64, room, &mut at);
-            match sent {
-                Sent::AsIs(labels) => {
-                    room[at..at + labels.len()].copy_from_slice(labels);
-                }
-                Sent::Spliced(labels, places) => splice(labels, places, &self.external, &self.starts, &mut room[at..]),
-            }
-            at += labels;
-            match extra {
-                None => self.sample.write(values[index], &mut room[at..at + SAMPLE_ROOM]),
-                Some(_) => room[at..at + field].copy_from_slice(&self.scratch),
-            }
-            body.series.advance(whole);
-            match extra.and_then(|extra| extra.histogram) {
-                Some(_) => body.counts.histograms += 1,
-                None => body.counts.samples += 1,
-            }
-            if self.options.metadata {
-                let family = series.family_id(of).index();
-                if self.told.get(family) != Some(&self.period) {
-                    self.tell(family, series, of, &mut body.head);
-                }
-            }
-            body.compress(compressor);
-            if body.len() >= part.full {
-                return Encoded { next: index + 1, dropped };
-            }
-        }
-        Encoded { next: part.to, dropped }
-    }
-
     fn state(&mut self, of: SeriesRef, own: Labels<'_>, series: &Series<'_>) -> u32 {
         match self.column.get(of) {
             0 => self.resolve(of, own, series),
@@ -274,6 +176,71 @@ impl EncoderV1 {
             push_bytes(4, family.help.as_bytes(), head);
             push_bytes(5, family.unit.as_bytes(), head);
         });
+    }
+}
+
+impl WritePoint for EncoderV1 {
+    #[inline]
+    fn write(&mut self, point: &Point<'_>, body: &mut Body) -> bool {
+        let Point { batch, series, of, time, value, extra } = *point;
+        let own = series.labels(of);
+        let plain = self.external.is_empty() && self.options.relabel.is_none();
+        let state = if plain { AS_IS } else { self.state(of, own, series) };
+        if state == DROPPED {
+            return false;
+        }
+        let sent = match state {
+            AS_IS => Sent::AsIs(own.encoded()),
+            place if (place - FIRST_PLACE) % 2 == 1 => {
+                let kept = self.changed.from((place - FIRST_PLACE) / 2);
+                let length = u32::from_le_bytes([kept[0], kept[1], kept[2], kept[3]]) as usize;
+                Sent::AsIs(&kept[4..4 + length])
+            }
+            place => {
+                let kept = self.places.from((place - FIRST_PLACE) / 2 - 1);
+                Sent::Spliced(own.encoded(), &kept[..self.starts.len() - 1])
+            }
+        };
+        let extra = extra.filter(Extra::is_more_than_a_number);
+        let field = match extra {
+            None => self.sample.prepare(time.0),
+            Some(extra) => {
+                let (scratch, exemplars) = (&mut self.scratch, &mut body.counts.exemplars);
+                scratch.clear();
+                rest(batch, &self.options, &extra, time, value, scratch, exemplars);
+                scratch.len()
+            }
+        };
+        let labels = match &sent {
+            Sent::AsIs(labels) => labels.len(),
+            Sent::Spliced(labels, places) => labels.len() + self.added(places),
+        };
+        let content = labels + field;
+        let whole = 1 + varint_len(content as u64) + content;
+        // What is written of a sample may be longer than what counts.
+        let room = body.series.room(whole + SAMPLE_ROOM + VARINT);
+        room[0] = 0x0a;
+        let mut at = 1;
+        put_varint(content as u64, room, &mut at);
+        match sent {
+            Sent::AsIs(labels) => {
+                room[at..at + labels.len()].copy_from_slice(labels);
+            }
+            Sent::Spliced(labels, places) => splice(labels, places, &self.external, &self.starts, &mut room[at..]),
+        }
+        at += labels;
+        match extra {
+            None => self.sample.write(value, &mut room[at..at + SAMPLE_ROOM]),
+            Some(_) => room[at..at + field].copy_from_slice(&self.scratch),
+        }
+        body.series.advance(whole);
+        if self.options.metadata {
+            let family = series.family_id(of).index();
+            if self.told.get(family) != Some(&self.period) {
+                self.tell(family, series, of, &mut body.head);
+            }
+        }
+        true
     }
 }
 

@@ -1,12 +1,12 @@
 //! Remote write 2.0. A series is the numbers of its pairs of name and value; a sample copies what the request
 //! calls them. See [`symbols`](super::symbols).
 
-use super::body::{Body, Compressor};
+use super::body::Body;
 use super::column::{Arena, Column};
 use super::histogram;
 use super::out::{SAMPLE_ROOM, SampleField, VARINT, push_message, put_varint, varint_len};
 use super::symbols::{CALLED, Local, METADATA, Symbols};
-use super::{EncodeOptions, Encoded, Extra, Extras, Part};
+use super::{EncodeOptions, Extra, Point, WritePoint};
 use crate::data::series_table::Series;
 use crate::data::{LabelSet, MetricBatch, SeriesRef, UnixMillis};
 use crate::formats::protobuf::{push_double, push_uint, push_varint};
@@ -62,88 +62,6 @@ impl EncoderV2 {
         self.column.bytes() + self.pairs.bytes() + self.symbols.bytes()
     }
 
-    pub(super) fn encode(
-        &mut self,
-        batch: &MetricBatch,
-        series: &Series<'_>,
-        part: &Part,
-        compressor: &mut Compressor,
-        bodies: &mut [Body],
-    ) -> Encoded {
-        let refs = batch.series().refs();
-        let values = &batch.columns().values;
-        let mut extras = Extras::of(batch);
-        let mut dropped = 0;
-        for index in batch.selection.iter().skip_while(|index| *index < part.from) {
-            if index >= part.to {
-                break;
-            }
-            let of = refs[index];
-            let Some(body) = part.body(series, of) else { continue };
-            let body = &mut bodies[body];
-            let place = match self.column.get(of) {
-                0 => self.resolve(of, series),
-                known => known,
-            };
-            if place == DROPPED {
-                dropped += 1;
-                continue;
-            }
-            let [count, pairs @ ..] = self.pairs.from(place - FIRST_PLACE) else { continue };
-            let pairs = &pairs[..*count as usize];
-            let extra = if extras.is_empty() { None } else { Some(extras.at(index)).filter(|extra| !extra.is_empty()) };
-            let time = batch.time(index);
-            let sample = match extra {
-                None => self.sample.prepare(time.0),
-                Some(extra) => {
-                    self.scratch.clear();
-                    let (local, head) = (&mut body.local, &mut body.head);
-                    let out = &mut self.scratch;
-                    body.counts.exemplars +=
-                        rest(batch, &self.options, &extra, time, values[index], local, &self.symbols, head, out);
-                    self.scratch.len()
-                }
-            };
-            let room = body.series.room(FRAME + pairs.len() * CALLED + sample.max(SAMPLE_ROOM) + METADATA);
-            // Both lengths are most often below 128; where one is not, what follows moves on.
-            room[0] = 0x2a;
-            room[2] = 0x0a;
-            let mut at = 4;
-            for pair in pairs {
-                at += body.local.put_pair(*pair, &self.symbols, &mut body.head, &mut room[at..at + CALLED]);
-            }
-            let references = at - 4;
-            match extra {
-                None => self.sample.write(values[index], &mut room[at..at + SAMPLE_ROOM]),
-                Some(_) => room[at..at + sample].copy_from_slice(&self.scratch),
-            }
-            at += sample;
-            if self.options.metadata {
-                let id = series.family_id(of);
-                let family = series.family_of(id);
-                let to = &mut room[at..at + METADATA];
-                at += body.local.put_family(id.index(), family, &mut self.symbols, &mut body.head, to);
-            }
-            let content = at - 2;
-            if content < 0x80 {
-                room[1] = content as u8;
-                room[3] = references as u8;
-            } else {
-                at = widen(room, references, at);
-            }
-            body.series.advance(at);
-            match extra.and_then(|extra| extra.histogram) {
-                Some(_) => body.counts.histograms += 1,
-                None => body.counts.samples += 1,
-            }
-            body.compress(compressor);
-            if body.len() >= part.full {
-                return Encoded { next: index + 1, dropped };
-            }
-        }
-        Encoded { next: part.to, dropped }
-    }
-
     /// Works out what becomes of a series.
     #[cold]
     fn resolve(&mut self, of: SeriesRef, series: &Series<'_>) -> u32 {
@@ -161,6 +79,62 @@ impl EncoderV2 {
         };
         self.column.set(of, place, series.slots());
         place
+    }
+}
+
+impl WritePoint for EncoderV2 {
+    #[inline]
+    fn write(&mut self, point: &Point<'_>, body: &mut Body) -> bool {
+        let Point { batch, series, of, time, value, extra } = *point;
+        let place = match self.column.get(of) {
+            0 => self.resolve(of, series),
+            known => known,
+        };
+        if place == DROPPED {
+            return false;
+        }
+        let [count, pairs @ ..] = self.pairs.from(place - FIRST_PLACE) else { return false };
+        let pairs = &pairs[..*count as usize];
+        let sample = match extra {
+            None => self.sample.prepare(time.0),
+            Some(extra) => {
+                self.scratch.clear();
+                let (local, head) = (&mut body.local, &mut body.head);
+                let out = &mut self.scratch;
+                body.counts.exemplars +=
+                    rest(batch, &self.options, &extra, time, value, local, &self.symbols, head, out);
+                self.scratch.len()
+            }
+        };
+        let room = body.series.room(FRAME + pairs.len() * CALLED + sample.max(SAMPLE_ROOM) + METADATA);
+        // Both lengths are most often below 128; where one is not, what follows moves on.
+        room[0] = 0x2a;
+        room[2] = 0x0a;
+        let mut at = 4;
+        for pair in pairs {
+            at += body.local.put_pair(*pair, &self.symbols, &mut body.head, &mut room[at..at + CALLED]);
+        }
+        let references = at - 4;
+        match extra {
+            None => self.sample.write(value, &mut room[at..at + SAMPLE_ROOM]),
+            Some(_) => room[at..at + sample].copy_from_slice(&self.scratch),
+        }
+        at += sample;
+        if self.options.metadata {
+            let id = series.family_id(of);
+            let family = series.family_of(id);
+            let to = &mut room[at..at + METADATA];
+            at += body.local.put_family(id.index(), family, &mut self.symbols, &mut body.head, to);
+        }
+        let content = at - 2;
+        if content < 0x80 {
+            room[1] = content as u8;
+            room[3] = references as u8;
+        } else {
+            at = widen(room, references, at);
+        }
+        body.series.advance(at);
+        true
     }
 }
 

@@ -22,7 +22,7 @@ pub use encode_v2::EncoderV2;
 
 use crate::data::metrics::Exemplar;
 use crate::data::series_table::Series;
-use crate::data::{Histogram, LabelSet, MetricBatch, UnixMillis};
+use crate::data::{Histogram, LabelSet, MetricBatch, SeriesRef, UnixMillis};
 use std::sync::Arc;
 
 /// Version of the protocol.
@@ -184,7 +184,7 @@ impl Part {
     }
 
     /// The body of a sample; `None` where it is of another shard.
-    fn body(&self, series: &Series<'_>, of: crate::data::SeriesRef) -> Option<usize> {
+    fn body(&self, series: &Series<'_>, of: SeriesRef) -> Option<usize> {
         if self.shards <= 1 {
             return Some(0);
         }
@@ -228,8 +228,8 @@ impl Encoder {
         bodies: &mut [Body],
     ) -> Encoded {
         match self {
-            Self::V1(encoder) => encoder.encode(batch, series, part, compressor, bodies),
-            Self::V2(encoder) => encoder.encode(batch, series, part, compressor, bodies),
+            Self::V1(encoder) => encode(encoder, batch, series, part, compressor, bodies),
+            Self::V2(encoder) => encode(encoder, batch, series, part, compressor, bodies),
         }
     }
 
@@ -263,6 +263,60 @@ impl Encoder {
             Self::V2(encoder) => encoder.bytes(),
         }
     }
+}
+
+/// One sample on its way into a body.
+struct Point<'a> {
+    batch: &'a MetricBatch,
+    series: &'a Series<'a>,
+    of: SeriesRef,
+    time: UnixMillis,
+    value: f64,
+    /// What there is beside time and value.
+    extra: Option<Extra<'a>>,
+}
+
+/// A version's way to write a sample.
+trait WritePoint {
+    /// Appends a sample to a body; false: its series is not sent.
+    fn write(&mut self, point: &Point<'_>, body: &mut Body) -> bool;
+}
+
+fn encode(
+    version: &mut impl WritePoint,
+    batch: &MetricBatch,
+    series: &Series<'_>,
+    part: &Part,
+    compressor: &mut Compressor,
+    bodies: &mut [Body],
+) -> Encoded {
+    let refs = batch.series().refs();
+    let values = &batch.columns().values;
+    let mut extras = Extras::of(batch);
+    let mut dropped = 0;
+    for index in batch.selection.iter().skip_while(|index| *index < part.from) {
+        if index >= part.to {
+            break;
+        }
+        let of = refs[index];
+        let Some(body) = part.body(series, of) else { continue };
+        let body = &mut bodies[body];
+        let extra = if extras.is_empty() { None } else { Some(extras.at(index)).filter(|extra| !extra.is_empty()) };
+        let point = Point { batch, series, of, time: batch.time(index), value: values[index], extra };
+        if !version.write(&point, body) {
+            dropped += 1;
+            continue;
+        }
+        match extra.and_then(|extra| extra.histogram) {
+            Some(_) => body.counts.histograms += 1,
+            None => body.counts.samples += 1,
+        }
+        body.compress(compressor);
+        if body.len() >= part.full {
+            return Encoded { next: index + 1, dropped };
+        }
+    }
+    Encoded { next: part.to, dropped }
 }
 
 /// What a batch says about single samples, followed in the order of their indices.
