@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use tonic::{Code, Status};
 use url::Url;
 
-use super::{GRPC, PREFIX, prefix, retry_delay};
+use super::{ENCODINGS, GRPC, PREFIX, inflated, prefix, retry_delay};
 use crate::net::http_client::{HttpClientError, Payload, Request};
 use crate::net::{ClientError, HttpClient};
 use crate::options::HttpClientOptions;
@@ -94,6 +94,7 @@ impl GrpcClient {
         if let Some(encoding) = call.encoding {
             headers.insert(HeaderName::from_static("grpc-encoding"), encoding);
         }
+        headers.insert(HeaderName::from_static("grpc-accept-encoding"), ENCODINGS);
         headers.insert(HeaderName::from_static("grpc-timeout"), timeout(call.timeout));
         let answer = self
             .0
@@ -115,7 +116,7 @@ impl GrpcClient {
             let retry_delay = retry_delay(status.details()).or(answer.retry_after);
             return Err(CallError::Status { status: Box::new(status), retry_delay });
         }
-        message(&answer.body)
+        message(&answer.headers, &answer.body)
     }
 }
 
@@ -142,14 +143,17 @@ fn no_status(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Status {
     Status::new(code, format!("HTTP {status} without a status of gRPC ({kind}): {}", words.trim()))
 }
 
-fn message(body: &Bytes) -> Result<Bytes, CallError> {
+fn message(headers: &HeaderMap, body: &Bytes) -> Result<Bytes, CallError> {
     let broken = |words: &str| CallError::from(ClientError::Broken(words.into()));
-    match body.split_first_chunk::<PREFIX>() {
-        Some(([0, length @ ..], message)) if u32::from_be_bytes(*length) as usize == message.len() => {
-            Ok(body.slice(PREFIX..))
-        }
-        Some(([0, ..], _)) => Err(broken("the answer does not hold exactly one message")),
-        Some(_) => Err(broken("the answer is compressed, which was not asked for")),
-        None => Err(broken("the answer ends before its message")),
+    let Some(([flag, length @ ..], message)) = body.split_first_chunk::<PREFIX>() else {
+        return Err(broken("the answer ends before its message"));
+    };
+    if u32::from_be_bytes(*length) as usize != message.len() {
+        return Err(broken("the answer does not hold exactly one message"));
     }
+    if *flag == 0 {
+        return Ok(body.slice(PREFIX..));
+    }
+    let encoding = headers.get("grpc-encoding").map(HeaderValue::as_bytes).unwrap_or_default();
+    inflated(encoding, message, MOST_ANSWER).map_err(|error| broken(&format!("the answer: {error}")))
 }

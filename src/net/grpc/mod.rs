@@ -14,6 +14,7 @@ pub use tonic::{Code, Status};
 use bytes::Bytes;
 use http::HeaderValue;
 
+use crate::formats::inflate::{self, InflateError, Inflater};
 use crate::formats::protobuf::{Fields, push_bytes, push_uint};
 
 /// Before each message: whether it is compressed, and its length in big-endian.
@@ -23,6 +24,29 @@ const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 /// Name of a message of google.rpc, in a status's details.
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+
+/// The encodings of messages that either side takes.
+const ENCODINGS: HeaderValue = HeaderValue::from_static("identity,gzip,zstd");
+
+/// Why a compressed message cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum Packed {
+    #[error("the encoding `{0}` is not understood")]
+    Unknown(String),
+    #[error(transparent)]
+    Inflate(#[from] InflateError),
+}
+
+/// A compressed message without its compression, of at most `most` bytes.
+fn inflated(encoding: &[u8], message: &[u8], most: usize) -> Result<Bytes, Packed> {
+    let mut out = Vec::new();
+    match encoding {
+        b"gzip" => Inflater::default().gzip(message, &mut out, most)?,
+        b"zstd" => inflate::zstd(message, &mut out, most)?,
+        other => return Err(Packed::Unknown(String::from_utf8_lossy(other).into_owned())),
+    }
+    Ok(out.into())
+}
 
 fn prefix(compressed: bool, length: usize) -> [u8; PREFIX] {
     let [a, b, c, d] = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();

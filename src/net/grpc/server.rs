@@ -12,8 +12,8 @@ use http::{Request, StatusCode};
 use hyper::body::Frame;
 use tonic::{Code, Status};
 
-use super::{GRPC, PREFIX, prefix};
-use crate::formats::inflate::{self, InflateError, Inflater};
+use super::{ENCODINGS, GRPC, PREFIX, Packed, inflated, prefix};
+use crate::formats::inflate::InflateError;
 use crate::net::http_server::{BodyError, BodyLimits};
 
 /// Reads the one message of a call, within `limits`. A failure is the status to answer with.
@@ -40,29 +40,23 @@ pub async fn read(limits: &BodyLimits, request: Request<Body>) -> Result<Bytes, 
     match (flag, encoding.as_ref().map(HeaderValue::as_bytes)) {
         (0, _) if message.len() > limits.inflated => Err(too_large(limits.inflated)),
         (0, _) => Ok(message),
-        (1, Some(encoding)) => inflated(encoding, &message, limits.inflated),
+        (1, Some(encoding)) => unpacked(encoding, &message, limits.inflated),
         (1, None) => Err(Status::internal("a message is compressed, and no `grpc-encoding` says how")),
         _ => Err(invalid("a message begins with a flag that is not known")),
     }
 }
 
-fn inflated(encoding: &[u8], message: &[u8], most: usize) -> Result<Bytes, Status> {
-    let mut out = Vec::new();
-    let done = match encoding {
-        b"gzip" => Inflater::default().gzip(message, &mut out, most),
-        b"zstd" => inflate::zstd(message, &mut out, most),
-        other => {
-            let name = String::from_utf8_lossy(other);
-            let mut status = Status::unimplemented(format!("the encoding `{name}` is not understood"));
-            status.metadata_mut().insert("grpc-accept-encoding", "identity,gzip,zstd".parse().expect("it is text"));
-            return Err(status);
+fn unpacked(encoding: &[u8], message: &[u8], most: usize) -> Result<Bytes, Status> {
+    inflated(encoding, message, most).map_err(|error| match error {
+        Packed::Unknown(_) => {
+            let mut status = Status::unimplemented(error.to_string());
+            let known = ENCODINGS.to_str().ok().and_then(|known| known.parse().ok()).expect("it is text");
+            status.metadata_mut().insert("grpc-accept-encoding", known);
+            status
         }
-    };
-    match done {
-        Ok(()) => Ok(out.into()),
-        Err(InflateError::TooLarge(most)) => Err(too_large(most)),
-        Err(error) => Err(Status::invalid_argument(error.to_string())),
-    }
+        Packed::Inflate(InflateError::TooLarge(most)) => too_large(most),
+        Packed::Inflate(_) => Status::invalid_argument(error.to_string()),
+    })
 }
 
 fn too_large(most: usize) -> Status {

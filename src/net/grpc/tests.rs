@@ -71,6 +71,22 @@ async fn messages_go_and_come_as_bytes() {
 }
 
 #[tokio::test]
+async fn an_answer_may_be_compressed_as_its_request_was() {
+    // As Go's library has it.
+    let packed = zstd::encode_all(&b"an answer"[..], 1).expect("packs");
+    let mut framed = prefix(true, packed.len()).to_vec();
+    framed.extend_from_slice(&packed);
+    let answer = move || {
+        let headers = [("content-type", "application/grpc"), ("grpc-encoding", "zstd"), ("grpc-status", "0")];
+        let framed = framed.clone();
+        async move { (headers, framed).into_response() }
+    };
+    let (_server, url) = serve(Router::new().route("/s.S/M", post(answer))).await;
+    let client = GrpcClient::new(&HttpClientOptions::default()).expect("a client");
+    assert_eq!(client.unary(call(&url, b"x", None)).await.expect("an answer"), &b"an answer"[..]);
+}
+
+#[tokio::test]
 async fn what_is_wrong_comes_as_a_status() {
     let (_server, url) = serve(echo()).await;
     let client = GrpcClient::new(&HttpClientOptions::default()).expect("a client");
