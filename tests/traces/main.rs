@@ -7,7 +7,11 @@
 mod agent;
 #[path = "../support/http.rs"]
 mod http;
+#[path = "../support/jaeger_server.rs"]
+mod jaeger_server;
 #[path = "../support/server_process.rs"]
 mod server_process;
 
 mod answers;
+mod jaeger;
+mod tail_sampling;
