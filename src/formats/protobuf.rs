@@ -231,6 +231,24 @@ pub fn push_fixed32(number: u32, value: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
+/// Appends a field that is a message, as `write` appends its content.
+pub fn push_message(number: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let open = open_message(number, out);
+    write(out);
+    open.close(out);
+}
+
+/// Appends what stands before a field of `length` bytes that the caller appends.
+pub fn push_header(number: u32, length: usize, out: &mut Vec<u8>) {
+    push_varint(u64::from(number) << 3 | 2, out);
+    push_varint(length as u64, out);
+}
+
+/// Bytes of a field of `length` bytes with what stands before it.
+pub const fn delimited_len(number: u32, length: usize) -> usize {
+    varint_len((number as u64) << 3) + varint_len(length as u64) + length
+}
+
 /// A message that is being appended and whose length is not known yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Open {
@@ -337,6 +355,12 @@ mod tests {
             prop_assert!(out == expected);
             open_message(4, &mut out).cancel(&mut out);
             prop_assert!(out == expected);
+            push_message(5, &mut out, |out| out.extend_from_slice(&expected));
+            let mut header = Vec::new();
+            push_header(5, expected.len(), &mut header);
+            let all = [&expected[..], &header, &expected].concat();
+            prop_assert!(out == all);
+            prop_assert_eq!(delimited_len(5, expected.len()), all.len() - expected.len());
         }
 
         #[test]
