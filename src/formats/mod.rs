@@ -12,3 +12,4 @@ pub mod prometheus;
 pub mod protobuf;
 pub mod sample_lines;
 pub mod segment;
+pub mod zipkin;
