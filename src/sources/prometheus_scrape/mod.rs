@@ -7,9 +7,9 @@
 mod bench;
 mod clock;
 pub mod config;
+mod differences;
 pub mod discovery;
 mod family;
-mod front_coded;
 mod gathered;
 mod output;
 mod pool;

@@ -12,7 +12,7 @@ mod several;
 
 use std::sync::Arc;
 
-use super::front_coded::FrontCoded;
+use super::differences::Differences;
 use super::gathered::{Failed, Gathered};
 use super::series_rules::SeriesRules;
 use crate::data::UnixMillis;
@@ -26,7 +26,7 @@ use several::Several;
 #[derive(Debug)]
 pub(super) struct Prediction {
     /// What each line says before its value, or all that it says where it has none.
-    text: FrontCoded,
+    text: Differences,
     lines: Vec<Line>,
     /// The series of the lines that have one, in their order.
     list: Arc<SeriesList>,
@@ -44,7 +44,7 @@ impl Prediction {
     /// Nothing was exposed yet.
     pub fn none(table: &Arc<SeriesTable>) -> Self {
         Self {
-            text: FrontCoded::default(),
+            text: Differences::default(),
             lines: Vec::new(),
             list: table.list(&ListBuilder::default()).list,
             several: Several::default(),

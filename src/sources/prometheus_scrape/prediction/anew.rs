@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::super::differences::Differences;
 use super::super::family::FamilyContext;
-use super::super::front_coded::FrontCoded;
 use super::super::gathered::{Gathered, ScrapeError};
 use super::super::series_rules::{SeriesRules, Work};
 use super::Prediction;
@@ -204,7 +204,7 @@ impl Prediction {
             gone.into_iter().filter(|series| !there.contains(series)).for_each(|series| builder.known(series));
             gathered.ended = (!builder.is_empty()).then(|| rules.table.list(&builder).list);
         }
-        self.text = FrontCoded::new(&anew.text, anew.lines.iter().map(|line| line.length()));
+        self.text = Differences::new(&anew.text, anew.lines.iter().map(|line| line.length()));
         self.lines.clone_from(&anew.lines);
         self.lines.shrink_to_fit();
         self.several = if again.is_empty() { Several::default() } else { Several::of(&list, &self.several) };
