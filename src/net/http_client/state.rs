@@ -21,6 +21,10 @@ const IDLE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(50);
 /// A connection of HTTP/2 that does not answer a ping for this long, while requests wait, is given up.
 const PING: std::time::Duration = std::time::Duration::from_secs(20);
 
+/// Most bytes that a connection reads at once. Every idle one keeps a buffer as large as its last answer wanted, so
+/// hundreds of targets pay for what is above what the processor's cache holds anyway.
+const READ_BUFFER: usize = 64 << 10;
+
 /// Why a client could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpClientError {
@@ -148,6 +152,7 @@ fn transport(
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
+        .http1_max_buf_size(READ_BUFFER)
         .http2_keep_alive_interval(PING)
         .http2_keep_alive_timeout(PING)
         .http2_only(http2)
