@@ -18,6 +18,9 @@ pub trait Files: Send + Sync + Debug + 'static {
     fn open(&self, path: &Path) -> io::Result<Box<dyn Readable>>;
     /// Replaces a file as a whole. Without `durable`, only a crash of the process is survived.
     fn replace(&self, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()>;
+    /// Writes over the beginning of a file that is there. Few enough bytes, as a sector holds, are there as a whole or
+    /// not at all. Only a crash of the process is survived.
+    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
     /// Cuts a file off.
     fn truncate(&self, path: &Path, length: u64) -> io::Result<()>;
     /// Gives a file another name.
@@ -90,6 +93,10 @@ impl Files for RealFiles {
         }
         fs::rename(&fresh, path)?;
         if durable { sync_folder_of(path) } else { Ok(()) }
+    }
+
+    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        OpenOptions::new().write(true).open(path)?.write_all(bytes)
     }
 
     fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {

@@ -25,8 +25,8 @@
 //!   `fsync`, many at once), or once the sink has settled it, whichever comes first.
 //! - Messages reach the sink in the order in which they were accepted. Those in memory are not read back: the
 //!   disk is read only for what did not fit into `memory`, and at the start.
-//! - The cursor is replaced as a whole and never ahead of the sink. A lost or older one means that messages are
-//!   sent again, never that one is lost. What was written by an earlier process is marked with the time at which
+//! - The cursor is never ahead of the sink. It is written over in its place: it lies within a sector, and its checksum
+//!   tells of a torn one. A lost or older one means that messages are sent again, never that one is lost. What was written by an earlier process is marked with the time at which
 //!   it may have been sent first ([`Message::first_attempt`](super::Message::first_attempt)).
 //! - A segment is deleted when everything in it is settled, or when the policy drops it; never otherwise. A file
 //!   that this version does not know is renamed to `*.unreadable-<seconds>` and reported.

@@ -204,6 +204,13 @@ impl Files for SimulatedDisk {
         if cut { Err(io::Error::other(GONE)) } else { Ok(()) }
     }
 
+    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        if !self.exists(path) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        self.replace(path, bytes, false)
+    }
+
     fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
         let (mut state, _) = self.change()?;
         let file = state.files.get_mut(path).ok_or(ErrorKind::NotFound)?;

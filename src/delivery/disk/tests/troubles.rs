@@ -120,6 +120,24 @@ async fn what_may_not_have_been_forced_is_settled_by_the_sink() {
 }
 
 #[tokio::test]
+async fn the_cursor_is_written_over_and_made_again_where_it_is_gone() {
+    let disk = SimulatedDisk::default();
+    let folder = Path::new("/queue/file/cursor");
+    let rig = Rig::start(disk.clone(), settings(folder));
+    let path = folder.join("cursor");
+    let says = |settled| Files::exists(&disk, &path) && cursor::decode(&disk.get(&path)) == Ok(settled);
+    for number in 1..=3 {
+        rig.send(number).await;
+        assert_eq!(rig.deliver().await, number);
+        wait("the cursor", || says(number)).await;
+        if number == 2 {
+            Files::remove(&disk, &path).expect("removed");
+        }
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_folder_that_vanishes_is_made_again() {
     let disk = SimulatedDisk::default();
     let rig = Rig::start(disk.clone(), Settings { memory: 400, ..settings(Path::new("/queue/file/vanishes")) });

@@ -39,6 +39,8 @@ pub(super) struct Worker {
     /// Whether the folder was read; until then nothing is written.
     recovered: bool,
     saved: u64,
+    /// Whether the cursor's file is one that may be written over.
+    cursor_written: bool,
     cursor_due: Option<Instant>,
     /// When writing, or opening the folder, is tried again.
     retry_at: Option<Instant>,
@@ -80,6 +82,7 @@ impl Worker {
             writer: None,
             recovered: false,
             saved: 0,
+            cursor_written: false,
             cursor_due: None,
             retry_at: None,
             full: false,
@@ -230,8 +233,18 @@ impl Worker {
 
     fn save_cursor(&mut self, settled: u64, durable: bool) {
         self.cursor_due = None;
-        match self.files.replace(&self.folder.join(cursor::NAME), &cursor::encode(settled), durable) {
-            Ok(()) => self.saved = settled,
+        let (path, bytes) = (self.folder.join(cursor::NAME), cursor::encode(settled));
+        // To replace a file costs a file system some twenty times what writing over it does.
+        let written = match self.cursor_written && !durable {
+            true => self.files.overwrite(&path, &bytes),
+            false => Err(io::ErrorKind::NotFound.into()),
+        };
+        let written = written.or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => self.files.replace(&path, &bytes, durable),
+            _ => Err(error),
+        });
+        match written {
+            Ok(()) => (self.saved, self.cursor_written) = (settled, true),
             Err(error) => {
                 self.cursor_due = Some(Instant::now() + PAUSE);
                 self.queue.metrics.error(format!("the cursor of the disk queue cannot be written: {error}"));
