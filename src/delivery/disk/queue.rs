@@ -282,6 +282,7 @@ impl DiskQueue {
                 match (drops || offered).then(|| state.shed(!drops)).flatten() {
                     Some(accepted) => shed.push(accepted),
                     None => break Err(TrySend::Full(message)),
+                    self.wake(state);
                 }
             }
         };
@@ -323,7 +324,6 @@ impl DiskQueue {
             offered,
             only_in_memory: unstorable.is_err(),
         });
-        self.wake(state);
     }
 
     /// The next message for the sink, if one is ready.
@@ -347,10 +347,11 @@ impl DiskQueue {
             break Some(self.hand(&mut state, ready));
         };
         if !state.direct && state.ready_bytes <= self.settings.memory / 2 {
-            self.wake(&mut state);
+            self.wake(state);
+        } else {
+            drop(state);
         }
         self.show_memory(&state);
-        drop(state);
         drop(withdrawn);
         message
     }
@@ -430,13 +431,13 @@ impl DiskQueue {
     /// Waits, as the worker, for something to do: until `deadline`, or without a limit.
     pub(super) fn sleep(&self, deadline: Option<Instant>) {
         let mut state = self.lock();
-        state.asleep = true;
         while !state.changed {
             state = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                 None => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(left) if left.is_zero() => break,
                 Some(left) => self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
             };
+            state.asleep = true;
         }
         (state.changed, state.asleep) = (false, false);
     }
@@ -444,12 +445,15 @@ impl DiskQueue {
     fn lock_and_wake(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
         change(&mut state);
-        self.wake(&mut state);
+        self.wake(state);
     }
 
-    fn wake(&self, state: &mut State) {
+    /// Tells the worker that something changed: once while it sleeps, and behind the lock, which it takes first.
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
         state.changed = true;
-        if state.asleep {
+        let asleep = std::mem::take(&mut state.asleep);
+        drop(state);
+        if asleep {
             self.work.notify_one();
         }
     }
@@ -471,15 +475,14 @@ impl Settle for DiskQueue {
             state.handed[index].state = Given::Abandoned;
             // A sink that ends leaves what it has to its successor.
             state.rewind |= !state.finished;
-            self.wake(&mut state);
+            self.wake(state);
             return;
         }
         state.handed[index].state = Given::Settled;
         state.records = state.records.saturating_sub(state.handed[index].records);
         while state.handed.pop_front_if(|handed| handed.state == Given::Settled).is_some() {}
         let accepted = state.accepted_at(sequence).and_then(|index| state.take_accepted(index));
-        self.wake(&mut state);
-        drop(state);
+        self.wake(state);
         if let Some(accepted) = accepted {
             self.room.notify_waiters();
             pass_on(accepted.ack, &verdict);
