@@ -132,6 +132,11 @@ impl State {
         handed.min(ready).min(self.next_ready.saturating_sub(1))
     }
 
+    /// Whether a message that was written is not settled towards its source.
+    pub fn owes(&self) -> bool {
+        self.accepted.front().is_some_and(|accepted| accepted.sequence <= self.written)
+    }
+
     /// When the oldest unsettled message in memory was accepted.
     pub fn oldest(&self) -> Option<UnixNanos> {
         let handed = self.handed.front().map(|handed| handed.accepted);
@@ -277,12 +282,12 @@ impl DiskQueue {
             loop {
                 if state.unwritten_bytes == 0 || state.unwritten_bytes + bytes <= self.settings.memory {
                     self.accept(&mut state, message, offered, bytes);
+                    self.wake(state);
                     break Ok(());
                 }
                 match (drops || offered).then(|| state.shed(!drops)).flatten() {
                     Some(accepted) => shed.push(accepted),
                     None => break Err(TrySend::Full(message)),
-                    self.wake(state);
                 }
             }
         };
@@ -346,12 +351,12 @@ impl DiskQueue {
             }
             break Some(self.hand(&mut state, ready));
         };
+        self.show_memory(&state);
         if !state.direct && state.ready_bytes <= self.settings.memory / 2 {
             self.wake(state);
         } else {
             drop(state);
         }
-        self.show_memory(&state);
         drop(withdrawn);
         message
     }
@@ -432,12 +437,12 @@ impl DiskQueue {
     pub(super) fn sleep(&self, deadline: Option<Instant>) {
         let mut state = self.lock();
         while !state.changed {
+            state.asleep = true;
             state = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                 None => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(left) if left.is_zero() => break,
                 Some(left) => self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
             };
-            state.asleep = true;
         }
         (state.changed, state.asleep) = (false, false);
     }

@@ -120,6 +120,32 @@ async fn what_may_not_have_been_forced_is_settled_by_the_sink() {
 }
 
 #[tokio::test]
+async fn what_the_sink_has_settled_need_not_be_forced() {
+    let disk = SimulatedDisk::default();
+    let mut settings = settings(Path::new("/queue/file/settled"));
+    settings.disk.fsync = Fsync::Every(Duration::from_secs(10));
+    let rig = Rig::start(disk, settings);
+    for number in 1..=2 {
+        assert!(rig.queue.put(rig.message(number), true).is_ok());
+        wait("the disk", || rig.queue.lock().written == number).await;
+        assert!(rig.queue.lock().owes());
+    }
+    assert_eq!(rig.deliver().await, 1);
+    assert!(rig.queue.lock().owes(), "the second");
+    assert_eq!(rig.deliver().await, 2);
+    assert!(!rig.queue.lock().owes());
+    rig.stop().await;
+}
+
+#[test]
+fn what_is_offered_is_forced_later_unless_everything_is_at_once() {
+    let every = |millis| Fsync::Every(Duration::from_millis(millis));
+    assert_eq!(Fsync::Always.wait_offered(), Duration::ZERO);
+    assert_eq!((every(100).wait(), every(100).wait_offered()), (Duration::from_millis(100), OFFERED));
+    assert_eq!(every(5000).wait_offered(), Duration::from_secs(5));
+}
+
+#[tokio::test]
 async fn the_cursor_is_written_over_and_made_again_where_it_is_gone() {
     let disk = SimulatedDisk::default();
     let folder = Path::new("/queue/file/cursor");

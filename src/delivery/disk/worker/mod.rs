@@ -56,7 +56,7 @@ pub(super) struct Worker {
 #[derive(Debug)]
 struct Writer {
     file: Box<dyn Appended>,
-    /// When the first record that is not forced to the disk was written.
+    /// When what is not forced to the disk has to be.
     unsynced: Option<Instant>,
 }
 
@@ -124,8 +124,7 @@ impl Worker {
 
     /// When there is something to do even if nothing changes.
     fn deadline(&self) -> Option<Instant> {
-        let wait = self.queue.settings.disk.fsync.wait();
-        let sync = self.writer.as_ref().and_then(|writer| writer.unsynced).map(|since| since + wait);
+        let sync = self.writer.as_ref().and_then(|writer| writer.unsynced);
         let idle = self.queue.lock().records == 0 && self.recovered;
         let look = (!idle).then(|| Instant::now() + PAUSE);
         [sync, self.cursor_due, self.retry_at, self.read_again_at, look].into_iter().flatten().min()

@@ -132,7 +132,10 @@ impl Worker {
         }
         let Some(writer) = &mut self.writer else { return Ok(()) };
         writer.file.append(&self.group)?;
-        writer.unsynced.get_or_insert_with(Instant::now);
+        let fsync = self.queue.settings.disk.fsync;
+        let wait = if group.iter().all(|message| message.offered) { fsync.wait_offered() } else { fsync.wait() };
+        let due = Instant::now() + wait;
+        writer.unsynced = Some(writer.unsynced.map_or(due, |earlier| earlier.min(due)));
         if let Some(segment) = self.segments.back_mut() {
             segment.bytes += self.group.len() as u64;
             segment.last = written;
@@ -270,9 +273,13 @@ impl Worker {
     }
 
     pub(super) fn sync_if_due(&mut self, now: Instant) {
-        let wait = self.queue.settings.disk.fsync.wait();
-        let since = self.writer.as_ref().and_then(|writer| writer.unsynced);
-        if since.is_none_or(|since| now < since + wait) {
+        let Some(writer) = &mut self.writer else { return };
+        if writer.unsynced.is_none_or(|due| now < due) {
+            return;
+        }
+        if !self.queue.lock().owes() {
+            // The sink was faster.
+            writer.unsynced = None;
             return;
         }
         if let Err(error) = self.sync() {
