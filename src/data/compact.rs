@@ -50,7 +50,7 @@ impl LogBatch {
             let record = copier.record(&view, &mut builder);
             builder.source().records.push(record);
             if let (Some(overlay), Some(from), Some(state)) = (&mut overlay, self.overlay(), view.state) {
-                copier.state(&view, state, from, overlay);
+                copier.state(&view, state, from, &record, overlay);
             }
         }
         builder.add_payload_bytes(copier.bytes.len() as u64);
@@ -88,12 +88,15 @@ impl Copier<'_> {
 
     fn record(&mut self, view: &LogView<'_>, builder: &mut LogBuilder) -> LogRecord {
         let mut record = *view.record;
-        // With an overlay the body is the state's; what the source wrote is then read by nobody.
-        record.body = if view.state.is_some() { Slice::EMPTY } else { self.slice(record.body) };
+        // Of an edited body what the source wrote is read by nobody.
+        let edited = view.state.is_some_and(|state| state.body != record.body);
+        record.body = if edited { Slice::EMPTY } else { self.slice(record.body) };
         if let Some(rare) = self.from.rare(view.record) {
             let mut rare = *rare;
-            rare.event_name = rare.event_name.map(|slice| self.slice(slice));
-            rare.uid = rare.uid.map(|slice| self.slice(slice));
+            rare.typed_body = rare.typed_body.filter(|_| !edited);
+            for slice in rare.slices_mut().into_iter().flatten() {
+                *slice = self.slice(*slice);
+            }
             let pool = &mut builder.source().rare;
             record.rare = u32::try_from(pool.len()).expect("no more than records");
             pool.push(rare);
@@ -101,10 +104,19 @@ impl Copier<'_> {
         record
     }
 
-    fn state(&mut self, view: &LogView<'_>, state: &super::RecordState, from: &Overlay, to: &mut Overlay) {
+    fn state(
+        &mut self,
+        view: &LogView<'_>,
+        state: &super::RecordState,
+        from: &Overlay,
+        record: &LogRecord,
+        to: &mut Overlay,
+    ) {
         let index = to.states.len();
-        let mut copy = super::RecordState::untouched(view.record);
-        copy.body = self.slice(state.body);
+        let mut copy = super::RecordState::untouched(record);
+        if state.body != view.record.body {
+            copy.body = self.slice(state.body);
+        }
         copy.object = self.slice(state.object);
         copy.time = state.time;
         copy.severity = state.severity;

@@ -67,7 +67,7 @@ impl LogRecord {
 }
 
 /// Fields that few records have, kept beside the records.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RareFields {
     /// Trace id, all zero if none.
     pub trace_id: [u8; 16],
@@ -81,6 +81,20 @@ pub struct RareFields {
     pub event_name: Option<Slice>,
     /// The document id that the sender gave it (`log.record.uid`).
     pub uid: Option<Slice>,
+    /// The severity in the sender's words, where they are not the short name of its number.
+    pub severity_text: Option<Slice>,
+    /// The body as its sender typed it, an encoded `AnyValue` of OTLP, where it is no text: the record's body
+    /// then shows it as text.
+    pub typed_body: Option<Slice>,
+    /// Attributes that the sender has left out.
+    pub dropped_attributes: u32,
+}
+
+impl RareFields {
+    /// The slices of all its fields.
+    pub fn slices_mut(&mut self) -> [&mut Option<Slice>; 4] {
+        [&mut self.event_name, &mut self.uid, &mut self.severity_text, &mut self.typed_body]
+    }
 }
 
 /// What the source wrote; shared by all forks of a batch.
@@ -112,8 +126,8 @@ impl Recycle for LogRecords {
 
     fn clear(&mut self) {
         clear_bounded(&mut self.records, 8192);
-        clear_bounded(&mut self.attributes, 1024);
-        clear_bounded(&mut self.rare, 1024);
+        clear_bounded(&mut self.attributes, 16 * 1024);
+        clear_bounded(&mut self.rare, 4096);
         clear_bounded(&mut self.generations, 64);
     }
 }
@@ -292,6 +306,22 @@ impl<'a> LogView<'a> {
     /// Severity after parsing and edits.
     pub fn severity(&self) -> Severity {
         self.state.map_or(self.record.severity, |state| state.severity)
+    }
+
+    /// The severity in words: the sender's own while nothing has changed its severity, else the short name of
+    /// its number; empty for none.
+    pub fn severity_text(&self) -> &'a [u8] {
+        let severity = self.severity();
+        let rare = self.batch.rare(self.record).filter(|_| severity == self.record.severity);
+        let own = rare.and_then(|rare| rare.severity_text);
+        own.map_or(severity.text().as_bytes(), |text| self.bytes(text))
+    }
+
+    /// The body as its sender typed it, an encoded `AnyValue`; `None` where it is a text or was edited.
+    pub fn typed_body(&self) -> Option<&'a [u8]> {
+        let typed = self.batch.rare(self.record)?.typed_body?;
+        let unedited = self.state.is_none_or(|state| state.body == self.record.body);
+        unedited.then(|| self.bytes(typed))
     }
 
     /// Time after parsing and edits.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 #[derive(Debug, Default)]
 pub struct Resource {
     attributes: Vec<(Box<str>, ResourceValue)>,
+    schema_url: Box<str>,
     encodings: RwLock<Vec<(EncodingId, Bytes)>>,
 }
 
@@ -67,6 +68,17 @@ impl Resource {
         resource
     }
 
+    /// The same with the URL of the schema that its attributes follow.
+    #[must_use]
+    pub fn with_schema_url(self, schema_url: &str) -> Self {
+        Self { schema_url: schema_url.into(), encodings: RwLock::default(), ..self }
+    }
+
+    /// The URL of the schema that its attributes follow; empty for none.
+    pub fn schema_url(&self) -> &str {
+        &self.schema_url
+    }
+
     fn set(&mut self, key: Box<str>, value: ResourceValue) {
         match self.attributes.iter_mut().find(|(k, _)| *k == key) {
             Some((_, old)) => *old = value,
@@ -76,7 +88,11 @@ impl Resource {
 
     /// A copy with some attributes set and the encodings forgotten.
     pub fn with(&self, attributes: impl IntoIterator<Item = (Box<str>, ResourceValue)>) -> Self {
-        let mut copy = Self { attributes: self.attributes.clone(), encodings: RwLock::default() };
+        let mut copy = Self {
+            attributes: self.attributes.clone(),
+            schema_url: self.schema_url.clone(),
+            encodings: RwLock::default(),
+        };
         for (key, value) in attributes {
             copy.set(key, value);
         }
@@ -84,7 +100,7 @@ impl Resource {
     }
 
     /// The attributes in the order in which they were set.
-    pub fn attributes(&self) -> impl Iterator<Item = (&str, &ResourceValue)> {
+    pub fn attributes(&self) -> impl ExactSizeIterator<Item = (&str, &ResourceValue)> {
         self.attributes.iter().map(|(key, value)| (key.as_ref(), value))
     }
 
@@ -124,6 +140,10 @@ pub struct Scope {
     pub name: Box<str>,
     /// Version of the scope.
     pub version: Box<str>,
+    /// Attributes of the scope.
+    pub attributes: Vec<(Box<str>, ResourceValue)>,
+    /// The URL of the schema that its records follow; empty for none.
+    pub schema_url: Box<str>,
 }
 
 #[cfg(test)]

@@ -12,4 +12,5 @@ pub mod prometheus;
 pub mod protobuf;
 pub mod sample_lines;
 pub mod segment;
+pub mod trace_ids;
 pub mod zipkin;

@@ -45,7 +45,7 @@ impl Input {
         };
         let resource = Resource::new(self.resource.iter().map(|(key, value)| (key.as_str().into(), attribute(value))));
         let (name, version) = self.scope.clone().unwrap_or_default();
-        let scope = Scope { name: name.into(), version: version.into() };
+        let scope = Scope { name: name.into(), version: version.into(), ..Scope::default() };
         let mut builder = LogBuilder::new(Arc::new(resource), Arc::new(scope));
         let mut slice = |text: &str| {
             let chunk = builder.add_chunk(Chunk::from_vec(text.as_bytes().to_vec()));

@@ -5,15 +5,16 @@ use serde_json::{Map, Value as Json};
 
 use super::super::json::text::{self, unescaped_eq};
 use super::super::json::{Emit, walk};
-use super::{DocumentEncoder, Form, ORIGINAL, has_members, reserved, write_attribute};
+use super::{DocumentEncoder, Form, ORIGINAL, has_members, ids_of, reserved, write_attribute};
 use crate::data::resource::ResourceValue;
 use crate::data::{Attribute, Field, FieldEdit, JsonKind, LogView, Resource, Severity, Slice, UnixNanos};
+use crate::formats::trace_ids::TraceIds;
 
 impl DocumentEncoder {
     pub(super) fn write_ecs(&mut self, view: &LogView<'_>, form: Form, out: &mut Vec<u8>) -> u32 {
         let mut renamed = 0;
         let own_time = timestamp_member(view);
-        self.write_time(own_time.map_or(view.time(), |(time, _)| time), out);
+        self.write_time(own_time.map_or(Self::time_of(view), |(time, _)| time), out);
         let (data_stream, resource) = (&self.data_stream, &self.resource);
         self.shared.write(view, out, |view, attributes, out| {
             out.extend_from_slice(data_stream);
@@ -21,7 +22,8 @@ impl DocumentEncoder {
             write_log(view, attributes, out);
             write_other_attributes(view, attributes, out);
         });
-        write_trace(view, out);
+        let ids = ids_of(view);
+        let taken = write_trace(view, &ids, out);
         let members = has_members(view);
         let body = view.body();
         if form == Form::Text {
@@ -37,7 +39,7 @@ impl DocumentEncoder {
                 let emit = |field: &Field| {
                     let key = reserved::content(view.bytes(field.key));
                     if !reserved::is_ecs(key) {
-                        return Emit::Keep;
+                        return if ids.are_of(key) && !taken.has(key) { Emit::Skip } else { Emit::Keep };
                     }
                     if own_time.is_some_and(|(_, value)| value == field.value) {
                         return Emit::Skip;
@@ -97,20 +99,37 @@ fn timestamp_member(view: &LogView<'_>) -> Option<(UnixNanos, Slice)> {
     })
 }
 
+/// Whether a name is taken by a member or an attribute, that of the trace and that of the span.
+struct Taken {
+    trace: bool,
+    span: bool,
+}
+
+impl Taken {
+    /// Whether the id of the member with this key finds its place taken.
+    fn has(&self, key: &[u8]) -> bool {
+        if unescaped_eq(key, b"trace_id") { self.trace } else { self.span }
+    }
+}
+
 /// Appends `,"trace":{"id":…},"span":{"id":…}`. These names are not ours: where the record has a member or
 /// an attribute of such a name, that one stays and ours is left out.
-fn write_trace(view: &LogView<'_>, out: &mut Vec<u8>) {
-    let Some(rare) = view.batch.rare(view.record) else { return };
-    for (name, id) in [("trace", &rare.trace_id[..]), ("span", &rare.span_id[..])] {
-        if id.iter().all(|&byte| byte == 0) || is_taken(view, name) {
-            continue;
+fn write_trace(view: &LogView<'_>, ids: &TraceIds, out: &mut Vec<u8>) -> Taken {
+    let mut write = |name: &str, id: &[u8]| {
+        if id.iter().all(|&byte| byte == 0) {
+            return false;
+        }
+        if is_taken(view, name) {
+            return true;
         }
         out.extend_from_slice(b",\"");
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"\":{\"id\":\"");
         text::write_hex(id, out);
         out.extend_from_slice(b"\"}");
-    }
+        false
+    };
+    Taken { trace: write("trace", &ids.trace_id), span: write("span", &ids.span_id) }
 }
 
 /// Whether the record has a member or an attribute of this name, or of one that begins with it and a dot.

@@ -7,14 +7,15 @@
 
 mod ecs;
 mod otel;
-mod reserved;
+pub(super) mod reserved;
 
 use bytes::Bytes;
 
 use super::json::{MemberWriter, text};
+use super::trace_ids::{self, TraceIds};
 use crate::data::names::Interest;
 use crate::data::time::TimeText;
-use crate::data::{Attribute, EncodingId, LogBatch, LogView, Severity, UnixNanos, Value};
+use crate::data::{Attribute, EncodingId, FieldEdit, LogBatch, LogView, Severity, UnixNanos, Value};
 
 /// Where the fields of a record stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
@@ -40,7 +41,7 @@ pub enum Form {
 }
 
 /// Before the key of a member that would stand in the place of a field of ours.
-const ORIGINAL: &str = "original.";
+pub(super) const ORIGINAL: &str = "original.";
 
 /// Writes documents. Keeps its buffers from record to record; clone one for each task.
 #[derive(Clone, Debug)]
@@ -94,7 +95,7 @@ impl DocumentEncoder {
             Layout::Otel => reserved::OTEL,
             Layout::Ecs => reserved::ECS,
         };
-        Interest { paths: Vec::new(), reserved: reserved.to_vec(), severity: true }
+        Interest { paths: Vec::new(), reserved: [reserved, &trace_ids::KEYS].concat(), severity: true }
     }
 
     /// Prepares for the records of `batch`; a record without time gets `arrival`.
@@ -115,6 +116,12 @@ impl DocumentEncoder {
             Layout::Otel => self.write_otel(view, form, out),
             Layout::Ecs => self.write_ecs(view, form, out),
         }
+    }
+
+    /// The record's time or, where nothing told it, when a collector saw the record first.
+    fn time_of(view: &LogView<'_>) -> UnixNanos {
+        let observed = || view.batch.rare(view.record).map(|rare| rare.observed).unwrap_or_default();
+        if view.time().is_some() { view.time() } else { observed() }
     }
 
     fn write_time(&mut self, time: UnixNanos, out: &mut Vec<u8>) {
@@ -141,6 +148,16 @@ impl DocumentEncoder {
             self.scratch = Vec::new();
         }
     }
+}
+
+/// The ids of a record's span: its own, else those that its object names.
+fn ids_of(view: &LogView<'_>) -> TraceIds {
+    let own = TraceIds::of_record(view);
+    if own.any() {
+        return own;
+    }
+    let there = view.fields().iter().filter(|field| !field.nested && field.edit != FieldEdit::Deleted);
+    TraceIds::of_members(there.map(|field| (reserved::content(view.bytes(field.key)), view.bytes(field.value))))
 }
 
 /// Whether the record has an object, or attributes that a step added to none.

@@ -12,7 +12,7 @@ pub(super) const ECS: &[&str] = &["@timestamp", "message", "log", "kubernetes", 
 const OF_SOURCES: &[&str] = &["log.iostream", "log.file", "log.record"];
 
 /// The content of a key that is given as JSON text with its quotes.
-pub(super) fn content(key: &[u8]) -> &[u8] {
+pub(in crate::formats) fn content(key: &[u8]) -> &[u8] {
     key.get(1..key.len().saturating_sub(1)).unwrap_or_default()
 }
 
@@ -29,7 +29,7 @@ pub(super) fn is_ecs_raw(key: &[u8]) -> bool {
 
 /// Whether a member under `attributes` would be read as something that a source said: by its own key or,
 /// if it is `log` itself, by a key inside its value.
-pub(super) fn shadows_source<'a>(key: &[u8], value: impl FnOnce() -> &'a [u8]) -> bool {
+pub(in crate::formats) fn shadows_source<'a>(key: &[u8], value: impl FnOnce() -> &'a [u8]) -> bool {
     if !matches!(key.first(), Some(b'l' | b'\\')) {
         return false;
     }

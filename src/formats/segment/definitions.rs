@@ -45,12 +45,20 @@ impl<T> Remembered<T> {
 }
 
 /// Appends a resource, or its number.
-pub fn put_resource(resource: &Arc<Resource>, known: &mut Remembered<Resource>, out: &mut Vec<u8>) {
+pub fn put_resource(resource: &Arc<Resource>, known: &mut Remembered<Resource>, detailed: bool, out: &mut Vec<u8>) {
     if known.put(resource, out) {
         return;
     }
-    put(out, resource.attributes().count() as u64);
-    for (key, value) in resource.attributes() {
+    put_attributes(resource.attributes(), out);
+    if detailed {
+        put_text(out, resource.schema_url().as_bytes());
+    }
+}
+
+/// Appends attributes of a resource or a scope.
+pub fn put_attributes<'a>(attributes: impl ExactSizeIterator<Item = (&'a str, &'a ResourceValue)>, out: &mut Vec<u8>) {
+    put(out, attributes.len() as u64);
+    for (key, value) in attributes {
         put_text(out, key.as_bytes());
         let (kind, text) = match value {
             ResourceValue::Text(text) => (0, text),
@@ -84,11 +92,26 @@ pub fn remember<T>(known: &mut Window<T>, thing: T) {
 }
 
 /// Reads a resource, or finds it among those that the segment has defined.
-pub fn read_resource(input: &mut Input<'_>, known: &mut Window<Arc<Resource>>) -> Result<Arc<Resource>, Damaged> {
+pub fn read_resource(
+    input: &mut Input<'_>,
+    known: &mut Window<Arc<Resource>>,
+    detailed: bool,
+) -> Result<Arc<Resource>, Damaged> {
     let number = input.number()?;
     if number > 0 {
         return known.get(number).cloned().ok_or(UNDEFINED);
     }
+    let mut resource = Resource::new(read_attributes(input)?);
+    if detailed {
+        resource = resource.with_schema_url(input.text()?);
+    }
+    let resource = Arc::new(resource);
+    remember(known, resource.clone());
+    Ok(resource)
+}
+
+/// Reads attributes of a resource or a scope.
+pub fn read_attributes(input: &mut Input<'_>) -> Result<Vec<(Box<str>, ResourceValue)>, Damaged> {
     let mut attributes: Vec<(Box<str>, ResourceValue)> = Vec::new();
     for _ in 0..input.count()? {
         let key = input.text()?.into();
@@ -103,9 +126,7 @@ pub fn read_resource(input: &mut Input<'_>, known: &mut Window<Arc<Resource>>) -
         };
         attributes.push((key, value));
     }
-    let resource = Arc::new(Resource::new(attributes));
-    remember(known, resource.clone());
-    Ok(resource)
+    Ok(attributes)
 }
 
 /// Appends a type and a fixed number.

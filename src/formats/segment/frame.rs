@@ -18,6 +18,7 @@ const MAGIC: &[u8; 8] = b"TWSEGMNT";
 pub(super) const VERSION: u16 = 2;
 const PACKED: u8 = 1;
 const DEFINES: u8 = 2;
+const DETAILED: u8 = 4;
 
 /// What a segment says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct Head {
     pub packed: bool,
     /// Whether records behind it may name what it says in full: whoever skips it must decode it all the same.
     pub defines: bool,
+    /// Whether log records are stored with what only pushed ones have.
+    pub detailed: bool,
     /// Log records, samples or spans in it.
     pub count: u32,
     /// The message's number in the queue.
@@ -158,7 +161,9 @@ impl Head {
     pub(super) fn seal(&self, record: &mut [u8]) {
         record[4..8].copy_from_slice(&(self.length as u32).to_le_bytes());
         record[8] = self.kind as u8;
-        record[9] = (u8::from(self.packed) * PACKED) | (u8::from(self.defines) * DEFINES);
+        record[9] = (u8::from(self.packed) * PACKED)
+            | (u8::from(self.defines) * DEFINES)
+            | (u8::from(self.detailed) * DETAILED);
         record[10..12].fill(0);
         record[12..16].copy_from_slice(&self.count.to_le_bytes());
         record[16..24].copy_from_slice(&self.sequence.to_le_bytes());
@@ -178,15 +183,18 @@ impl Head {
             _ => return None,
         };
         let length = u32_at(head, 4) as usize;
-        (length <= MOST_PAYLOAD && head[9] & !(PACKED | DEFINES) == 0 && head[10..12] == [0, 0]).then(|| Self {
-            kind,
-            packed: head[9] & PACKED != 0,
-            defines: head[9] & DEFINES != 0,
-            count: u32_at(head, 12),
-            sequence: u64_at(head, 16),
-            accepted: UnixNanos(u64_at(head, 24)),
-            first_attempt: Some(UnixNanos(u64_at(head, 32))).filter(|time| time.is_some()),
-            length,
+        (length <= MOST_PAYLOAD && head[9] & !(PACKED | DEFINES | DETAILED) == 0 && head[10..12] == [0, 0]).then(|| {
+            Self {
+                kind,
+                packed: head[9] & PACKED != 0,
+                defines: head[9] & DEFINES != 0,
+                detailed: head[9] & DETAILED != 0,
+                count: u32_at(head, 12),
+                sequence: u64_at(head, 16),
+                accepted: UnixNanos(u64_at(head, 24)),
+                first_attempt: Some(UnixNanos(u64_at(head, 32))).filter(|time| time.is_some()),
+                length,
+            }
         })
     }
 }

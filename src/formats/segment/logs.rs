@@ -4,12 +4,13 @@
 //!
 //! ```text
 //! resource     varint  0: it follows and gets the next number; else a number
-//!                      varint count × { key text, value }
-//! scope        the same: name text, version text
+//!                      varint count × { key text, value }, schema URL text *
+//! scope        the same: name text, version text, schema URL text *, varint count × { key text, value } *
 //! payload      text    the bytes that slices name
 //! generations  varint count × { id u64, birth u64 }
 //! attributes   varint count × attribute
-//! rare         varint count × { trace id 16, span id 8, flags varint, observed u64, event name slice?, uid slice? }
+//! rare         varint count × { trace id 16, span id 8, flags varint, observed u64, event name slice?, uid slice?,
+//!              severity text slice? *, typed body slice? *, dropped attributes varint * }
 //! edited       u8      whether each record is followed by its state
 //! records      varint count × record
 //!
@@ -25,12 +26,16 @@
 //! name         varint 0: none; 1: a path follows (varint count × text) and gets the next number; else number + 1
 //! cuts         varint count × { from, to, slice }
 //! attributes   varint 0: those of the record; else count + 1 and so many attributes
+//!
+//! * only in a record that says that it is detailed: lines of files have none of these
 //! ```
 
 use std::sync::Arc;
 
 use super::Damaged;
-use super::definitions::{Remembered, put_number, put_resource, read_resource, recent, remember};
+use super::definitions::{
+    Remembered, put_attributes, put_number, put_resource, read_attributes, read_resource, recent, remember,
+};
 use super::numbers::{Input, Slices, UNDEFINED, defined, put, put_difference, put_text};
 use super::window::Window;
 use crate::data::logs::{LogRecords, RareFields};
@@ -47,21 +52,35 @@ pub struct Encoder {
     paths: Vec<NameId>,
 }
 
+/// Whether a batch has what only pushed records have.
+pub fn is_detailed(batch: &LogBatch) -> bool {
+    let of_rare =
+        |rare: &RareFields| rare.severity_text.is_some() || rare.typed_body.is_some() || rare.dropped_attributes > 0;
+    let Scope { attributes, schema_url, .. } = &*batch.scope;
+    let named = !schema_url.is_empty() || !attributes.is_empty() || !batch.resource.schema_url().is_empty();
+    named || batch.source().rare.iter().any(of_rare)
+}
+
 impl Encoder {
     /// Forgets everything: a new segment.
     pub fn reset(&mut self) {
         *self = Self::default();
     }
 
-    /// Appends the selected records of a batch; returns whether that defined something.
-    pub fn encode(&mut self, batch: &LogBatch, names: &Names, out: &mut Vec<u8>) -> bool {
+    /// Appends the selected records of a batch, `detailed` as [`is_detailed`] says; returns whether that defined something.
+    pub fn encode(&mut self, batch: &LogBatch, names: &Names, detailed: bool, out: &mut Vec<u8>) -> bool {
         let defined = self.defined();
         // In a copy of their own the records name bytes of one chunk alone.
         let batch = batch.detached();
-        put_resource(&batch.resource, &mut self.resources, out);
+        put_resource(&batch.resource, &mut self.resources, detailed, out);
         if !self.scopes.put(&batch.scope, out) {
-            put_text(out, batch.scope.name.as_bytes());
-            put_text(out, batch.scope.version.as_bytes());
+            let Scope { name, version, attributes, schema_url } = &*batch.scope;
+            put_text(out, name.as_bytes());
+            put_text(out, version.as_bytes());
+            if detailed {
+                put_text(out, schema_url.as_bytes());
+                put_attributes(attributes.iter().map(|(key, value)| (&**key, value)), out);
+            }
         }
         let source = batch.source();
         put_text(out, batch.chunks().first().map_or(&[], Chunk::as_slice));
@@ -74,7 +93,7 @@ impl Encoder {
         put(out, source.attributes.len() as u64);
         source.attributes.iter().for_each(|attribute| put_attribute(attribute, &mut slices, out));
         put(out, source.rare.len() as u64);
-        source.rare.iter().for_each(|rare| put_rare(rare, &mut slices, out));
+        source.rare.iter().for_each(|rare| put_rare(rare, detailed, &mut slices, out));
         out.push(u8::from(batch.overlay().is_some()));
         put(out, source.records.len() as u64);
         let mut before = Before::default();
@@ -178,11 +197,23 @@ impl Decoder {
     }
 
     /// Reads a batch out of `chunk`, which `input` reads; its slices name bytes of that chunk.
-    pub fn decode(&mut self, input: &mut Input<'_>, chunk: &Chunk, names: &Names) -> Result<LogBatch, Damaged> {
-        let resource = read_resource(input, &mut self.resources)?;
+    pub fn decode(
+        &mut self,
+        input: &mut Input<'_>,
+        chunk: &Chunk,
+        names: &Names,
+        detailed: bool,
+    ) -> Result<LogBatch, Damaged> {
+        let resource = read_resource(input, &mut self.resources, detailed)?;
         let scope = match input.number()? {
             0 => {
-                let scope = Arc::new(Scope { name: input.text()?.into(), version: input.text()?.into() });
+                let (name, version) = (input.text()?.into(), input.text()?.into());
+                let mut scope = Scope { name, version, ..Scope::default() };
+                if detailed {
+                    scope.schema_url = input.text()?.into();
+                    scope.attributes = read_attributes(input)?;
+                }
+                let scope = Arc::new(scope);
                 remember(&mut self.scopes, scope.clone());
                 scope
             }
@@ -195,7 +226,8 @@ impl Decoder {
         let (base, length) = (u32::try_from(base).expect(FITS), u32::try_from(length).expect(FITS));
         builder.add_chunk(chunk.clone());
         builder.add_payload_bytes(u64::from(length));
-        let mut records = Reader { input, slices: Slices::default(), base, length, paths: &mut self.paths, names };
+        let mut records =
+            Reader { input, slices: Slices::default(), base, length, paths: &mut self.paths, names, detailed };
         let overlay = records.read(builder.source())?;
         let mut batch = builder.build();
         if let Some(overlay) = overlay {
@@ -213,6 +245,7 @@ struct Reader<'a, 'i> {
     length: u32,
     paths: &'a mut Vec<Option<NameId>>,
     names: &'a Names,
+    detailed: bool,
 }
 
 impl Reader<'_, '_> {
@@ -271,14 +304,21 @@ impl Reader<'_, '_> {
     }
 
     fn rare(&mut self) -> Result<RareFields, Damaged> {
-        Ok(RareFields {
+        let mut rare = RareFields {
             trace_id: self.input.array()?,
             span_id: self.input.array()?,
             flags: self.input.small()?,
             observed: UnixNanos(self.input.u64()?),
             event_name: self.slice_if_any()?,
             uid: self.slice_if_any()?,
-        })
+            ..RareFields::default()
+        };
+        if self.detailed {
+            rare.severity_text = self.slice_if_any()?;
+            rare.typed_body = self.slice_if_any()?;
+            rare.dropped_attributes = self.input.small()?;
+        }
+        Ok(rare)
     }
 
     fn record(&mut self, before: &mut Before, source: &LogRecords) -> Result<LogRecord, Damaged> {
@@ -379,16 +419,23 @@ fn put_attribute(attribute: &Attribute, slices: &mut Slices, out: &mut Vec<u8>) 
     slices.put(out, slice);
 }
 
-fn put_rare(rare: &RareFields, slices: &mut Slices, out: &mut Vec<u8>) {
+fn put_rare(rare: &RareFields, detailed: bool, slices: &mut Slices, out: &mut Vec<u8>) {
     out.extend_from_slice(&rare.trace_id);
     out.extend_from_slice(&rare.span_id);
     put(out, u64::from(rare.flags));
     out.extend_from_slice(&rare.observed.0.to_le_bytes());
-    for slice in [rare.event_name, rare.uid] {
+    let mut put_slice = |slice: Option<Slice>, out: &mut Vec<u8>| {
         out.push(u8::from(slice.is_some()));
         if let Some(slice) = slice {
             slices.put(out, slice);
         }
+    };
+    put_slice(rare.event_name, out);
+    put_slice(rare.uid, out);
+    if detailed {
+        put_slice(rare.severity_text, out);
+        put_slice(rare.typed_body, out);
+        put(out, rare.dropped_attributes.into());
     }
 }
 

@@ -20,6 +20,7 @@
 //!   kind      u8       1 logs, 2 metrics, 3 traces
 //!   flags     u8       1: the payload is a u32, its length unpacked, and an LZ4 block; else it is plain
 //!                      2: it says something in full that records behind it may name
+//!                      4: logs, with what only pushed records have
 //!   reserved  u16      0
 //!   count     u32      log records, samples or spans in it
 //!   sequence  u64      of the message; grows from record to record and from segment to segment
@@ -191,8 +192,9 @@ impl Encoder {
                 self.inputs.push(entry.input.clone());
             }
         }
+        let detailed = matches!(entry.batch, Batch::Logs(batch) if logs::is_detailed(batch));
         let (kind, defines) = match entry.batch {
-            Batch::Logs(batch) => (Kind::Logs, self.logs.encode(batch, &self.names, &mut self.plain)),
+            Batch::Logs(batch) => (Kind::Logs, self.logs.encode(batch, &self.names, detailed, &mut self.plain)),
             Batch::Traces(batch) => {
                 traces::encode(batch, &mut self.plain);
                 (Kind::Traces, false)
@@ -203,6 +205,7 @@ impl Encoder {
             kind,
             packed: false,
             defines: defines || known.is_none(),
+            detailed,
             count: u32::try_from(entry.batch.count()).unwrap_or(u32::MAX),
             sequence: entry.sequence,
             accepted: entry.accepted,
@@ -297,7 +300,7 @@ impl Decoder {
             number => numbers::defined(&self.inputs, number)?.clone(),
         };
         let batch = match frame.head.kind {
-            Kind::Logs => Batch::Logs(self.logs.decode(&mut input, &chunk, &self.names)?),
+            Kind::Logs => Batch::Logs(self.logs.decode(&mut input, &chunk, &self.names, frame.head.detailed)?),
             Kind::Traces => Batch::Traces(traces::decode(&mut input)?),
             Kind::Metrics => Batch::Metrics(self.metrics.decode(&mut input)?),
         };

@@ -22,7 +22,8 @@ use crate::formats::otlp::traces::index;
 /// A batch of random records, with everything that a record can have.
 fn logs(random: &mut fastrand::Rng, resources: &[Arc<Resource>], names: &Names) -> LogBatch {
     let resource = resources[random.usize(..resources.len())].clone();
-    let mut builder = LogBuilder::new(resource, Arc::new(Scope { name: "s".into(), version: "1".into() }));
+    let mut builder =
+        LogBuilder::new(resource, Arc::new(Scope { name: "s".into(), version: "1".into(), ..Scope::default() }));
     let object = br#"{"level":"info","n":1,"deep":{"er":[1,2]}}"#;
     let text = builder.add_chunk(Chunk::from_vec((0..4000).map(|_| random.alphabetic() as u8).collect()));
     let objects = builder.add_chunk(Chunk::from_static(object));
@@ -65,6 +66,7 @@ fn logs(random: &mut fastrand::Rng, resources: &[Arc<Resource>], names: &Names) 
                 observed: UnixNanos(u64::from(index)),
                 event_name: random.bool().then(|| slice(random)),
                 uid: random.bool().then(|| slice(random)),
+                ..RareFields::default()
             };
             builder.source().rare.push(rare);
         }
@@ -350,11 +352,12 @@ proptest! {
         let at = segment.len();
         segment.resize(at + HEAD_LEN, 0);
         let packed = bytes.first().is_some_and(|byte| byte % 4 == 0);
+        let detailed = bytes.first().is_some_and(|byte| byte % 8 < 4);
         let length = bytes.len();
         segment.append(&mut bytes);
         let kind = [Kind::Logs, Kind::Metrics, Kind::Traces][usize::from(kind) - 1];
         let (accepted, first_attempt, defines) = (UnixNanos(0), None, false);
-        let head = Head { kind, packed, defines, count: 1, sequence: 3, accepted, first_attempt, length };
+        let head = Head { kind, packed, defines, detailed, count: 1, sequence: 3, accepted, first_attempt, length };
         head.seal(&mut segment[at..]);
         let names = Arc::new(Names::default());
         let frames = Frames::new(&segment).expect("a header");
@@ -378,6 +381,62 @@ fn what_defines_nothing_need_not_be_decoded() {
         }
         let Stored { input, batch } = decoder.decode(last).expect("whole");
         assert!(expected[before.len()].ends_with(&seen(&batch, &input, &names)), "seed {seed}");
+    }
+}
+
+#[test]
+fn what_only_pushed_records_have_comes_back() {
+    let names = Arc::new(Names::default());
+    let scope = Scope {
+        name: "shop".into(),
+        version: "2".into(),
+        attributes: vec![("team".into(), ResourceValue::Json("[1]".into())), ("n".into(), ResourceValue::Int(-1))],
+        schema_url: "https://example.org/2".into(),
+    };
+    let resource = Resource::new([("k".into(), "v".into())]).with_schema_url("https://example.org/1");
+    let (scope, resource) = (Arc::new(scope), Arc::new(resource));
+    let mut encoder = Encoder::new(names.clone());
+    let mut bytes = Vec::new();
+    encoder.begin(Header::new(1, UnixNanos(0)), &mut bytes);
+    for sequence in 1..=3 {
+        let mut builder = LogBuilder::new(resource.clone(), scope.clone());
+        let chunk = builder.add_chunk(Chunk::from_static(b"before {\"a\":1} Warning typed behind"));
+        let rare = RareFields {
+            severity_text: Some(Slice::new(chunk, 15, 7)),
+            typed_body: Some(Slice::new(chunk, 23, 5)),
+            dropped_attributes: 70_000,
+            ..RareFields::default()
+        };
+        for index in 0..2 {
+            builder.source().rare.push(rare);
+            let body = LogRecord::of_body(Slice::new(chunk, 7, 7));
+            builder.source().records.push(LogRecord { severity: Severity(13), rare: index, ..body });
+        }
+        let mut batch = builder.build();
+        if sequence > 1 {
+            let edited = batch.add_chunk(Chunk::from_static(b"edited"));
+            batch.edit().0.states[1].body = Slice::new(edited, 0, 6);
+        }
+        let batch = &Batch::Logs(batch);
+        let entry = Entry { sequence, accepted: UnixNanos(1), first_attempt: None, input: &Arc::from("in/x"), batch };
+        encoder.append(&entry, &mut bytes).expect("storable");
+    }
+    let mut decoder = Decoder::new(names, SeriesTable::new(10));
+    for (index, frame) in Frames::new(&bytes).expect("a header").enumerate() {
+        let Stored { batch: Batch::Logs(batch), .. } = decoder.decode(&frame).expect("whole") else { panic!("logs") };
+        assert_eq!(batch.scope, scope);
+        assert_eq!(batch.resource.schema_url(), "https://example.org/1");
+        let [first, second] = [0, 1].map(|index| batch.view(index));
+        for view in [first, second] {
+            assert_eq!(view.severity_text(), b"Warning");
+            assert_eq!(batch.rare(view.record).map(|rare| rare.dropped_attributes), Some(70_000));
+        }
+        assert_eq!((first.body(), first.typed_body()), (&b"{\"a\":1}"[..], Some(&b"typed"[..])));
+        let edited = (&b"edited"[..], None);
+        assert_eq!(
+            (second.body(), second.typed_body()),
+            if index > 0 { edited } else { (first.body(), first.typed_body()) }
+        );
     }
 }
 

@@ -27,7 +27,8 @@ pub const KIND: StepKind = StepKind {
 };
 
 /// The object's keys become attributes and the body empties. Severity is taken from `level`, `severity`
-/// or `lvl` (names, and the numbers of pino and bunyan).
+/// or `lvl` (names, and the numbers of pino and bunyan). Sinks write `trace_id` and `span_id`, where they are
+/// hexadecimal ids of the right length, as the record's own.
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Options {

@@ -65,7 +65,7 @@ impl Decoder {
 
     /// Reads a batch.
     pub fn decode(&mut self, input: &mut Input<'_>) -> Result<MetricBatch, Damaged> {
-        let resource = read_resource(input, &mut self.resources)?;
+        let resource = read_resource(input, &mut self.resources, false)?;
         let list = match input.number()? {
             0 => {
                 let list = self.read_list(input)?;

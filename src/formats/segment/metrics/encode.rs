@@ -54,7 +54,7 @@ impl Encoder {
     /// Appends the selected samples of a batch; returns whether that defined something.
     pub fn encode(&mut self, batch: &MetricBatch, out: &mut Vec<u8>) -> bool {
         let before = self.resources.defined + self.lists.defined();
-        put_resource(&batch.resource, &mut self.resources, out);
+        put_resource(&batch.resource, &mut self.resources, false, out);
         self.put_list(batch.series(), out);
         let columns = batch.columns();
         put_selection(batch, out);
