@@ -9,11 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use allocation_counter::measure;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, KeyValueList, any_value};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use prost::Message;
 use serde_json::json;
 use stages::{Log, Steps, corpus, encode, reads, settle};
 use tailwater::data::series_table::{FamilyId, ListBuilder};
-use tailwater::data::{MemoryBudget, MetricBuilder, Resource, SeriesTable, Signal, SlabPool};
+use tailwater::data::{Chunk, MemoryBudget, MetricBuilder, Resource, SeriesTable, Signal, SlabPool, UnixNanos};
 use tailwater::formats::document::{DocumentEncoder, Layout};
+use tailwater::formats::otlp::logs::{LogsEncoder, decode};
 use tailwater::formats::prometheus::remote_write::{Body, Compressor, EncodeOptions, Encoder, Part, Version};
 use tailwater::tail::Format;
 use tailwater::tail::generation::{GenerationFile, fresh_generation};
@@ -120,6 +125,45 @@ fn a_file_that_is_tailed_allocates_nothing_a_record() {
     let records = metrics.records_in.get() - before.0;
     assert!(records > 30_000 && documents.load(Ordering::Relaxed) > before.1);
     let rate = info.count_total as f64 / records as f64;
+    println!("{rate:.5} allocations a record");
+    assert!(rate < MOST, "{rate:.5} allocations a record");
+}
+
+#[test]
+fn pushed_logs_allocate_nothing_a_record_in_and_out() {
+    const RECORDS: usize = 4000;
+    let text = |text: &str| Some(AnyValue { value: Some(any_value::Value::StringValue(text.to_owned())) });
+    let attribute = |key: &str, value| KeyValue { key: key.to_owned(), value, key_strindex: 0 };
+    let nested = any_value::Value::KvlistValue(KeyValueList { values: vec![attribute("id", text("7\"8"))] });
+    let record = LogRecord {
+        time_unix_nano: 1,
+        observed_time_unix_nano: 2,
+        severity_number: 9,
+        severity_text: "Information".to_owned(),
+        trace_id: vec![1; 16],
+        span_id: vec![2; 8],
+        body: text("an order of some length was taken and paid for by somebody who wanted it at once"),
+        attributes: vec![
+            attribute("user", Some(AnyValue { value: Some(nested) })),
+            attribute("log.record.uid", text("01JD4")),
+        ],
+        ..LogRecord::default()
+    };
+    let scope_logs = vec![ScopeLogs { log_records: vec![record; RECORDS], ..ScopeLogs::default() }];
+    let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+    let request = Chunk::from_vec(ExportLogsServiceRequest { resource_logs }.encode_to_vec());
+    let resource = Arc::new(Resource::default());
+    let (mut encoder, mut out) = (LogsEncoder::new(), Vec::new());
+    let mut pass = || {
+        let decoded = decode(&request, |_, _| Ok(resource.clone())).expect("well-formed");
+        out.clear();
+        let [batch] = &*decoded.batches else { panic!("one batch") };
+        let appended = encoder.append(batch, 0, "otlp/x.logs", UnixNanos(1), usize::MAX, &mut out);
+        assert_eq!(appended.records, RECORDS as u64);
+    };
+    pass();
+    let info = measure(&mut pass);
+    let rate = info.count_total as f64 / RECORDS as f64;
     println!("{rate:.5} allocations a record");
     assert!(rate < MOST, "{rate:.5} allocations a record");
 }

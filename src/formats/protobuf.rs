@@ -52,6 +52,16 @@ impl<'a> Value<'a> {
         if let Self::Fixed64(bits) = self { Ok(f64::from_bits(bits)) } else { Err(WireError::Type) }
     }
 
+    /// A `fixed64`, or the bits of an `sfixed64`.
+    pub fn fixed64(self) -> Result<u64, WireError> {
+        if let Self::Fixed64(bits) = self { Ok(bits) } else { Err(WireError::Type) }
+    }
+
+    /// A `fixed32`, or the bits of an `sfixed32`.
+    pub fn fixed32(self) -> Result<u32, WireError> {
+        if let Self::Fixed32(bits) = self { Ok(bits) } else { Err(WireError::Type) }
+    }
+
     /// Bytes or a message.
     pub fn bytes(self) -> Result<&'a [u8], WireError> {
         if let Self::Bytes(bytes) = self { Ok(bytes) } else { Err(WireError::Type) }

@@ -1,15 +1,19 @@
 //! OTLP, the OpenTelemetry Protocol: <https://opentelemetry.io/docs/specs/otlp/> 1.10, messages of
 //! <https://github.com/open-telemetry/opentelemetry-proto> 1.11.
 //!
-//! Traces are forwarded as the bytes they came in ([`traces`]).
+//! Traces are forwarded as the bytes they came in ([`traces`]); logs become batches and requests again ([`logs`]);
+//! JSON becomes the bytes of its message before anything else looks at it ([`json`]).
 
 pub mod attribute;
 pub mod check;
 pub mod json;
+pub mod logs;
+pub mod origin;
 #[cfg(test)]
 mod random;
 pub mod resource;
 pub mod traces;
+pub mod value;
 
 use super::protobuf::WireError;
 

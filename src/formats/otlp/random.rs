@@ -133,7 +133,7 @@ impl Random {
         LogRecord {
             time_unix_nano: self.u64(),
             observed_time_unix_nano: self.u64(),
-            severity_number: self.0.i32(..25),
+            severity_number: self.0.i32(0..25),
             severity_text: self.text(),
             body: self.maybe(|random| random.value(3)),
             attributes: self.attributes(),
@@ -166,7 +166,7 @@ impl Random {
             parent_span_id: self.id(8),
             flags: self.u32(),
             name: self.text(),
-            kind: self.0.i32(..6),
+            kind: self.0.i32(0..6),
             start_time_unix_nano: self.u64(),
             end_time_unix_nano: self.u64(),
             attributes: self.attributes(),
@@ -187,7 +187,7 @@ impl Random {
                 flags: random.u32(),
             }),
             dropped_links_count: self.u32(),
-            status: self.maybe(|random| Status { message: random.text(), code: random.0.i32(..3) }),
+            status: self.maybe(|random| Status { message: random.text(), code: random.0.i32(0..3) }),
         }
     }
 
@@ -205,7 +205,7 @@ impl Random {
     }
 
     fn metric(&mut self) -> Metric {
-        let temporality = self.0.i32(..3);
+        let temporality = self.0.i32(0..3);
         let data = match self.0.u8(..6) {
             0 => metric::Data::Gauge(Gauge { data_points: self.some(2, Self::number_point) }),
             1 => metric::Data::Sum(Sum {
