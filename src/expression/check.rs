@@ -8,6 +8,7 @@ use super::subject::{FieldId, FieldSpec, Kind, Subject};
 use super::token::Place;
 use crate::data::labels::METRIC_NAME;
 use crate::data::{Severity, Signal, UnixNanos};
+use crate::options::Duration;
 use crate::options::suggest::nearest;
 
 /// A condition that fits its signal.
@@ -41,6 +42,17 @@ impl Checked {
             Self::Test(_, left, right) => is(left) || is(right),
         }
     }
+
+    /// Whether it asks for nothing but the resource.
+    pub fn is_settled(&self) -> bool {
+        match self {
+            Self::Or(trees) | Self::And(trees) => trees.iter().all(Self::is_settled),
+            Self::Not(tree) => tree.is_settled(),
+            Self::Constant(_) => true,
+            Self::Exists(term) | Self::Matches(term, _) => term.is_settled(),
+            Self::Test(_, left, right) => left.is_settled() && right.is_settled(),
+        }
+    }
 }
 
 /// A value that exists in its signal.
@@ -52,8 +64,17 @@ pub enum CheckedTerm {
     Field(FieldId, Kind),
     /// An attribute: the key, then the keys of nested objects.
     Attribute(Box<[Box<str>]>),
+    /// An event of a span by its name, or what is at keys among the attributes of the first of that name.
+    Event(Box<[Box<str>]>),
     /// An attribute of the resource.
     Resource(Box<str>),
+}
+
+impl CheckedTerm {
+    /// Whether all records of one resource have the same value.
+    pub fn is_settled(&self) -> bool {
+        matches!(self, Self::Literal(_) | Self::Resource(_))
+    }
 }
 
 /// A constant.
@@ -73,6 +94,8 @@ pub enum Literal {
     Id(Box<[u8]>),
     /// A point in time.
     Time(UnixNanos),
+    /// A length of time in nanoseconds.
+    Duration(i64),
 }
 
 /// Largest compiled form of a regular expression, and of the states found while it runs.
@@ -123,6 +146,9 @@ pub fn path(term: &Term, subject: &Subject) -> Result<CheckedTerm, ExpressionErr
     Ok(CheckedTerm::Literal(literal))
 }
 
+/// The map of a span's events.
+const EVENTS: &str = "events";
+
 fn resolve(name: &str, keys: &[String], place: Place, subject: &Subject) -> Result<CheckedTerm, ExpressionError> {
     if name == subject.attributes {
         if keys.is_empty() {
@@ -146,6 +172,13 @@ fn resolve(name: &str, keys: &[String], place: Place, subject: &Subject) -> Resu
             _ => Err(ExpressionError::new(place, "`resource` wants exactly one key")
                 .help("write `resource[\"k8s.namespace.name\"]`")),
         };
+    }
+    if name == EVENTS && subject.signal == Signal::Traces {
+        if keys.is_empty() {
+            let error = ExpressionError::new(place, "`events` is a map: name one of them");
+            return Err(error.help("write `exists(events[\"exception\"])`, or `events[\"exception\"][\"exception.type\"]` for an attribute of the first"));
+        }
+        return Ok(CheckedTerm::Event(keys.iter().map(|key| key.as_str().into()).collect()));
     }
     let Some(field) = subject.field(name) else { return Err(unknown(name, place, subject)) };
     if !keys.is_empty() {
@@ -183,6 +216,13 @@ fn kind(term: &CheckedTerm, subject: &Subject) -> Kind {
     match term {
         CheckedTerm::Field(_, kind) => *kind,
         CheckedTerm::Attribute(_) => subject.attribute,
+        CheckedTerm::Event(keys) => {
+            if keys.len() == 1 {
+                Kind::Time
+            } else {
+                Kind::Any
+            }
+        }
         CheckedTerm::Resource(_) => Kind::Any,
         CheckedTerm::Literal(literal) => match literal {
             Literal::Text(_) => Kind::Text,
@@ -191,6 +231,7 @@ fn kind(term: &CheckedTerm, subject: &Subject) -> Kind {
             Literal::Nil => Kind::Any,
             Literal::Id(id) => Kind::Id(id.len()),
             Literal::Time(_) => Kind::Time,
+            Literal::Duration(_) => Kind::Duration,
         },
     }
 }
@@ -199,6 +240,10 @@ fn compare(test: Test, left: &Term, right: &Term, subject: &Subject) -> Result<C
     let (mut l, mut r) = (path(left, subject)?, path(right, subject)?);
     convert(&mut r, right, kind(&l, subject))?;
     convert(&mut l, left, kind(&r, subject))?;
+    if matches!(test, Test::Equal | Test::NotEqual) {
+        word(&mut r, right, kind(&l, subject))?;
+        word(&mut l, left, kind(&r, subject))?;
+    }
     let ordered = matches!(test, Test::Less | Test::LessOrEqual | Test::Greater | Test::GreaterOrEqual);
     let of_text = matches!(test, Test::StartsWith | Test::EndsWith | Test::Contains);
     for (checked, term) in [(&l, left), (&r, right)] {
@@ -207,7 +252,7 @@ fn compare(test: Test, left: &Term, right: &Term, subject: &Subject) -> Result<C
             return Err(error.help("ask whether a value is there with `== nil` or `exists(…)`"));
         }
         let kind = kind(checked, subject);
-        if of_text && !matches!(kind, Kind::Text | Kind::Any) {
+        if of_text && !matches!(kind, Kind::Text | Kind::Word(_) | Kind::Any) {
             return Err(ExpressionError::new(
                 term.place,
                 format!("`{}` wants texts; this is {}", test.sign(), kind.words()),
@@ -220,7 +265,7 @@ fn compare(test: Test, left: &Term, right: &Term, subject: &Subject) -> Result<C
         }
     }
     let (a, b) = (kind(&l, subject), kind(&r, subject));
-    if a != Kind::Any && b != Kind::Any && a != b {
+    if !a.fits(b) {
         let error = ExpressionError::new(
             (left.place.0, right.place.1),
             format!("{} is compared with {}, which never holds", a.words(), b.words()),
@@ -228,6 +273,9 @@ fn compare(test: Test, left: &Term, right: &Term, subject: &Subject) -> Result<C
         return Err(match (&left.kind, &right.kind) {
             (TermKind::Path(name, _), TermKind::Text(text)) if name == "severity_number" => {
                 error.help(format!("write `{}` without quotes, or compare `severity_text`", text.to_uppercase()))
+            }
+            _ if a == Kind::Duration || b == Kind::Duration => {
+                error.help("write a duration with its unit: `\"250ms\"`")
             }
             (_, TermKind::Severity(severity)) => {
                 error.help(format!("write {:?}, or compare `severity_number`", severity.text()))
@@ -255,9 +303,29 @@ fn convert(term: &mut CheckedTerm, source: &Term, to: Kind) -> Result<(), Expres
             };
             Literal::Id(hex(text).filter(|id| id.len() == bytes).ok_or_else(bad)?)
         }
+        Kind::Duration => {
+            let nanos = Duration::parse(text).and_then(|duration| i64::try_from(duration.0.as_nanos()).ok());
+            let bad =
+                || ExpressionError::new(source.place, "this is no duration").help("write it as \"250ms\" or \"1m30s\"");
+            Literal::Duration(nanos.ok_or_else(bad)?)
+        }
         _ => return Ok(()),
     };
     *term = CheckedTerm::Literal(literal);
+    Ok(())
+}
+
+/// Reads a text as one of the words that it is compared with.
+fn word(term: &mut CheckedTerm, source: &Term, to: Kind) -> Result<(), ExpressionError> {
+    let (CheckedTerm::Literal(Literal::Text(text)), Kind::Word(words)) = (&*term, to) else { return Ok(()) };
+    let Some(word) = words.find(text) else {
+        let error = ExpressionError::new(source.place, format!("{text:?} is none of the words that stand here"));
+        return Err(error.help(match nearest(&text.to_uppercase(), words.words.iter().copied()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("write one of {}", words.words.join(", ")),
+        }));
+    };
+    *term = CheckedTerm::Literal(Literal::Text(word.into()));
     Ok(())
 }
 
@@ -270,7 +338,7 @@ fn hex(text: &str) -> Option<Box<[u8]>> {
 fn matches(left: &Term, right: &Term, subject: &Subject) -> Result<Checked, ExpressionError> {
     let checked = path(left, subject)?;
     let kind = kind(&checked, subject);
-    if !matches!(kind, Kind::Text | Kind::Any) {
+    if !matches!(kind, Kind::Text | Kind::Word(_) | Kind::Any) {
         return Err(ExpressionError::new(left.place, format!("`matches` wants a text; this is {}", kind.words())));
     }
     let TermKind::Text(pattern) = &right.kind else {
@@ -297,7 +365,12 @@ pub fn assignment(
         _ => "",
     };
     let spec: Option<&FieldSpec> = subject.field(name);
-    if matches!(to, CheckedTerm::Resource(_)) || spec.is_some_and(|spec| !spec.settable) {
+    let is_fixed = match &to {
+        CheckedTerm::Resource(_) => subject.signal != Signal::Traces,
+        CheckedTerm::Event(_) => true,
+        _ => spec.is_some_and(|spec| !spec.settable),
+    };
+    if is_fixed {
         let error = ExpressionError::new(target.place, format!("`{name}` cannot be set"));
         return Err(error.help(format!("set an attribute: `{}[\"key\"] = …`", subject.attributes)));
     }
@@ -308,8 +381,9 @@ pub fn assignment(
     }
     let wants = kind(&to, subject);
     convert(&mut from, value, wants)?;
+    word(&mut from, value, wants)?;
     let gives = kind(&from, subject);
-    if wants != Kind::Any && gives != Kind::Any && wants != gives {
+    if !wants.fits(gives) {
         return Err(ExpressionError::new(
             value.place,
             format!("`{name}` is {}; this is {}", wants.words(), gives.words()),

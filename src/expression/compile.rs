@@ -43,6 +43,8 @@ pub enum Operand {
     Field(FieldId),
     /// An attribute of the record.
     Attribute(AttributePath),
+    /// An event of a span, or an attribute of one: the event's name, then keys.
+    Event(Box<[Box<str>]>),
     /// An attribute of the resource.
     Resource(Box<str>),
 }
@@ -105,10 +107,11 @@ impl Operand {
         Ok(match term {
             CheckedTerm::Field(id, _) => Self::Field(*id),
             CheckedTerm::Attribute(keys) => Self::Attribute(AttributePath::new(keys, names)?),
+            CheckedTerm::Event(keys) => Self::Event(keys.clone()),
             CheckedTerm::Resource(key) => Self::Resource(key.clone()),
             CheckedTerm::Literal(literal) => Self::Literal(match literal {
                 Literal::Text(text) => Constant::Text(text.as_bytes().into()),
-                Literal::Int(int) => Constant::Int(*int),
+                Literal::Int(int) | Literal::Duration(int) => Constant::Int(*int),
                 Literal::Double(double) => Constant::Double(*double),
                 Literal::Bool(value) => Constant::Bool(*value),
                 Literal::Nil => Constant::Nil,

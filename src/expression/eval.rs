@@ -19,6 +19,11 @@ pub trait Record<'a> {
     /// The value of an attribute; of several with one key, the last.
     fn attribute(&self, path: &AttributePath) -> ValueRef<'a>;
 
+    /// The event of this name, or what is at the keys behind it among its attributes. Only spans have events.
+    fn event(&self, _: &[Box<str>]) -> ValueRef<'a> {
+        ValueRef::Missing
+    }
+
     /// The resource.
     fn resource(&self) -> &'a Resource;
 }
@@ -136,6 +141,7 @@ impl Operand {
             Self::Literal(constant) => constant.value(),
             Self::Field(field) => record.field(*field),
             Self::Attribute(path) => record.attribute(path),
+            Self::Event(keys) => record.event(keys),
             Self::Resource(key) => match record.resource().get(key) {
                 None => ValueRef::Missing,
                 Some(ResourceValue::Text(text)) => ValueRef::Text(text.as_bytes()),

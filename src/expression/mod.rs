@@ -23,6 +23,7 @@ pub mod parse;
 pub mod residue;
 pub mod subject;
 pub mod token;
+pub mod traces;
 pub mod value;
 
 pub use check::Checked;

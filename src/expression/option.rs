@@ -84,6 +84,9 @@ pub enum CompileError {
     /// The configuration's problems were not asked for.
     #[error("{0}")]
     Expression(#[from] ExpressionError),
+    /// It stands where its signal has none.
+    #[error("a step is not for this signal")]
+    Signal,
     /// The process knows too many paths.
     #[error(transparent)]
     Names(#[from] TooManyNames),
@@ -140,6 +143,11 @@ impl Condition {
         self.checked(subject).is_ok_and(|checked| checked.reads(field))
     }
 
+    /// Whether it asks for nothing but the resource.
+    pub fn is_settled(&self, subject: &Subject) -> bool {
+        self.checked(subject).is_ok_and(|checked| checked.is_settled())
+    }
+
     /// Compiles it.
     pub fn compile(&self, subject: &Subject, names: &Names) -> Result<Program, CompileError> {
         Ok(Program::new(&self.checked(subject)?, names)?)
@@ -162,18 +170,20 @@ impl PathOption {
         Ok(Operand::new(&self.checked(subject)?, names)?)
     }
 
-    /// The attribute, the body or the label that it names: what steps move, delete and redact. Other fields are an
+    /// The attribute, the body or the label that it names: what steps move, delete and redact; of spans also an
+    /// attribute of the resource. Other fields are an
     /// error that points at them.
     pub fn editable(&self, subject: &Subject) -> Result<CheckedTerm, ExpressionError> {
         match self.checked(subject)? {
             CheckedTerm::Field(field, _) if field != super::logs::BODY => {}
-            CheckedTerm::Resource(_) | CheckedTerm::Literal(_) => {}
+            CheckedTerm::Resource(_) if subject.signal != Signal::Traces => {}
+            CheckedTerm::Event(_) | CheckedTerm::Literal(_) => {}
             editable => return Ok(editable),
         }
         let (what, write) = match subject.signal {
             Signal::Logs => ("an attribute or the body", " or `body`"),
             Signal::Metrics => ("a label", ""),
-            Signal::Traces => ("an attribute", ""),
+            Signal::Traces => ("an attribute of the span or of its resource", " or `resource[\"key\"]`"),
         };
         let error = ExpressionError::new(self.tree()?.place, format!("only {what} can be named here"));
         Err(error.help(format!("write `{}[\"key\"]`{write}", subject.attributes)))

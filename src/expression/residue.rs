@@ -134,9 +134,11 @@ fn join(nodes: &[Node], decisive: bool, mut ask: impl FnMut(&Node) -> Residue) -
 fn constant(value: ValueRef<'_>) -> Constant {
     match value {
         ValueRef::Missing => Constant::Nil,
-        ValueRef::Text(text) | ValueRef::Escaped(text) | ValueRef::Number(text) | ValueRef::Json(text) => {
-            Constant::Text(text.into())
-        }
+        ValueRef::Text(text)
+        | ValueRef::Escaped(text)
+        | ValueRef::Number(text)
+        | ValueRef::Json(text)
+        | ValueRef::Encoded(text) => Constant::Text(text.into()),
         ValueRef::Int(int) => Constant::Int(int),
         ValueRef::Double(double) => Constant::Double(double),
         ValueRef::Bool(value) => Constant::Bool(value),

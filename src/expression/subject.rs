@@ -44,20 +44,48 @@ pub enum Kind {
     Bool,
     /// A point in time; its literal is a text in RFC 3339.
     Time,
+    /// A length of time in nanoseconds; its literal is a text such as `"250ms"`.
+    Duration,
+    /// One of a few words, which is a text too.
+    Word(&'static Words),
     /// An id of so many bytes; its literal is a text in hexadecimal.
     Id(usize),
     /// Whatever a record brings.
     Any,
 }
 
+/// Words that a field may be, with the longer form that the proto has for them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Words {
+    /// What the longer form begins with.
+    pub prefix: &'static str,
+    /// The words, by the proto's numbers.
+    pub words: &'static [&'static str],
+}
+
+impl Words {
+    /// The word that is meant by either form.
+    pub fn find(&self, text: &str) -> Option<&'static str> {
+        let short = text.strip_prefix(self.prefix).unwrap_or(text);
+        self.words.iter().find(|word| **word == short).copied()
+    }
+}
+
 impl Kind {
+    /// Whether a value of one type can ever equal one of the other.
+    pub fn fits(self, other: Self) -> bool {
+        let base = |kind: Self| if let Self::Word(_) = kind { Self::Text } else { kind };
+        self == Self::Any || other == Self::Any || base(self) == base(other)
+    }
+
     /// The type in words, as in "`severity_number` is a number".
     pub const fn words(self) -> &'static str {
         match self {
-            Self::Text => "a text",
+            Self::Text | Self::Word(_) => "a text",
             Self::Number => "a number",
             Self::Bool => "true or false",
             Self::Time => "a time",
+            Self::Duration => "a duration",
             Self::Id(_) => "an id",
             Self::Any => "anything",
         }

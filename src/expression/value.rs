@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use crate::data::{JsonKind, UnixNanos};
 use crate::formats::json::text::{unescape, unescaped_eq};
 use crate::formats::json::walk::{Member, kind, members};
+use crate::formats::otlp::value::AnyValue;
 
 /// A value of a record, a resource or an expression.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,6 +26,8 @@ pub enum ValueRef<'a> {
     Bool(bool),
     /// An object or an array as JSON text, or what stands in a value's place without being one.
     Json(&'a [u8]),
+    /// A list or a map as OTLP encodes it.
+    Encoded(&'a [u8]),
     /// An id's bytes.
     Id(&'a [u8]),
     /// A point in time.
@@ -43,6 +46,19 @@ impl<'a> ValueRef<'a> {
             JsonKind::Number => Self::Number(text),
             JsonKind::String => Self::Escaped(text.get(1..text.len().saturating_sub(1)).unwrap_or_default()),
             JsonKind::Object | JsonKind::Array => Self::Json(text),
+        }
+    }
+
+    /// A value that OTLP encodes (opentelemetry.proto.common.v1.AnyValue); one that says nothing is missing.
+    pub fn of_otlp(message: &'a [u8]) -> Self {
+        match AnyValue::read(message) {
+            Ok(AnyValue::Text(text)) => Self::Text(text),
+            Ok(AnyValue::Bool(value)) => Self::Bool(value),
+            Ok(AnyValue::Int(int)) => Self::Int(int),
+            Ok(AnyValue::Double(double)) => Self::Double(double),
+            Ok(AnyValue::Bytes(bytes)) => Self::Id(bytes),
+            Ok(AnyValue::Array(_) | AnyValue::Map(_)) => Self::Encoded(message),
+            Ok(AnyValue::Empty) | Err(_) => Self::Missing,
         }
     }
 
@@ -111,7 +127,9 @@ pub fn equal(a: ValueRef<'_>, b: ValueRef<'_>, buffers: &mut Buffers) -> bool {
             equals_escaped(text, inner)
         }
         (ValueRef::Bool(a), ValueRef::Bool(b)) => a == b,
-        (ValueRef::Json(a), ValueRef::Json(b)) | (ValueRef::Id(a), ValueRef::Id(b)) => a == b,
+        (ValueRef::Json(a), ValueRef::Json(b))
+        | (ValueRef::Encoded(a), ValueRef::Encoded(b))
+        | (ValueRef::Id(a), ValueRef::Id(b)) => a == b,
         _ => order(a, b, buffers) == Some(Ordering::Equal),
     }
 }

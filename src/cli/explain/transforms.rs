@@ -34,8 +34,8 @@ pub(super) const CODES: &[Explanation] = &[
     code(
         "TW0440",
         "a step does not exist for this signal",
-        "`parse_json`, `parse_regex` and `redact` are for logs. Steps on metrics are `set`, `rename` and `delete` for \
-         the name and labels, `keep` and `drop` for samples.",
+        "`parse_json` and `parse_regex` are for logs. Steps on metrics are `set`, `rename` and `delete` for the name \
+         and labels, `keep` and `drop` for samples.",
     ),
     code(
         "TW0441",
@@ -43,6 +43,13 @@ pub(super) const CODES: &[Explanation] = &[
         "What a series is called cannot change with its value: it would be another series from sample to sample. The \
          `if:` of `set`, `rename` and `delete` asks for `name`, labels and the resource; `keep` and `drop` may ask for \
          `value` too.",
+    ),
+    code(
+        "TW0442",
+        "an edit of a resource depends on a span",
+        "A resource is one for all its spans. Steps that edit `resource[\"key\"]` take their values from constants or \
+         the resource, their `if:` asks for the resource alone, and `rename` moves nothing between a span and its \
+         resource.",
     ),
     code(
         "TW0450",

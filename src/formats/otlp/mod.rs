@@ -9,9 +9,12 @@ pub mod check;
 pub mod json;
 pub mod logs;
 pub mod origin;
+pub mod patch;
 #[cfg(test)]
 mod random;
 pub mod resource;
+pub mod span;
+pub mod texts;
 pub mod traces;
 pub mod value;
 

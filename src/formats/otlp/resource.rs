@@ -1,4 +1,4 @@
-//! Attributes that are added to the resources of a request, where they replace none.
+//! The resources of a request of spans: replaced, and given attributes where these replace none.
 
 use crate::data::traces::{ResourceSpans, TraceBatch};
 use crate::data::{Chunk, Slice};
@@ -58,7 +58,7 @@ impl ResourceAttributes {
 }
 
 /// The entry with another resource, written to the end of the chunk that is being made.
-fn replaced(
+pub fn replaced(
     batch: &TraceBatch,
     entry: &ResourceSpans,
     resource: &[u8],

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use super::edit::Workbench;
 use super::fields::Fields;
 use super::series::{self, SeriesStep};
+use super::spans::{self, SpanStep};
 use super::step::{Step, StepKind, StepPlan};
 use super::target::Place;
 use crate::data::names::Interest;
@@ -16,7 +17,7 @@ use crate::options::Problem;
 /// The list's entry.
 pub const KIND: StepKind = StepKind {
     name: "delete",
-    summary: "Deletes attributes, every occurrence of each, or the body; of metrics, labels.",
+    summary: "Deletes attributes, every occurrence of each, or the body; of metrics, labels; of spans also attributes of the resource.",
     plan: |options| Ok(Box::new(Delete(erased_serde::deserialize(options)?))),
     schema: |generator| Fields::json_schema(generator),
 };
@@ -30,11 +31,19 @@ impl StepPlan for Delete {
     }
 
     fn takes(&self, signal: Signal) -> bool {
-        matches!(signal, Signal::Logs | Signal::Metrics)
+        matches!(signal, Signal::Logs | Signal::Metrics | Signal::Traces)
     }
 
     fn on_series(&self, _: &Names) -> Option<Result<SeriesStep, CompileError>> {
         Some(self.0.0.iter().map(series::label).collect::<Result<_, _>>().map(SeriesStep::Delete))
+    }
+
+    fn on_spans(&self, _: &Names) -> Option<Result<Box<dyn SpanStep>, CompileError>> {
+        Some(self.0.on_spans().map(spans::edits::delete))
+    }
+
+    fn edits_resource(&self) -> bool {
+        self.0.name_a_resource()
     }
 
     fn prepare(&self, subject: &Subject, names: &Names) -> Result<Box<dyn Step>, CompileError> {

@@ -4,17 +4,18 @@ use schemars::JsonSchema;
 
 use super::edit::Workbench;
 use super::series::SeriesStep;
+use super::spans::{self, SpanStep};
 use super::step::{Step, StepKind, StepPlan, wants};
 use crate::data::names::Interest;
 use crate::data::{LogBatch, Names, Signal};
 use crate::expression::option::CompileError;
-use crate::expression::{Condition, Evaluator, Program, Subject, metrics};
+use crate::expression::{Condition, Evaluator, Program, Subject, metrics, traces};
 use crate::options::Problem;
 
 /// The list's entry.
 pub const KIND: StepKind = StepKind {
     name: "drop",
-    summary: "Drops the records, or the samples, for which the condition holds.",
+    summary: "Drops the records, the samples or the spans, for which the condition holds.",
     plan: |options| Ok(Box::new(Drop(erased_serde::deserialize(options)?))),
     schema: |generator| Condition::json_schema(generator),
 };
@@ -28,11 +29,15 @@ impl StepPlan for Drop {
     }
 
     fn takes(&self, signal: Signal) -> bool {
-        matches!(signal, Signal::Logs | Signal::Metrics)
+        matches!(signal, Signal::Logs | Signal::Metrics | Signal::Traces)
     }
 
     fn on_series(&self, names: &Names) -> Option<Result<SeriesStep, CompileError>> {
         Some(self.0.compile(&metrics::SUBJECT, names).map(|program| SeriesStep::filter(program, true)))
+    }
+
+    fn on_spans(&self, names: &Names) -> Option<Result<Box<dyn SpanStep>, CompileError>> {
+        Some(self.0.compile(&traces::SUBJECT, names).map(|program| spans::Filter::boxed(program, true)))
     }
 
     fn prepare(&self, subject: &Subject, names: &Names) -> Result<Box<dyn Step>, CompileError> {

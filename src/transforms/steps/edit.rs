@@ -121,7 +121,7 @@ impl Workbench {
     pub fn value(&mut self, value: ValueRef<'_>) -> Option<NewValue> {
         let start = self.fresh.len();
         let (kind, value) = match value {
-            ValueRef::Missing => return None,
+            ValueRef::Missing | ValueRef::Encoded(_) => return None,
             ValueRef::Text(text) => return Some(self.text(text)),
             ValueRef::Escaped(inner) => {
                 self.fresh.push(b'"');

@@ -4,10 +4,12 @@ use schemars::JsonSchema;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
+use super::spans;
 use super::target::Place;
 use crate::data::Names;
+use crate::expression::check::CheckedTerm;
 use crate::expression::option::CompileError;
-use crate::expression::{Operand, PathOption, Subject};
+use crate::expression::{Operand, PathOption, Subject, traces};
 use crate::options::{Problem, Spanned};
 
 /// One field or a list of them: attributes, or the body.
@@ -25,7 +27,22 @@ pub fn place(path: &PathOption, subject: &Subject, names: &Names) -> Result<Plac
     Ok(Place::of(operand).expect("attributes and the body have a place"))
 }
 
+/// Whether a field is an attribute of the resource of a span.
+pub fn is_of_resource(path: &PathOption) -> bool {
+    matches!(path.editable(&traces::SUBJECT), Ok(CheckedTerm::Resource(_)))
+}
+
 impl Fields {
+    /// What they name in spans and their resources.
+    pub fn on_spans(&self) -> Result<Vec<spans::Place>, CompileError> {
+        self.0.iter().map(spans::Place::of).collect()
+    }
+
+    /// Whether one is an attribute of the resource of a span.
+    pub fn name_a_resource(&self) -> bool {
+        self.0.iter().any(is_of_resource)
+    }
+
     /// What is wrong with them.
     pub fn problems(&self, subject: &Subject) -> Vec<Problem> {
         self.0.iter().filter_map(|path| problem(path, subject)).collect()
@@ -88,7 +105,7 @@ impl JsonSchema for Fields {
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let one = PathOption::json_schema(generator);
         schemars::json_schema!({
-            "description": "A field, or a list of fields: `attributes[\"key\"]`, `body`; of metrics `labels[\"key\"]`.",
+            "description": "A field, or a list of fields: `attributes[\"key\"]`, `body`; of metrics `labels[\"key\"]`; of spans also `resource[\"key\"]`.",
             "oneOf": [one, { "type": "array", "items": one }]
         })
     }

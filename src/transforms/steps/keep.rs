@@ -4,16 +4,17 @@ use schemars::JsonSchema;
 
 use super::drop::Filter;
 use super::series::SeriesStep;
+use super::spans::{self, SpanStep};
 use super::step::{Step, StepKind, StepPlan};
 use crate::data::{Names, Signal};
 use crate::expression::option::CompileError;
-use crate::expression::{Condition, Subject, metrics};
+use crate::expression::{Condition, Subject, metrics, traces};
 use crate::options::Problem;
 
 /// The list's entry.
 pub const KIND: StepKind = StepKind {
     name: "keep",
-    summary: "Keeps only the records, or the samples, for which the condition holds.",
+    summary: "Keeps only the records, the samples or the spans, for which the condition holds.",
     plan: |options| Ok(Box::new(Keep(erased_serde::deserialize(options)?))),
     schema: |generator| Condition::json_schema(generator),
 };
@@ -27,11 +28,15 @@ impl StepPlan for Keep {
     }
 
     fn takes(&self, signal: Signal) -> bool {
-        matches!(signal, Signal::Logs | Signal::Metrics)
+        matches!(signal, Signal::Logs | Signal::Metrics | Signal::Traces)
     }
 
     fn on_series(&self, names: &Names) -> Option<Result<SeriesStep, CompileError>> {
         Some(self.0.compile(&metrics::SUBJECT, names).map(|program| SeriesStep::filter(program, false)))
+    }
+
+    fn on_spans(&self, names: &Names) -> Option<Result<Box<dyn SpanStep>, CompileError>> {
+        Some(self.0.compile(&traces::SUBJECT, names).map(|program| spans::Filter::boxed(program, false)))
     }
 
     fn prepare(&self, subject: &Subject, names: &Names) -> Result<Box<dyn Step>, CompileError> {

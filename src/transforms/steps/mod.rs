@@ -1,5 +1,5 @@
 //! The transform `steps`: a list of small edits and filters, applied to whole batches one after another. What
-//! it does to metrics is in [`series`].
+//! it does to metrics is in [`series`], to spans in [`spans`].
 //!
 //! A step is one file here and one line in [`STEPS`]. Its options are a [`step::StepPlan`]; prepared, it
 //! is a [`step::Step`] that is handed the records its `if:` holds for. Steps never touch payload: they
@@ -18,6 +18,7 @@ pub mod redact;
 pub mod rename;
 pub mod series;
 pub mod set;
+pub mod spans;
 pub mod step;
 pub mod target;
 
@@ -32,9 +33,9 @@ use crate::data::names::Interest;
 use crate::data::{Batch, LogBatch, Names, Signal};
 use crate::delivery::Message;
 use crate::expression::logs::SUBJECT;
-use crate::expression::metrics;
 use crate::expression::option::CompileError;
 use crate::expression::{Evaluator, Program};
+use crate::expression::{metrics, traces};
 use crate::options::{Code, Problem};
 use crate::pipeline::component::{Plan, PrepareTransform, Transform, TransformFactory};
 use crate::pipeline::outlet::Ports;
@@ -75,15 +76,15 @@ pub const NOT_THIS_SIGNAL: Code = Code("TW0440");
 /// An edit that would depend on a sample's value.
 pub const EDIT_BY_VALUE: Code = Code("TW0441");
 
+/// An edit of a resource that would depend on one of its spans.
+pub const RESOURCE_BY_SPAN: Code = Code("TW0442");
+
 impl Plan for Options {}
 
 impl TransformPlan for Options {
     fn outputs(&self, signal: Signal) -> Result<Outputs, String> {
         match signal {
-            Signal::Logs | Signal::Metrics => Ok(Outputs::One(signal)),
-            other @ Signal::Traces => {
-                Err(format!("`steps` does not take {} yet; read them with another transform or a sink", other.name()))
-            }
+            Signal::Logs | Signal::Metrics | Signal::Traces => Ok(Outputs::One(signal)),
         }
     }
 
@@ -92,8 +93,8 @@ impl TransformPlan for Options {
             Some(signal) => self.problems_of(signal),
             // What feeds it is wrong itself: only what is wrong for every signal is told.
             None => {
-                let (logs, metrics) = (self.problems_of(Signal::Logs), self.problems_of(Signal::Metrics));
-                if metrics.len() < logs.len() { metrics } else { logs }
+                let signals = [Signal::Logs, Signal::Metrics, Signal::Traces];
+                signals.map(|signal| self.problems_of(signal)).into_iter().min_by_key(Vec::len).unwrap_or_default()
             }
         }
     }
@@ -116,6 +117,10 @@ impl TransformPlan for Options {
             let steps = self.compile_series(names).map_err(|error| PrepareError(error.to_string()))?;
             return Ok(PreparedTransform::Carries(Arc::new(series::Factory::new(steps, cx.common.series.clone()))));
         }
+        if cx.signal == Signal::Traces {
+            let steps = self.compile_spans(names).map_err(|error| PrepareError(error.to_string()))?;
+            return Ok(PreparedTransform::Carries(Arc::new(spans::Worker::new(steps))));
+        }
         let list = self.compile(names).map_err(|error| PrepareError(error.to_string()))?;
         let interest = self.interest(cx.signal, names, cx.downstream)?;
         Ok(PreparedTransform::Carries(Arc::new(Factory { worker: Worker::new(list, names, &interest) })))
@@ -124,12 +129,20 @@ impl TransformPlan for Options {
 
 impl Options {
     fn problems_of(&self, signal: Signal) -> Vec<Problem> {
-        let subject = if signal == Signal::Metrics { &metrics::SUBJECT } else { &SUBJECT };
+        let subject = match signal {
+            Signal::Logs => &SUBJECT,
+            Signal::Metrics => &metrics::SUBJECT,
+            Signal::Traces => &traces::SUBJECT,
+        };
         let mut problems = Vec::new();
         for entry in &self.steps {
             if !entry.plan.takes(signal) {
                 let message = format!("{} have no step `{}`", signal.name(), entry.name);
-                let help = "steps on metrics are `set`, `rename`, `delete`, `keep` and `drop`";
+                let help = match signal {
+                    Signal::Logs => "it is for traces",
+                    Signal::Metrics => "steps on metrics are `set`, `rename`, `delete`, `keep` and `drop`",
+                    Signal::Traces => "`parse_json` and `parse_regex` read the text of a log record",
+                };
                 problems.push(Problem::new(NOT_THIS_SIGNAL, entry.span, message).help(help));
                 continue;
             }
@@ -142,8 +155,28 @@ impl Options {
                 let help = "ask for the name or for labels; `keep` and `drop` may ask for the value";
                 problems.push(Problem::new(EDIT_BY_VALUE, guard.span(), message).help(help));
             }
+            if signal == Signal::Traces
+                && entry.plan.edits_resource()
+                && let Some(guard) = entry.guard.as_ref().filter(|guard| !guard.is_settled(subject))
+            {
+                let message = format!(
+                    "`{}` edits the resource, and cannot depend on a span: it is one for all of them",
+                    entry.name
+                );
+                let help = "ask only for `resource[\"key\"]`, or edit an attribute of the span";
+                problems.push(Problem::new(RESOURCE_BY_SPAN, guard.span(), message).help(help));
+            }
         }
         problems
+    }
+
+    fn compile_spans(&self, names: &Names) -> Result<Vec<spans::Guarded>, CompileError> {
+        let guarded = self.steps.iter().filter_map(|entry| {
+            let step = entry.plan.on_spans(names)?;
+            let guard = entry.guard.as_ref().map(|guard| guard.compile(&traces::SUBJECT, names)).transpose();
+            Some(step.and_then(|step| Ok(spans::Guarded::new(guard?, step))))
+        });
+        guarded.collect()
     }
 
     fn compile_series(&self, names: &Names) -> Result<Vec<series::Guarded>, CompileError> {

@@ -3,9 +3,11 @@
 
 use schemars::JsonSchema;
 
+use super::RESOURCE_BY_SPAN;
 use super::edit::Workbench;
 use super::fields;
 use super::series::{self, SeriesStep};
+use super::spans::{self, SpanStep};
 use super::step::{Step, StepKind, StepPlan, wants_value};
 use super::target::{Incoming, Place};
 use crate::data::names::Interest;
@@ -17,7 +19,7 @@ use crate::options::Problem;
 /// The list's entry.
 pub const KIND: StepKind = StepKind {
     name: "rename",
-    summary: "Moves a value from one attribute, or the body, to another; of metrics, from one label to another.",
+    summary: "Moves a value from one attribute, or the body, to another; of metrics, from one label to another; of spans also from one attribute of the resource to another.",
     plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?)),
     schema: |generator| Options::json_schema(generator),
 };
@@ -34,16 +36,34 @@ struct Options {
 
 impl StepPlan for Options {
     fn problems(&self, subject: &Subject) -> Vec<Problem> {
-        [&self.from, &self.to].into_iter().filter_map(|path| fields::problem(path, subject)).collect()
+        let problems: Vec<_> =
+            [&self.from, &self.to].into_iter().filter_map(|path| fields::problem(path, subject)).collect();
+        if subject.signal == Signal::Traces && problems.is_empty() {
+            let of_resource = |path| fields::is_of_resource(path);
+            if of_resource(&self.from) != of_resource(&self.to) {
+                let message = "a value is moved between a span and its resource";
+                let help = "copy it with `set`, or name two attributes of one of them";
+                return vec![Problem::new(RESOURCE_BY_SPAN, self.to.span(), message).help(help)];
+            }
+        }
+        problems
     }
 
     fn takes(&self, signal: Signal) -> bool {
-        matches!(signal, Signal::Logs | Signal::Metrics)
+        matches!(signal, Signal::Logs | Signal::Metrics | Signal::Traces)
     }
 
     fn on_series(&self, _: &Names) -> Option<Result<SeriesStep, CompileError>> {
         let both = series::label(&self.from).and_then(|from| Ok((from, series::label(&self.to)?)));
         Some(both.map(|(from, to)| SeriesStep::Rename { from, to }))
+    }
+
+    fn on_spans(&self, _: &Names) -> Option<Result<Box<dyn SpanStep>, CompileError>> {
+        Some(spans::edits::rename(&self.from, &self.to))
+    }
+
+    fn edits_resource(&self) -> bool {
+        fields::is_of_resource(&self.from)
     }
 
     fn prepare(&self, subject: &Subject, names: &Names) -> Result<Box<dyn Step>, CompileError> {

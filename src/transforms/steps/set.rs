@@ -2,20 +2,23 @@
 
 use schemars::JsonSchema;
 
+use super::RESOURCE_BY_SPAN;
 use super::edit::Workbench;
 use super::series::SeriesStep;
+use super::spans::{self, SpanStep};
 use super::step::{Step, StepKind, StepPlan, wants_value};
 use super::target::{Incoming, Place};
 use crate::data::names::Interest;
 use crate::data::{LogBatch, Names, Signal};
+use crate::expression::check::CheckedTerm;
 use crate::expression::option::CompileError;
-use crate::expression::{Assignment, Operand, Subject, metrics};
+use crate::expression::{Assignment, Operand, Subject, metrics, traces};
 use crate::options::Problem;
 
 /// The list's entry.
 pub const KIND: StepKind = StepKind {
     name: "set",
-    summary: "Sets an attribute, the body or the severity; of metrics, the name or a label. A value that is missing changes nothing.",
+    summary: "Sets an attribute, the body or the severity; of metrics, the name or a label; of spans, the name, the status code, an attribute or one of the resource. A value that is missing changes nothing.",
     plan: |options| Ok(Box::new(Set(erased_serde::deserialize(options)?))),
     schema: |generator| Assignment::json_schema(generator),
 };
@@ -25,15 +28,33 @@ struct Set(Assignment);
 
 impl StepPlan for Set {
     fn problems(&self, subject: &Subject) -> Vec<Problem> {
-        self.0.problems(subject).into_iter().collect()
+        if let Some(problem) = self.0.problems(subject) {
+            return vec![problem];
+        }
+        match self.0.checked(subject) {
+            Ok((CheckedTerm::Resource(_), value)) if !value.is_settled() => {
+                let message = "an attribute of the resource is set to what each span has for itself";
+                let help = "a resource is one for all its spans: set it to a constant or to another of its attributes";
+                vec![Problem::new(RESOURCE_BY_SPAN, self.0.span(), message).help(help)]
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn takes(&self, signal: Signal) -> bool {
-        matches!(signal, Signal::Logs | Signal::Metrics)
+        matches!(signal, Signal::Logs | Signal::Metrics | Signal::Traces)
     }
 
     fn on_series(&self, names: &Names) -> Option<Result<SeriesStep, CompileError>> {
         Some(self.0.compile(&metrics::SUBJECT, names).map(|(target, value)| SeriesStep::set(&target, value)))
+    }
+
+    fn on_spans(&self, names: &Names) -> Option<Result<Box<dyn SpanStep>, CompileError>> {
+        Some(spans::edits::set(&self.0, names))
+    }
+
+    fn edits_resource(&self) -> bool {
+        self.0.checked(&traces::SUBJECT).is_ok_and(|(target, _)| matches!(target, CheckedTerm::Resource(_)))
     }
 
     fn prepare(&self, subject: &Subject, names: &Names) -> Result<Box<dyn Step>, CompileError> {

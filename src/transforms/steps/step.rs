@@ -4,6 +4,7 @@ use schemars::{Schema, SchemaGenerator};
 
 use super::edit::Workbench;
 use super::series::SeriesStep;
+use super::spans::SpanStep;
 use crate::data::names::Interest;
 use crate::data::{LogBatch, Names, Signal};
 use crate::expression::option::CompileError;
@@ -40,8 +41,20 @@ pub trait StepPlan: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// What the step does to spans, where it takes traces.
+    fn on_spans(&self, _names: &Names) -> Option<Result<Box<dyn SpanStep>, CompileError>> {
+        None
+    }
+
+    /// Whether it edits the resource of spans, which has one value for all of them.
+    fn edits_resource(&self) -> bool {
+        false
+    }
+
     /// Prepares the step to run on logs.
-    fn prepare(&self, subject: &Subject, names: &Names) -> Result<Box<dyn Step>, CompileError>;
+    fn prepare(&self, _subject: &Subject, _names: &Names) -> Result<Box<dyn Step>, CompileError> {
+        Err(CompileError::Signal)
+    }
 }
 
 /// A step ready to run; each worker has a copy of its own.

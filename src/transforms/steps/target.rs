@@ -221,7 +221,7 @@ impl Place {
             Operand::Field(logs::BODY) => Some(Self::Body),
             Operand::Field(logs::SEVERITY_NUMBER) => Some(Self::SeverityNumber),
             Operand::Field(logs::SEVERITY_TEXT) => Some(Self::SeverityText),
-            Operand::Field(_) | Operand::Resource(_) | Operand::Literal(_) => None,
+            Operand::Field(_) | Operand::Event(_) | Operand::Resource(_) | Operand::Literal(_) => None,
         }
     }
 

@@ -180,7 +180,7 @@ fn ask(condition: &mut Evaluator, view: &SeriesView<'_>, resource: &Arc<Resource
 /// Appends a value as a label has it; returns whether there is one.
 fn text(value: ValueRef<'_>, out: &mut Vec<u8>) -> bool {
     match value {
-        ValueRef::Missing | ValueRef::Id(_) | ValueRef::Time(_) => return false,
+        ValueRef::Missing | ValueRef::Encoded(_) | ValueRef::Id(_) | ValueRef::Time(_) => return false,
         ValueRef::Text(text) | ValueRef::Escaped(text) | ValueRef::Number(text) | ValueRef::Json(text) => {
             out.extend_from_slice(text);
         }

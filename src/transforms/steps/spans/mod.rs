@@ -1,0 +1,339 @@
+//! Steps on spans. A span passes all of them before the next one does, so that several edits of one span write its
+//! message once: into one chunk that the batch gets besides, where it stands behind the edited span before it, with
+//! its tag and length in front. A span that no step edits stays the bytes in which it came.
+//!
+//! A resource is read only if a step asks for it, and once: what steps make of it is kept by its bytes.
+
+pub mod edits;
+mod resources;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use self::resources::Resources;
+use crate::data::traces::{SpanEntry, TraceBatch};
+use crate::data::{Batch, Chunk, Resource, Slice, UnixNanos};
+use crate::delivery::{Message, Outcome};
+use crate::expression::check::CheckedTerm;
+use crate::expression::option::CompileError;
+use crate::expression::traces::{SUBJECT, SpanView};
+use crate::expression::{Evaluator, PathOption, Program};
+use crate::formats::otlp::resource::replaced;
+use crate::formats::otlp::span::{ATTRIBUTES, RESOURCE_ATTRIBUTES, SpanMessage};
+use crate::formats::protobuf::{push_varint, varint_len};
+use crate::pipeline::component::{Transform, TransformFactory};
+use crate::pipeline::outlet::Ports;
+
+/// A step ready to run; each worker has a copy of its own.
+pub trait SpanStep: Send + Sync {
+    /// Whether it reads attributes of the resource.
+    fn reads_resource(&self) -> bool {
+        false
+    }
+
+    /// Whether it edits the resource: it then runs on each of them too.
+    fn edits_resource(&self) -> bool {
+        false
+    }
+
+    /// Does its work on what lies on the desk; returns whether a span stays in its batch.
+    fn run(&mut self, desk: &mut Desk<'_>) -> bool;
+
+    /// A copy for another worker.
+    fn copy(&self) -> Box<dyn SpanStep>;
+}
+
+impl Clone for Box<dyn SpanStep> {
+    fn clone(&self) -> Self {
+        (**self).copy()
+    }
+}
+
+/// What an edit is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// A span.
+    Span,
+    /// A resource, for all its spans.
+    Resource,
+}
+
+/// An attribute of a span or of its resource.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Of what.
+    pub on: On,
+    /// Its key, then keys of maps in each other.
+    pub keys: Box<[Box<str>]>,
+}
+
+impl Place {
+    /// The attribute that an option names.
+    pub fn of(path: &PathOption) -> Result<Self, CompileError> {
+        Ok(Self::of_term(&path.editable(&SUBJECT)?))
+    }
+
+    /// The attribute that a checked term names; there is nothing else that it could.
+    pub fn of_term(term: &CheckedTerm) -> Self {
+        match term {
+            CheckedTerm::Attribute(keys) => Self { on: On::Span, keys: keys.clone() },
+            CheckedTerm::Resource(key) => Self { on: On::Resource, keys: [key.clone()].into() },
+            CheckedTerm::Literal(_) | CheckedTerm::Field(..) | CheckedTerm::Event(_) => {
+                Self { on: On::Span, keys: Box::default() }
+            }
+        }
+    }
+
+    /// Number of the attributes' field in the message it is of.
+    pub fn number(&self) -> u32 {
+        match self.on {
+            On::Span => ATTRIBUTES,
+            On::Resource => RESOURCE_ATTRIBUTES,
+        }
+    }
+}
+
+/// A span, or a resource, as the steps before left it.
+pub struct Desk<'a> {
+    /// What it is.
+    pub on: On,
+    /// What the index says of the span.
+    pub entry: SpanEntry,
+    came: &'a [u8],
+    scope: &'a [u8],
+    resource: &'a Arc<Resource>,
+    sheets: &'a mut Sheets,
+}
+
+/// Room for what edits make of a message, used again and again.
+#[derive(Clone, Debug, Default)]
+struct Sheets {
+    now: Vec<u8>,
+    next: Vec<u8>,
+    is_edited: bool,
+}
+
+impl Desk<'_> {
+    /// The encoded message.
+    pub fn message(&self) -> &[u8] {
+        if self.sheets.is_edited { &self.sheets.now } else { self.came }
+    }
+
+    /// What expressions read. Of a resource alone they read only that.
+    pub fn view(&self) -> SpanView<'_> {
+        let message = if self.on == On::Span { self.message() } else { &[] };
+        SpanView { entry: &self.entry, message: SpanMessage(message), scope: self.scope, resource: self.resource }
+    }
+
+    /// Whether a condition holds.
+    pub fn holds(&self, condition: &mut Evaluator) -> bool {
+        condition.begin(self.resource).unwrap_or_else(|| condition.holds(&self.view()))
+    }
+
+    /// Makes the message what `edit` appends, unless that returns false.
+    pub fn edit(&mut self, edit: impl FnOnce(&[u8], &mut Vec<u8>) -> bool) {
+        let Sheets { now, next, is_edited } = &mut *self.sheets;
+        next.clear();
+        let message = if *is_edited { &**now } else { self.came };
+        if edit(message, next) {
+            std::mem::swap(now, next);
+            *is_edited = true;
+        }
+    }
+}
+
+/// A step and its `if:`.
+#[derive(Clone)]
+pub struct Guarded {
+    guard: Option<Evaluator>,
+    step: Box<dyn SpanStep>,
+    asks: bool,
+}
+
+impl Guarded {
+    /// A step for the spans for which `guard` holds.
+    pub fn new(guard: Option<Program>, step: Box<dyn SpanStep>) -> Self {
+        let asks =
+            step.reads_resource() || step.edits_resource() || guard.as_ref().is_some_and(Program::reads_resource);
+        Self { guard: guard.map(Evaluator::new), step, asks }
+    }
+
+    fn run(&mut self, desk: &mut Desk<'_>) -> bool {
+        let is_meant = self.guard.as_mut().is_none_or(|guard| desk.holds(guard));
+        !is_meant || self.step.run(desk)
+    }
+}
+
+/// The step `drop` or `keep`: takes out the spans for which the answer is `unwanted`.
+#[derive(Clone)]
+pub struct Filter {
+    condition: Evaluator,
+    reads_resource: bool,
+    unwanted: bool,
+}
+
+impl Filter {
+    /// Takes out the spans for which the condition's answer is `unwanted`.
+    pub fn boxed(program: Program, unwanted: bool) -> Box<dyn SpanStep> {
+        let reads_resource = program.reads_resource();
+        Box::new(Self { condition: Evaluator::new(program), reads_resource, unwanted })
+    }
+}
+
+impl SpanStep for Filter {
+    fn reads_resource(&self) -> bool {
+        self.reads_resource
+    }
+
+    fn run(&mut self, desk: &mut Desk<'_>) -> bool {
+        desk.holds(&mut self.condition) != self.unwanted
+    }
+
+    fn copy(&self) -> Box<dyn SpanStep> {
+        Box::new(self.clone())
+    }
+}
+
+/// Most bytes that the edits of one batch may make.
+const MOST_BYTES: usize = 1 << 30;
+
+/// Why spans are refused that edits make too large.
+const TOO_LARGE: &str = "the steps make more than 1 GiB of its request";
+
+const NO_ENTRY: SpanEntry = SpanEntry {
+    message: Slice::EMPTY,
+    header: 0,
+    kind: 0,
+    status: 0,
+    scope: 0,
+    trace_id: [0; 16],
+    span_id: [0; 8],
+    start: UnixNanos(0),
+    end: UnixNanos(0),
+};
+
+/// The steps of one worker.
+#[derive(Clone)]
+pub struct Worker {
+    steps: Vec<Guarded>,
+    resources: Resources,
+    sheets: Sheets,
+    dropped: Vec<u32>,
+    edited: Vec<(u32, SpanEntry)>,
+    /// Bytes that edits made of the last batch: about what they will make of the next.
+    made: usize,
+    refused: u64,
+}
+
+impl Worker {
+    /// The steps, for any worker.
+    pub fn new(steps: Vec<Guarded>) -> Self {
+        let asks = steps.iter().any(|guarded| guarded.asks);
+        let edits = steps.iter().any(|guarded| guarded.step.edits_resource());
+        Self {
+            resources: Resources::new(asks, edits),
+            steps,
+            sheets: Sheets::default(),
+            dropped: Vec::new(),
+            edited: Vec::new(),
+            made: 0,
+            refused: 0,
+        }
+    }
+
+    /// Applies every step to every span.
+    fn apply(&mut self, batch: &mut TraceBatch) {
+        let mut written = Vec::new();
+        self.judge(batch, &mut written);
+        self.dropped.drain(..).for_each(|at| batch.selection.remove(at as usize));
+        let chunk = batch.next_chunk();
+        let mut resources = Vec::new();
+        for (place, entry) in batch.index().resources.iter().enumerate() {
+            if let Some(edited) = self.resources.edited(batch.bytes(entry.resource), &mut self.steps, &mut self.sheets)
+            {
+                resources.push((place, replaced(batch, entry, edited, chunk, &mut written)));
+            }
+        }
+        if written.is_empty() {
+            return;
+        }
+        self.made = written.len();
+        let index = batch.edit(Chunk::from_vec(written));
+        for (at, entry) in self.edited.drain(..) {
+            index.spans[at as usize] = entry;
+        }
+        for (place, entry) in resources {
+            index.resources[place] = entry;
+        }
+    }
+
+    /// Finds out which spans go, and writes those that are edited.
+    fn judge(&mut self, batch: &TraceBatch, written: &mut Vec<u8>) {
+        let Self { steps, resources, sheets, dropped, edited, made, refused } = self;
+        let (index, chunk) = (batch.index(), batch.next_chunk());
+        let (mut of, mut seen) = (u32::MAX, 0);
+        for at in batch.selection.iter() {
+            let entry = index.spans[at];
+            let scope = &index.scopes[entry.scope as usize];
+            if scope.resource != of {
+                of = scope.resource;
+                seen = resources.find(batch.bytes(index.resources[of as usize].resource), steps, sheets);
+            }
+            sheets.is_edited = false;
+            let mut after = entry;
+            let (came, scope) = (batch.bytes(entry.message), batch.bytes(scope.scope));
+            let stays = steps.iter_mut().enumerate().all(|(step, guarded)| {
+                let resource = resources.seen(seen, step);
+                let mut desk = Desk { on: On::Span, entry: after, came, scope, resource, sheets };
+                let stays = guarded.run(&mut desk);
+                after = desk.entry;
+                stays
+            });
+            if !stays {
+                dropped.push(at as u32);
+            } else if sheets.is_edited {
+                let length = sheets.now.len();
+                if written.len() + length > MOST_BYTES {
+                    *refused += 1;
+                    dropped.push(at as u32);
+                    continue;
+                }
+                if written.is_empty() {
+                    written.reserve(*made);
+                }
+                // The field `spans` of a `ScopeSpans`.
+                written.push(2 << 3 | 2);
+                push_varint(length as u64, written);
+                after.header = 1 + varint_len(length as u64) as u8;
+                after.message = Slice::new(chunk, written.len() as u32, length as u32);
+                written.extend_from_slice(&sheets.now);
+                edited.push((at as u32, after));
+            }
+        }
+    }
+}
+
+impl TransformFactory for Worker {
+    fn worker(&self) -> Box<dyn Transform> {
+        Box::new(self.clone())
+    }
+}
+
+impl Transform for Worker {
+    fn process(&mut self, mut message: Message, out: &mut Ports<'_>) {
+        if let Batch::Traces(batch) = &mut message.batch {
+            let before = batch.selection.count();
+            self.apply(batch);
+            let removed = (before - batch.selection.count()) as u64;
+            let refused = std::mem::take(&mut self.refused);
+            out.filtered(&message, removed - refused);
+            if refused > 0 {
+                out.metrics().records_refused.inc_by(refused);
+                message.ack.refuse(Outcome::Refused, refused, TOO_LARGE);
+                out.metrics().error(TOO_LARGE);
+            }
+        }
+        out.push(0, message);
+    }
+}
