@@ -4,14 +4,16 @@
 //! is withdrawn as far as it is unsent, and the sender is asked to bring it again. What every destination refuses
 //! is told with count and reason.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::outlet::Outlet;
+use super::outlet::{Gone, Outlet};
 use crate::data::Batch;
 use crate::delivery::{Ack, Message, Outcome, Path, Settle, Verdict};
+use crate::telemetry::ComponentMetrics;
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +33,17 @@ impl Became {
     /// All of it was taken.
     pub const TAKEN: Self = Self::Taken { refused: 0, reason: String::new() };
 
+    fn late() -> Self {
+        Self::Later("no destination has taken it in time".into())
+    }
+
     /// What a verdict about `records` records means for whoever sent them.
     fn of(verdict: &Verdict, records: u64) -> Self {
         let delivered = verdict.count(Outcome::Delivered);
         let dropped = verdict.count(Outcome::Dropped);
-        if delivered == 0 && (verdict.abandoned || dropped > 0) {
-            return Self::Later("no destination has taken it".into());
+        // What a destination let go of without a word is brought again, and another may then have it twice.
+        if verdict.abandoned || (delivered == 0 && dropped > 0) {
+            return Self::Later("no destination has taken all of it".into());
         }
         let refused = verdict.count(Outcome::Refused) + verdict.count(Outcome::DeadLettered);
         // With several destinations every record is counted several times: what one of them has is not refused.
@@ -49,19 +56,35 @@ impl Became {
     }
 }
 
-/// Tells a request's handler the verdict.
-struct Waiter(Mutex<Option<oneshot::Sender<Verdict>>>);
+/// Tells a request's handler the verdict, and counts what is lost once that is answered.
+struct Waiter {
+    handler: Mutex<Option<oneshot::Sender<Verdict>>>,
+    /// Whether the sender was told that the agent has it.
+    owned: AtomicBool,
+    records: u64,
+    metrics: Arc<ComponentMetrics>,
+}
 
-impl Settle for Waiter {
-    fn settled(&self, _: u64, verdict: Verdict) {
-        if let Some(handler) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // A handler that is gone has answered, or its client has.
-            let _ = handler.send(verdict);
+impl Waiter {
+    fn count_lost(&self, verdict: &Verdict) {
+        if verdict.abandoned && self.owned.load(Ordering::Acquire) {
+            self.metrics.records_lost.inc_by(self.records);
+            self.metrics.error("a destination let go of what its sender was told is taken");
         }
     }
 }
 
-/// Holds a reload up until the request is answered.
+impl Settle for Waiter {
+    fn settled(&self, _: u64, verdict: Verdict) {
+        let handler = self.handler.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A handler that is gone has answered, or its client has.
+        if let Some(Err(verdict)) = handler.map(|handler| handler.send(verdict)) {
+            self.count_lost(&verdict);
+        }
+    }
+}
+
+/// Holds a reload up until the request is handed on.
 struct Unheard;
 
 impl Settle for Unheard {
@@ -79,42 +102,211 @@ impl Drop for Withdraw {
     }
 }
 
-/// Hands the batches of one request on and waits until `until` for what becomes of them. Dropping the future withdraws what
-/// is unsent.
-pub async fn hand_on(outlet: &mut Outlet, batches: Vec<Batch>, until: Instant) -> Became {
-    let late = || Became::Later("no destination has taken it in time".into());
-    let records = batches.iter().map(|batch| batch.count() as u64).sum();
-    // The request has a path of its own, so that it alone can be withdrawn; the source's path waits for it.
-    let Ok(held) = timeout_at(until, outlet.ack(Arc::new(Unheard), 0, true)).await else { return late() };
-    let Ok(held) = held else { return Became::Later("the agent stops".into()) };
-    let path = Path::new();
-    let mut withdraw = Withdraw(Some(path.clone()));
-    let (sender, verdict) = oneshot::channel();
-    let ack = Ack::new(Arc::new(Waiter(Mutex::new(Some(sender)))), 0, path, true);
-    let watch = ack.watch();
-    let source = held.path().clone();
-    let sent = async {
-        for batch in batches {
-            outlet.send(Message::new(batch, ack.fork())).await.ok()?;
+/// Outlets that wait for the next request.
+const MOST_IDLE: usize = 16;
+
+/// Where the requests of one output are handed on. Cloning it shares the outlets.
+#[derive(Clone)]
+pub struct Intake(Arc<Inner>);
+
+struct Inner {
+    first: Mutex<Outlet>,
+    /// Outlets with the instances of the transforms behind them, which know what they have seen.
+    idle: Mutex<Vec<Outlet>>,
+    metrics: Arc<ComponentMetrics>,
+}
+
+impl Intake {
+    /// Hands on through `outlet`; `metrics` are the source's.
+    pub fn new(outlet: Outlet, metrics: Arc<ComponentMetrics>) -> Self {
+        Self(Arc::new(Inner { first: Mutex::new(outlet), idle: Mutex::default(), metrics }))
+    }
+
+    fn lend(&self) -> Outlet {
+        let idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.unwrap_or_else(|| self.0.first.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn give_back(&self, outlet: Outlet) {
+        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MOST_IDLE {
+            idle.push(outlet);
         }
-        ack.done();
-        verdict.await.ok()
-    };
-    let verdict = tokio::select! {
-        verdict = timeout_at(until, sent) => verdict,
-        // A reload that cannot wait any longer: the sender brings it again.
-        () = source.revoked() => Ok(None),
-    };
-    let became = match verdict {
-        Ok(Some(verdict)) => Became::of(&verdict, records),
-        Ok(None) => Became::Later("it was withdrawn".into()),
-        Err(_) if watch.count(Outcome::Delivered) > Some(0) => {
-            // One destination has it: the agent sees to the others.
-            withdraw.0 = None;
-            Became::TAKEN
+    }
+
+    /// Hands the batches of one request on and waits until `until` for what becomes of them. Dropping the future
+    /// withdraws what is unsent.
+    pub async fn hand_on(&self, batches: Vec<Batch>, until: Instant) -> Became {
+        let mut outlet = self.lend();
+        // The request has a path of its own, so that it alone can be withdrawn; the source's path waits for it.
+        let Ok(held) = timeout_at(until, outlet.ack(Arc::new(Unheard), 0, true)).await else { return Became::late() };
+        let Ok(held) = held else { return Became::Later("the agent stops".into()) };
+        let (path, source) = (Path::new(), held.path().clone());
+        let mut withdraw = Withdraw(Some(path.clone()));
+        let records = batches.iter().map(|batch| batch.count() as u64).sum();
+        let (handler, mut verdict) = oneshot::channel();
+        let (handler, owned) = (Mutex::new(Some(handler)), AtomicBool::new(false));
+        let waiter = Arc::new(Waiter { handler, owned, records, metrics: self.0.metrics.clone() });
+        let ack = Ack::new(waiter.clone(), 0, path.clone(), true);
+        let watch = ack.watch();
+        // A task of its own: what waits at a full edge is sent on also once the request is answered.
+        tokio::spawn(self.clone().send(outlet, batches, ack, held));
+        tokio::select! {
+            told = &mut verdict => match told {
+                Ok(verdict) => Became::of(&verdict, records),
+                Err(_) => Became::Later("it was withdrawn".into()),
+            },
+            // A reload that cannot wait any longer: the sender brings it again.
+            () = source.revoked() => Became::Later("it was withdrawn".into()),
+            () = sleep_until(until) => {
+                if watch.count(Outcome::Delivered) > Some(0) {
+                    // One destination has it: the agent sees to the others.
+                    withdraw.0 = None;
+                    waiter.owned.store(true, Ordering::Release);
+                    if let Ok(verdict) = verdict.try_recv() {
+                        waiter.count_lost(&verdict);
+                    }
+                    return Became::TAKEN;
+                }
+                // It may have been told in this moment.
+                verdict.try_recv().map_or_else(|_| Became::late(), |verdict| Became::of(&verdict, records))
+            }
         }
-        Err(_) => late(),
-    };
-    held.done();
-    became
+    }
+
+    /// Sends the batches unless they are withdrawn; `held` keeps the source's path until then.
+    async fn send(self, mut outlet: Outlet, batches: Vec<Batch>, ack: Ack, held: Ack) {
+        let (path, source) = (ack.path().clone(), held.path().clone());
+        let sending = async {
+            for batch in batches {
+                outlet.send(Message::new(batch, ack.fork())).await?;
+            }
+            Ok::<_, Gone>(())
+        };
+        let sent = tokio::select! {
+            biased;
+            () = path.revoked() => false,
+            () = source.revoked() => false,
+            sent = sending => sent.is_ok(),
+        };
+        if sent {
+            ack.done();
+            self.give_back(outlet);
+        }
+        // Else the ack is dropped, which abandons what was not sent.
+        held.done();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::delivery::queue::{EdgeReceiver, WhenFull, edge};
+    use crate::pipeline::outlet::{Chain, Gate, Reader};
+    use crate::pipeline::testing::batch;
+    use crate::telemetry::Telemetry;
+
+    /// An intake before two edges that hold one message each.
+    fn two() -> (Intake, [EdgeReceiver; 2], Arc<ComponentMetrics>, Arc<Gate>) {
+        let metrics = Telemetry::new().component("source", "otlp/x");
+        let edges = [(); 2].map(|()| edge(1, WhenFull::Block, metrics.clone()));
+        let [(a, from_a), (b, from_b)] = edges;
+        let readers = [a, b].map(|sender| Reader::Edge { sender, input: "in/x".into() });
+        let (gate, outlet) = Gate::open(Chain { readers: readers.into() }, Path::new(), metrics.clone());
+        (Intake::new(outlet, metrics.clone()), [from_a, from_b], metrics, gate)
+    }
+
+    fn line(text: &str) -> Vec<Batch> {
+        vec![Batch::Logs(batch(&[text]))]
+    }
+
+    fn until(seconds: u64) -> Instant {
+        Instant::now() + Duration::from_secs(seconds)
+    }
+
+    async fn deliver(edge: &mut EdgeReceiver) -> String {
+        let message = edge.recv().await.expect("open");
+        let Batch::Logs(logs) = &message.batch else { panic!("logs went in") };
+        let text = String::from_utf8_lossy(logs.view(0).body()).into_owned();
+        message.ack.settle(Outcome::Delivered, 1);
+        text
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_one_destination_has_reaches_the_other_though_its_edge_is_full() {
+        let (intake, [mut healthy, mut slow], metrics, _gate) = two();
+        let healthy = tokio::spawn(async move { [deliver(&mut healthy).await, deliver(&mut healthy).await] });
+        assert_eq!(intake.hand_on(line("first"), until(5)).await, Became::TAKEN);
+        // The edge of the slow one is full now; the agent owns what waits for it.
+        assert_eq!(intake.hand_on(line("second"), until(5)).await, Became::TAKEN);
+        assert_eq!(healthy.await.expect("no panic"), ["first", "second"]);
+        assert_eq!([deliver(&mut slow).await, deliver(&mut slow).await], ["first", "second"]);
+        assert_eq!(metrics.records_lost.get(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_destination_lets_go_of_is_brought_again_or_counted_as_lost() {
+        let (intake, [mut healthy, mut dying], metrics, _gate) = two();
+        let early = {
+            let intake = intake.clone();
+            tokio::spawn(async move { intake.hand_on(line("early"), until(5)).await })
+        };
+        deliver(&mut healthy).await;
+        drop(dying.recv().await);
+        assert_eq!(early.await.expect("no panic"), Became::Later("no destination has taken all of it".into()));
+        let late = tokio::spawn(async move { intake.hand_on(line("late"), until(5)).await });
+        deliver(&mut healthy).await;
+        let held = dying.recv().await;
+        assert_eq!(late.await.expect("no panic"), Became::TAKEN);
+        assert_eq!(metrics.records_lost.get(), 0);
+        drop(held);
+        assert_eq!(metrics.records_lost.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_has_in_time_is_withdrawn() {
+        let (intake, [mut first, _second], ..) = two();
+        assert_eq!(intake.hand_on(line("a"), until(5)).await, Became::late());
+        assert_eq!(intake.hand_on(line("b"), until(5)).await, Became::late());
+        let left = first.try_recv().expect("the edge had room for one");
+        assert!(left.ack.is_revoked());
+        tokio::task::yield_now().await;
+        assert!(first.try_recv().is_none(), "what waited for room is gone");
+    }
+
+    #[test]
+    fn refusals_count_where_no_destination_has_the_record() {
+        let (sender, verdicts) = std::sync::mpsc::channel();
+        struct Told(std::sync::mpsc::Sender<Verdict>);
+        impl Settle for Told {
+            fn settled(&self, _: u64, verdict: Verdict) {
+                self.0.send(verdict).expect("read");
+            }
+        }
+        let told = Arc::new(Told(sender));
+        let verdict = |counts: &[(Outcome, u64)]| {
+            let ack = Ack::new(told.clone(), 0, Path::new(), false);
+            for &(outcome, records) in counts {
+                ack.refuse(outcome, records, "bad");
+            }
+            ack.done();
+            verdicts.recv().expect("told")
+        };
+        use Outcome::{DeadLettered, Delivered, Dropped, Filtered, Refused};
+        let refused = |refused| Became::Taken { refused, reason: "bad".into() };
+        for (counts, expected) in [
+            (&[(Delivered, 10)][..], Became::TAKEN),
+            (&[(Filtered, 10)], Became::TAKEN),
+            (&[(Refused, 10)], refused(10)),
+            (&[(Delivered, 7), (Refused, 3)], refused(3)),
+            (&[(Delivered, 5), (Filtered, 2), (DeadLettered, 3)], refused(3)),
+            (&[(Delivered, 10), (Refused, 10)], Became::TAKEN),
+            (&[(Dropped, 10)], Became::Later("no destination has taken all of it".into())),
+            (&[(Dropped, 10), (Delivered, 10)], Became::TAKEN),
+        ] {
+            assert_eq!(Became::of(&verdict(counts), 10), expected, "{counts:?}");
+        }
+    }
 }

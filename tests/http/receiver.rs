@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use axum::routing::post;
 use bytes::Bytes;
 use http::{HeaderValue, Method};
+use tailwater::data::{MemoryBudget, Signal};
 use tailwater::net::http_client::Request;
 use tailwater::net::http_server::{BodyLimits, Server};
 use tailwater::options::HttpServerOptions;
@@ -22,8 +23,9 @@ async fn taking(options: serde_json::Value) -> Server {
     let limits = BodyLimits::new(&limits);
     let take = move |request: Received| async move {
         let (head, body) = request.into_parts();
-        match limits.read_inflated(&head.headers, body).await {
-            Ok(body) => body.len().to_string().into_response(),
+        let memory = MemoryBudget::new(1 << 30).share(Signal::Logs);
+        match limits.read_inflated(&memory, &head.headers, body).await {
+            Ok((body, _)) => body.len().to_string().into_response(),
             Err(error) => error.into_response(),
         }
     };
@@ -59,7 +61,7 @@ async fn bodies_are_taken_within_limits() {
     assert_eq!(bomb, (413, "the body inflates to more than 102400 bytes".into()));
     assert_eq!(put(&server, text(10), Some("gzip")).await.0, 400);
     let (status, words) = put(&server, text(10), Some("br")).await;
-    assert_eq!((status, words.as_str()), (415, "the encoding `br` is not understood; send gzip or none"));
+    assert_eq!((status, words.as_str()), (415, "the encoding `br` is not understood; send gzip, zstd or none"));
 }
 
 #[tokio::test]

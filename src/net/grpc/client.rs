@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use tonic::{Code, Status};
 use url::Url;
 
-use super::{ENCODINGS, GRPC, PREFIX, inflated, prefix, retry_delay};
+use super::{ENCODINGS, GRPC, PREFIX, prefix, retry_delay, unpack};
 use crate::net::http_client::{HttpClientError, Payload, Request};
 use crate::net::{ClientError, HttpClient};
 use crate::options::HttpClientOptions;
@@ -155,5 +155,8 @@ fn message(headers: &HeaderMap, body: &Bytes) -> Result<Bytes, CallError> {
         return Ok(body.slice(PREFIX..));
     }
     let encoding = headers.get("grpc-encoding").map(HeaderValue::as_bytes).unwrap_or_default();
-    inflated(encoding, message, MOST_ANSWER).map_err(|error| broken(&format!("the answer: {error}")))
+    let unpack = unpack(encoding).ok_or_else(|| broken("the answer is compressed in a way that was not asked for"))?;
+    let mut text = Vec::new();
+    unpack(message, &mut text, MOST_ANSWER).map_err(|error| broken(&format!("the answer: {error}")))?;
+    Ok(text.into())
 }

@@ -14,7 +14,8 @@ pub use tonic::{Code, Status};
 use bytes::Bytes;
 use http::HeaderValue;
 
-use crate::formats::inflate::{self, InflateError, Inflater};
+use super::http_server::Unpack;
+use crate::formats::inflate::{self, Inflater};
 use crate::formats::protobuf::{Fields, push_bytes, push_uint};
 
 /// Before each message: whether it is compressed, and its length in big-endian.
@@ -28,24 +29,13 @@ const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 /// The encodings of messages that either side takes.
 const ENCODINGS: HeaderValue = HeaderValue::from_static("identity,gzip,zstd");
 
-/// Why a compressed message cannot be read.
-#[derive(Debug, thiserror::Error)]
-enum Packed {
-    #[error("the encoding `{0}` is not understood")]
-    Unknown(String),
-    #[error(transparent)]
-    Inflate(#[from] InflateError),
-}
-
-/// A compressed message without its compression, of at most `most` bytes.
-fn inflated(encoding: &[u8], message: &[u8], most: usize) -> Result<Bytes, Packed> {
-    let mut out = Vec::new();
+/// How a message of an encoding is read; `None` where the encoding is not known.
+fn unpack(encoding: &[u8]) -> Option<Unpack> {
     match encoding {
-        b"gzip" => Inflater::default().gzip(message, &mut out, most)?,
-        b"zstd" => inflate::zstd(message, &mut out, most)?,
-        other => return Err(Packed::Unknown(String::from_utf8_lossy(other).into_owned())),
+        b"gzip" => Some(|packed, text, most| Inflater::default().gzip(packed, text, most)),
+        b"zstd" => Some(inflate::zstd),
+        _ => None,
     }
-    Ok(out.into())
 }
 
 fn prefix(compressed: bool, length: usize) -> [u8; PREFIX] {

@@ -26,10 +26,11 @@ async fn serve(router: Router) -> (Server, url::Url) {
 /// A server that answers with what it is sent, or with what its first byte asks for.
 fn echo() -> Router {
     let call = |request: Request| async {
-        if let Some(declined) = decline(request.headers()) {
+        if let Some(declined) = decline(request.headers(), "port 4318") {
             return declined;
         }
-        reply(read(&LIMITS, request).await.and_then(|message| match message.first() {
+        let memory = crate::data::MemoryBudget::new(1 << 30).share(crate::data::Signal::Traces);
+        reply(read(&LIMITS, &memory, request).await.and_then(|(message, _)| match message.first() {
             Some(b'!') => Err(retry_later(Code::ResourceExhausted, "no room", std::time::Duration::from_millis(2500))),
             _ => Ok(message.to_vec()),
         }))

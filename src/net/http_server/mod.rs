@@ -25,7 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
-pub use receive::{BodyError, BodyLimits, guard};
+pub use receive::{BodyError, BodyLimits, Unpack, guard};
 
 use super::listen::{BindError, bind};
 use super::tls::{self, TlsError};

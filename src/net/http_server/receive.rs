@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use tokio::time::Instant;
 
+use crate::data::{Budget, Permit};
 use crate::formats::inflate::{self, InflateError, Inflater};
 use crate::options::http_server::Login;
 use crate::options::{HttpServerOptions, Secret};
@@ -44,6 +45,9 @@ pub enum BodyError {
     /// It did not arrive in time: 408.
     #[error("the body did not arrive within {BODY_TIMEOUT:?}")]
     Timeout,
+    /// There is no memory for it now: 429.
+    #[error("there is no memory for the body now")]
+    NoRoom,
     /// The connection ended within it: 400.
     #[error("the body broke off: {0}")]
     Broken(String),
@@ -61,6 +65,7 @@ impl BodyError {
         match self {
             Self::TooLarge(_) | Self::Inflate(InflateError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::NoRoom => StatusCode::TOO_MANY_REQUESTS,
             Self::Broken(_) | Self::Inflate(_) => StatusCode::BAD_REQUEST,
             Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         }
@@ -74,7 +79,7 @@ impl IntoResponse for BodyError {
 }
 
 /// Undoes a compression: what, into where, and most bytes of it.
-type Unpack = fn(&[u8], &mut Vec<u8>, usize) -> Result<(), InflateError>;
+pub type Unpack = fn(&[u8], &mut Vec<u8>, usize) -> Result<(), InflateError>;
 
 impl BodyLimits {
     /// The limits that options name.
@@ -83,19 +88,28 @@ impl BodyLimits {
         Self { wire: size(options.max_body.0), inflated: size(options.max_inflated.0) }
     }
 
-    /// Reads a body as it is sent, for encodings that a component knows itself (snappy's blocks).
-    pub async fn read(&self, body: Body) -> Result<Bytes, BodyError> {
+    /// Reads a body as it is sent, for encodings that a component knows itself (snappy's blocks), and what pays for
+    /// it from `memory`.
+    pub async fn read(&self, memory: &Arc<Budget>, body: Body) -> Result<(Bytes, Permit), BodyError> {
         let most = self.wire;
         if body.size_hint().lower() > most as u64 {
             return Err(BodyError::TooLarge(most));
         }
         let read = async {
+            let expected = body.size_hint().exact().unwrap_or(ASSUMED).max(1);
+            let mut permit = room(memory, expected).await?;
             let (mut body, mut first, mut whole) = (body, Bytes::new(), BytesMut::new());
             while let Some(frame) = body.frame().await {
                 let frame = frame.map_err(|error| BodyError::Broken(error.to_string()))?;
                 let Ok(part) = frame.into_data() else { continue };
-                if first.len() + whole.len() + part.len() > most {
+                let length = first.len() + whole.len() + part.len();
+                if length > most {
                     return Err(BodyError::TooLarge(most));
+                }
+                if length as u64 > permit.bytes() {
+                    let doubled = (2 * permit.bytes()).max(length as u64);
+                    drop(room(memory, doubled - permit.bytes()).await?);
+                    permit.resize(doubled);
                 }
                 if first.is_empty() && whole.is_empty() {
                     first = part;
@@ -105,28 +119,71 @@ impl BodyLimits {
                 whole.extend_from_slice(&part);
             }
             // A body that came in one part is not copied.
-            Ok(if whole.is_empty() { first } else { whole.freeze() })
+            let body = if whole.is_empty() { first } else { whole.freeze() };
+            permit.resize(body.len() as u64);
+            Ok((body, permit))
         };
         tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or(Err(BodyError::Timeout))
     }
 
     /// Reads a body and undoes gzip or zstd.
-    pub async fn read_inflated(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, BodyError> {
+    pub async fn read_inflated(
+        &self,
+        memory: &Arc<Budget>,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<(Bytes, Permit), BodyError> {
         let unpack: Unpack = match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
             None | Some(b"" | b"identity") => {
-                let body = self.read(body).await?;
+                let (body, permit) = self.read(memory, body).await?;
                 let most = self.inflated;
-                return if body.len() > most { Err(BodyError::TooLarge(most)) } else { Ok(body) };
+                return if body.len() > most { Err(BodyError::TooLarge(most)) } else { Ok((body, permit)) };
             }
             Some(b"gzip" | b"x-gzip") => |packed, text, most| Inflater::default().gzip(packed, text, most),
             Some(b"zstd") => inflate::zstd,
             Some(other) => return Err(BodyError::Encoding(String::from_utf8_lossy(other).into_owned())),
         };
-        let body = self.read(body).await?;
-        let mut text = Vec::new();
-        unpack(&body, &mut text, self.inflated)?;
-        Ok(text.into())
+        let (body, permit) = self.read(memory, body).await?;
+        self.unpack(memory, unpack, &body, permit).await
     }
+
+    /// Undoes a compression. Few bytes can stand for many: what is beyond the usual ratio has to find room first.
+    pub async fn unpack(
+        &self,
+        memory: &Arc<Budget>,
+        unpack: Unpack,
+        packed: &[u8],
+        mut permit: Permit,
+    ) -> Result<(Bytes, Permit), BodyError> {
+        let usual = packed.len().saturating_mul(USUAL_RATIO).min(self.inflated);
+        let mut text = Vec::new();
+        for most in [usual, self.inflated] {
+            drop(room(memory, most as u64).await?);
+            permit.resize((packed.len() + most) as u64);
+            match unpack(packed, &mut text, most) {
+                Err(InflateError::TooLarge(_)) if most < self.inflated => {}
+                done => {
+                    done?;
+                    break;
+                }
+            }
+        }
+        permit.resize(text.capacity() as u64);
+        Ok((text.into(), permit))
+    }
+}
+
+/// Bytes that a body of unknown length is expected to have.
+const ASSUMED: u64 = 128 << 10;
+
+/// What bodies shrink to one of so many of, or less, as a rule.
+const USUAL_RATIO: usize = 12;
+
+/// Longest wait for memory, while a client holds its body back.
+const ROOM_TIMEOUT: Duration = Duration::from_secs(5);
+
+async fn room(memory: &Arc<Budget>, bytes: u64) -> Result<Permit, BodyError> {
+    tokio::time::timeout(ROOM_TIMEOUT, memory.acquire(bytes)).await.map_err(|_| BodyError::NoRoom)
 }
 
 /// Lets only those in that know what `login` asks for. Its secrets are read again when their files change.

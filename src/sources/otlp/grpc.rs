@@ -13,6 +13,10 @@ use crate::net::http_server::BodyLimits;
 /// The method of each signal.
 const METHODS: [(Signal, &str); 1] = [(Signal::Traces, "/opentelemetry.proto.collector.trace.v1.TraceService/Export")];
 
+/// What who does not speak gRPC is told.
+const ELSEWHERE: &str =
+    "this port speaks gRPC (application/grpc); OTLP over HTTP has a port of its own, 4318 by default\n";
+
 /// Serves the methods.
 pub(super) fn router(receiver: Receiver, limits: BodyLimits) -> Router {
     let mut router = Router::new().fallback(unknown);
@@ -25,27 +29,25 @@ pub(super) fn router(receiver: Receiver, limits: BodyLimits) -> Router {
 }
 
 async fn export(receiver: Receiver, limits: BodyLimits, signal: Signal, request: Request) -> Response {
-    if let Some(declined) = grpc::decline(request.headers()) {
+    if let Some(declined) = grpc::decline(request.headers(), ELSEWHERE) {
         return declined;
     }
-    let until = receiver.until();
-    let message = match grpc::read(&limits, request).await {
-        Ok(message) => message,
+    let (message, permit) = match grpc::read(&limits, receiver.memory(signal), request).await {
+        Ok(read) => read,
         Err(status) => {
             receiver.malformed(status.message());
             return grpc::reply(Err(status));
         }
     };
-    grpc::reply(match receiver.take(signal, message, until).await {
+    grpc::reply(match receiver.take(signal, message, permit).await {
         Answer::Taken { rejected, reason } => Ok(Answer::response(rejected, &reason)),
         Answer::Malformed(words) => Err(Status::invalid_argument(words)),
-        Answer::Pressure => Err(retry_later(Code::ResourceExhausted, "there is no memory for the request now", AGAIN)),
         Answer::Later(words) => Err(retry_later(Code::Unavailable, &words, AGAIN)),
     })
 }
 
 async fn unknown(request: Request) -> Response {
-    if let Some(declined) = grpc::decline(request.headers()) {
+    if let Some(declined) = grpc::decline(request.headers(), ELSEWHERE) {
         return declined;
     }
     let words = format!("this agent has no method {}", request.uri().path());

@@ -12,7 +12,7 @@ use super::receive::{AGAIN, Answer, Receiver};
 use crate::data::Signal;
 use crate::formats::otlp::json::{self, Document};
 use crate::formats::protobuf::push_bytes;
-use crate::net::http_server::BodyLimits;
+use crate::net::http_server::{BodyError, BodyLimits};
 
 /// The path of each signal.
 const PATHS: [(Signal, &str); 1] = [(Signal::Traces, "/v1/traces")];
@@ -83,10 +83,13 @@ async fn export(receiver: Receiver, limits: BodyLimits, signal: Signal, request:
         let words = "send application/x-protobuf or application/json; gRPC has a port of its own, 4317 by default\n";
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, words).into_response();
     };
-    let until = receiver.until();
     let (head, body) = request.into_parts();
-    let message = match limits.read_inflated(&head.headers, body).await {
-        Ok(message) => message,
+    let (message, mut permit) = match limits.read_inflated(receiver.memory(signal), &head.headers, body).await {
+        Ok(read) => read,
+        Err(BodyError::NoRoom) => {
+            receiver.pressure();
+            return encoding.later(StatusCode::TOO_MANY_REQUESTS, &BodyError::NoRoom.to_string());
+        }
         Err(error) => {
             receiver.malformed(&error.to_string());
             return encoding.wrong(error.status(), &error.to_string());
@@ -95,20 +98,22 @@ async fn export(receiver: Receiver, limits: BodyLimits, signal: Signal, request:
     let message = match encoding {
         Encoding::Protobuf => message,
         Encoding::Json => match json::read(Document::Request(signal), &message, limits.inflated) {
-            Ok(message) => Bytes::from(message),
+            Ok(message) => {
+                permit.resize(message.capacity() as u64);
+                Bytes::from(message)
+            }
             Err(error) => {
                 receiver.malformed(&error.to_string());
                 return encoding.wrong(StatusCode::BAD_REQUEST, &error.to_string());
             }
         },
     };
-    match receiver.take(signal, message, until).await {
+    match receiver.take(signal, message, permit).await {
         Answer::Taken { rejected, reason } => {
             let body = encoding.write(Document::Response(signal), Answer::response(rejected, &reason));
             ([(CONTENT_TYPE, encoding.content_type())], body).into_response()
         }
         Answer::Malformed(words) => encoding.wrong(StatusCode::BAD_REQUEST, &words),
-        Answer::Pressure => encoding.later(StatusCode::TOO_MANY_REQUESTS, "there is no memory for the request now"),
         Answer::Later(words) => encoding.later(StatusCode::SERVICE_UNAVAILABLE, &words),
     }
 }

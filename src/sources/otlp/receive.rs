@@ -1,21 +1,21 @@
 //! What both protocols do with a request once it is there: read, handed on, and answered by what became of it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::OUTPUTS;
 use super::options::Options;
-use crate::data::{Batch, Budget, Chunk, MemoryBudget, Signal};
+use crate::data::{Batch, Budget, Chunk, MemoryBudget, Permit, Signal};
 use crate::formats::otlp::resource::ResourceAttributes;
 use crate::formats::otlp::{Malformed, traces};
 use crate::formats::protobuf::{push_bytes, push_uint};
 use crate::options::Identity;
 use crate::options::identity::Role;
 use crate::pipeline::outlet::Outlet;
-use crate::pipeline::pushed::{Became, hand_on};
+use crate::pipeline::pushed::{Became, Intake};
 use crate::telemetry::ComponentMetrics;
 
 /// When a sender may come again.
@@ -28,8 +28,6 @@ pub(super) enum Answer {
     Taken { rejected: u64, reason: String },
     /// It cannot be read.
     Malformed(String),
-    /// There is no memory for it now.
-    Pressure,
     /// No destination has it: once more, later.
     Later(String),
 }
@@ -53,8 +51,8 @@ impl Answer {
 pub(super) struct Receiver(Arc<Inner>);
 
 struct Inner {
-    /// One an output, cloned for each request.
-    outlets: [Mutex<Outlet>; OUTPUTS.len()],
+    /// One an output.
+    intakes: [Intake; OUTPUTS.len()],
     memory: [Arc<Budget>; OUTPUTS.len()],
     metrics: Arc<ComponentMetrics>,
     answer_within: Duration,
@@ -69,9 +67,9 @@ impl Receiver {
         outlets: Vec<Outlet>,
         metrics: Arc<ComponentMetrics>,
     ) -> Self {
-        let outlets: Vec<_> = outlets.into_iter().map(Mutex::new).collect();
+        let intakes: Vec<_> = outlets.into_iter().map(|outlet| Intake::new(outlet, metrics.clone())).collect();
         Self(Arc::new(Inner {
-            outlets: outlets.try_into().unwrap_or_else(|_| unreachable!("one outlet an output")),
+            intakes: intakes.try_into().unwrap_or_else(|_| unreachable!("one outlet an output")),
             memory: OUTPUTS.map(|signal| memory.share(signal)),
             metrics,
             answer_within: options.answer_within.0,
@@ -79,29 +77,26 @@ impl Receiver {
         }))
     }
 
-    /// Until when a request that comes now is answered.
-    pub fn until(&self) -> Instant {
-        Instant::now() + self.0.answer_within
+    /// What pays for requests of a signal.
+    pub fn memory(&self, signal: Signal) -> &Arc<Budget> {
+        &self.0.memory[output(signal)]
     }
 
-    /// Takes an encoded request of a signal.
-    pub async fn take(&self, signal: Signal, message: Bytes, until: Instant) -> Answer {
-        let output = OUTPUTS.iter().position(|known| *known == signal).expect("a router knows no other signal");
+    /// Takes an encoded request of a signal, which `permit` pays for.
+    pub async fn take(&self, signal: Signal, message: Bytes, mut permit: Permit) -> Answer {
+        let until = Instant::now() + self.0.answer_within;
         self.0.metrics.bytes_in.inc_by(message.len() as u64);
-        // The index of small spans is about as large as they are.
-        let wanted = 2 * message.len() as u64;
-        let Ok(_permit) = timeout_at(until, self.0.memory[output].acquire(wanted)).await else {
-            self.0.metrics.error("requests are put off: there is no memory for them");
-            return Answer::Pressure;
-        };
         let read = match self.read(message) {
             Ok(read) => read,
             Err(error) => return self.malformed(&error.to_string()),
         };
+        // The index of small spans is larger than they are.
+        permit.resize(read.batches.iter().map(Batch::bytes).sum());
         self.count(&read);
-        let mut outlet = self.0.outlets[output].lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let became =
-            if read.batches.is_empty() { Became::TAKEN } else { hand_on(&mut outlet, read.batches, until).await };
+        let became = match read.batches.is_empty() {
+            true => Became::TAKEN,
+            false => self.0.intakes[output(signal)].hand_on(read.batches, until).await,
+        };
         match became {
             Became::Later(words) => Answer::Later(words),
             Became::Taken { refused, reason } => {
@@ -109,6 +104,11 @@ impl Receiver {
                 Answer::Taken { rejected: read.refused + refused, reason: first.unwrap_or_default() }
             }
         }
+    }
+
+    /// Counts a request that there was no memory for.
+    pub fn pressure(&self) {
+        self.0.metrics.error("requests are put off: there is no memory for them");
     }
 
     /// Counts a request that cannot be read.
@@ -132,6 +132,11 @@ impl Receiver {
             self.0.metrics.error(format!("{} of a request were refused: {reason}", read.refused));
         }
     }
+}
+
+/// The place of a signal's output.
+fn output(signal: Signal) -> usize {
+    OUTPUTS.iter().position(|known| *known == signal).expect("a router knows no other signal")
 }
 
 /// What a request holds.

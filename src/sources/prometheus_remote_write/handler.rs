@@ -1,6 +1,6 @@
 //! One request: read, handed on, and answered by what became of it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,16 +15,14 @@ use super::answer::{self, Refused};
 use super::take::{Families, Taker};
 use crate::data::{Batch, Budget, Resource, SeriesTable};
 use crate::formats::prometheus::remote_write::{Counts, Limits, Version, decode};
-use crate::net::http_server::BodyLimits;
-use crate::pipeline::outlet::Outlet;
-use crate::pipeline::pushed::{Became, hand_on};
+use crate::net::http_server::{BodyError, BodyLimits};
+use crate::pipeline::pushed::{Became, Intake};
 use crate::telemetry::ComponentMetrics;
 
 /// What requests share.
 #[derive(Clone)]
 pub(super) struct Receiver {
-    /// Cloned for each request.
-    pub outlet: Arc<Mutex<Outlet>>,
+    pub intake: Intake,
     pub table: Arc<SeriesTable>,
     pub memory: Arc<Budget>,
     pub resource: Arc<Resource>,
@@ -42,15 +40,16 @@ impl Receiver {
     }
 
     async fn write(&self, request: Request) -> Response {
-        let until = Instant::now() + self.answer_within;
         let version = match version(request.headers()) {
             Ok(version) => version,
             Err(words) => return (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("{words}\n")).into_response(),
         };
-        let body = match self.limits.read(request.into_body()).await {
-            Ok(body) => body,
+        let (body, _paid) = match self.limits.read(&self.memory, request.into_body()).await {
+            Ok(read) => read,
+            Err(BodyError::NoRoom) => return answer::later(version, "there is no memory for the request"),
             Err(error) => return error.into_response(),
         };
+        let until = Instant::now() + self.answer_within;
         let inflated = match snap::raw::decompress_len(&body) {
             Ok(length) if length <= self.limits.inflated => length,
             Ok(_) => {
@@ -75,9 +74,8 @@ impl Receiver {
         drop(message);
         let (batch, taken, refused) = taker.finish(self.resource.clone());
         self.count(taken, &refused);
-        let mut outlet = self.outlet.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let became = match batch {
-            Some(batch) => hand_on(&mut outlet, vec![Batch::Metrics(batch)], until).await,
+            Some(batch) => self.intake.hand_on(vec![Batch::Metrics(batch)], until).await,
             None => Became::TAKEN,
         };
         answer::answer(version, &became, taken, &refused)

@@ -12,7 +12,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 
@@ -20,6 +20,7 @@ use crate::data::{MemoryBudget, Resource, SeriesTable, Signal};
 use crate::net::http_server::{BodyLimits, Server};
 use crate::options::{Listen, Problem};
 use crate::pipeline::component::{Plan, PrepareContext, Source};
+use crate::pipeline::pushed::Intake;
 use crate::pipeline::{Descriptor, Outputs, PrepareError, SourceContext, SourcePlan, Task, TaskError};
 use handler::Receiver;
 use options::Options;
@@ -82,7 +83,7 @@ impl RemoteWrite {
         };
         let outlet = cx.outlets.into_iter().next().ok_or_else(|| TaskError("it has no output".into()))?;
         let receiver = Receiver {
-            outlet: Arc::new(Mutex::new(outlet)),
+            intake: Intake::new(outlet, cx.metrics.clone()),
             table: self.table,
             memory: self.memory.share(Signal::Metrics),
             resource: self.resource,

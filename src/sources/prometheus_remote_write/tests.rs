@@ -16,6 +16,7 @@ use crate::delivery::queue::{EdgeReceiver, WhenFull, edge};
 use crate::delivery::{Message, Outcome, Path};
 use crate::formats::prometheus::remote_write::{Body as Written, Compressor, EncodeOptions, Encoder, Part, Version};
 use crate::pipeline::outlet::{Chain, Gate, Reader};
+use crate::pipeline::pushed::Intake;
 use crate::telemetry::Telemetry;
 
 /// A receiver without a port, and the other side of its output.
@@ -33,7 +34,7 @@ fn tested(limit: usize, answer_within: Duration) -> Tested {
     let (gate, outlet) = Gate::open(chain, Path::new(), metrics.clone());
     let table = SeriesTable::new(limit);
     let receiver = Receiver {
-        outlet: Arc::new(Mutex::new(outlet)),
+        intake: Intake::new(outlet, metrics.clone()),
         table: table.clone(),
         memory: MemoryBudget::new(64 << 20).share(Signal::Metrics),
         resource: Arc::default(),
