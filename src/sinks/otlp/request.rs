@@ -42,6 +42,8 @@ pub(super) struct Delivery {
     failures: u32,
     /// Whether the receiver has settled anything of it.
     answered: bool,
+    /// Whether something was withdrawn while a request was under way.
+    forgot: bool,
 }
 
 /// Parts that are sent together.
@@ -55,7 +57,7 @@ struct Group {
 impl Delivery {
     pub fn new(shared: Arc<Shared>, parcel: Parcel, parts: Vec<Part>) -> Self {
         let groups = vec![Group { parts, body: None }];
-        Self { shared, parcel, groups, failures: 0, answered: false }
+        Self { shared, parcel, groups, failures: 0, answered: false, forgot: false }
     }
 
     /// Sends one group and does what follows from the answer without a wait.
@@ -71,7 +73,13 @@ impl Delivery {
         };
         let shared = self.shared.clone();
         shared.metrics.bytes_out.inc_by(body.payload.len() as u64);
-        let Some(sent) = self.unless_withdrawn(shared.server.send(signal, body)).await else {
+        self.forgot = false;
+        let sent = self.unless_withdrawn(shared.server.send(signal, body)).await;
+        if self.forgot {
+            // Its body has what its sender brings again.
+            group.body = None;
+        }
+        let Some(sent) = sent else {
             self.groups.push(group);
             return Ok(());
         };
@@ -207,6 +215,7 @@ impl Delivery {
     /// Forgets what was withdrawn, and the bodies that have it.
     fn forget_withdrawn(&mut self) {
         if self.parcel.forget_withdrawn() {
+            self.forgot = true;
             self.groups.iter_mut().for_each(|group| group.body = None);
         }
     }

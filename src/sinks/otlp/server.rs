@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use url::Url;
@@ -10,6 +9,7 @@ use url::Url;
 use super::answer::{self, Meaning};
 use super::options::{Compression, Options, Protocol};
 use crate::data::Signal;
+use crate::formats::otlp::json::{self, Document};
 use crate::net::grpc::{Call, CallError, GrpcClient};
 use crate::net::http_client::{HttpClientError, Payload, Request};
 use crate::net::{ClientError, Endpoints, HttpClient};
@@ -109,10 +109,20 @@ impl Server {
             most_answer: MOST_ANSWER,
         };
         match client.send(request).await {
-            Ok(answer) if answer.status.is_success() && is_protobuf(&answer.headers) => answer::taken(&answer.body),
-            // Some receivers say in JSON or in words that all is well.
-            Ok(answer) if answer.status.is_success() => answer::taken(&Bytes::new()),
-            Ok(answer) => answer::of_http(&answer, is_protobuf(&answer.headers)),
+            Ok(answer) if answer.status.is_success() => match kind(&answer.headers) {
+                b"application/x-protobuf" => answer::taken(&answer.body),
+                b"application/json" => {
+                    let document = Document::Response(signal);
+                    // What is no such answer says that it was a success all the same.
+                    answer::taken(&json::read(document, &answer.body, MOST_ANSWER).unwrap_or_default())
+                }
+                b"text/html" => {
+                    let words = " answered with a page; check `endpoint`: it is no receiver of OTLP";
+                    (Meaning::Blocked, words.into())
+                }
+                _ => answer::taken(&[]),
+            },
+            Ok(answer) => answer::of_http(&answer, kind(&answer.headers) == b"application/x-protobuf"),
             Err(error) => unanswered(&error),
         }
     }
@@ -122,8 +132,10 @@ fn unanswered(error: &ClientError) -> (Meaning, String) {
     (Meaning::Unanswered { outcome_unknown: error.outcome_unknown() }, format!(": {error}"))
 }
 
-fn is_protobuf(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-protobuf"))
+/// The type of an answer's body, without its parameters.
+fn kind(headers: &HeaderMap) -> &[u8] {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
 }
 
 fn encoding(compression: Compression) -> Option<HeaderValue> {
