@@ -120,6 +120,46 @@ pub struct Samples {
     pub text: Vec<u8>,
 }
 
+/// What of some samples was a histogram, and how many exemplars they had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Native histograms.
+    pub histograms: usize,
+    /// Exemplars.
+    pub exemplars: usize,
+}
+
+impl Samples {
+    /// Takes the samples at these places out, which ascend: those for whose series the table had no room.
+    pub fn leave_out(&mut self, places: &[usize]) -> LeftOut {
+        let had = self.values.len();
+        // Where each sample is now; `None` for those that go.
+        let mut moved: Vec<Option<u32>> = Vec::with_capacity(had);
+        let (mut left, mut next) = (places.iter().copied().peekable(), 0);
+        for index in 0..had {
+            let goes = left.next_if_eq(&index).is_some();
+            moved.push((!goes).then_some(next));
+            next += u32::from(!goes);
+        }
+        fn keep<T>(column: &mut Vec<T>, moved: &[Option<u32>]) {
+            let mut stays = moved.iter().map(Option::is_some);
+            column.retain(|_| stays.next().unwrap_or(true));
+        }
+        keep(&mut self.values, &moved);
+        keep(&mut self.times, &moved);
+        let place = |at: &mut u32| {
+            let place = moved[*at as usize];
+            *at = place.unwrap_or(*at);
+            place.is_some()
+        };
+        let (histograms, exemplars) = (self.histograms.len(), self.exemplars.len());
+        self.histograms.retain_mut(|(at, _)| place(at));
+        self.created.retain_mut(|(at, _)| place(at));
+        self.exemplars.retain_mut(|exemplar| place(&mut exemplar.sample));
+        LeftOut { histograms: histograms - self.histograms.len(), exemplars: exemplars - self.exemplars.len() }
+    }
+}
+
 impl Recycle for Samples {
     fn pool() -> &'static Pool<Self> {
         static POOL: Pool<Samples> = Pool::new();
@@ -305,5 +345,39 @@ mod tests {
         assert!(matches!(values[1], SampleValue::Float(value) if is_stale(value)));
         assert_eq!((batch.exemplars(1).len(), batch.exemplars(2).len()), (0, 1));
         assert_eq!((batch.created(1), batch.created(2)), (None, Some(UnixMillis(3))));
+    }
+
+    #[test]
+    fn samples_that_are_left_out_take_what_is_theirs_along() {
+        let histogram = Arc::new(Histogram {
+            schema: 0,
+            zero_threshold: 0.0,
+            sum: 0.0,
+            counts: Counts::Integer { count: 0, zero: 0, positive: Vec::new(), negative: Vec::new() },
+            positive_spans: Vec::new(),
+            negative_spans: Vec::new(),
+            custom_bounds: Vec::new(),
+            reset_hint: Default::default(),
+        });
+        let exemplar = |sample| Exemplar { sample, labels: 0..0, value: 0.5, time: None };
+        let mut samples = Samples {
+            time: UnixMillis(0),
+            times: (0..5).map(UnixMillis).collect(),
+            values: vec![0.0, 1.0, 2.0, 3.0, 4.0],
+            histograms: vec![(1, histogram.clone()), (3, histogram)],
+            exemplars: vec![exemplar(0), exemplar(3), exemplar(4)],
+            created: vec![(1, UnixMillis(1)), (2, UnixMillis(2))],
+            text: Vec::new(),
+        };
+        assert_eq!(samples.leave_out(&[1, 4]), LeftOut { histograms: 1, exemplars: 1 });
+        assert_eq!(samples.values, [0.0, 2.0, 3.0]);
+        assert_eq!(samples.times, [UnixMillis(0), UnixMillis(2), UnixMillis(3)]);
+        assert_eq!(samples.histograms.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [2]);
+        assert_eq!(samples.exemplars.iter().map(|found| found.sample).collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(samples.created, [(1, UnixMillis(2))]);
+        // Where all samples share their time, there is no column of times.
+        let mut shared = Samples { values: vec![0.0, 1.0], ..Samples::default() };
+        shared.leave_out(&[0]);
+        assert_eq!((shared.values.as_slice(), shared.times.len()), ([1.0].as_slice(), 0));
     }
 }

@@ -86,20 +86,25 @@ impl<'a> Value<'a> {
         Ok(())
     }
 
-    /// Values of a `repeated double`, packed or not, handed to `each`.
-    pub fn each_double(self, mut each: impl FnMut(f64)) -> Result<(), WireError> {
+    /// Values of a `repeated fixed64`, packed or not, handed to `each`.
+    pub fn each_fixed64(self, mut each: impl FnMut(u64)) -> Result<(), WireError> {
         match self {
-            Self::Fixed64(bits) => each(f64::from_bits(bits)),
+            Self::Fixed64(bits) => each(bits),
             Self::Bytes(packed) => {
-                let (doubles, rest) = packed.as_chunks::<8>();
+                let (numbers, rest) = packed.as_chunks::<8>();
                 if !rest.is_empty() {
                     return Err(WireError::Short);
                 }
-                doubles.iter().for_each(|bytes| each(f64::from_le_bytes(*bytes)));
+                numbers.iter().for_each(|bytes| each(u64::from_le_bytes(*bytes)));
             }
             _ => return Err(WireError::Type),
         }
         Ok(())
+    }
+
+    /// Values of a `repeated double`, packed or not, handed to `each`.
+    pub fn each_double(self, mut each: impl FnMut(f64)) -> Result<(), WireError> {
+        self.each_fixed64(|bits| each(f64::from_bits(bits)))
     }
 }
 
@@ -311,8 +316,7 @@ impl Open {
 
 /// Appends a `double` field.
 pub fn push_double(number: u32, value: f64, out: &mut Vec<u8>) {
-    push_varint(u64::from(number) << 3 | 1, out);
-    out.extend_from_slice(&value.to_le_bytes());
+    push_fixed64(number, value.to_bits(), out);
 }
 
 #[cfg(test)]

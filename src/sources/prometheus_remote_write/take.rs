@@ -113,37 +113,11 @@ impl<'a> Taker<'a> {
 
     /// Takes samples out for whose series the table has no room.
     fn leave_out(&mut self, refused: &[usize]) {
-        let columns = self.builder.samples();
-        let had = columns.values.len();
-        // Where each sample is now; `None` for those that go.
-        let mut places: Vec<Option<u32>> = Vec::with_capacity(had);
-        let (mut left, mut next) = (refused.iter().copied().peekable(), 0);
-        for index in 0..had {
-            let goes = left.next_if_eq(&index).is_some();
-            places.push((!goes).then_some(next));
-            next += u32::from(!goes);
-        }
-        let mut index = 0;
-        let mut stays = || {
-            index += 1;
-            places[index - 1].is_some()
-        };
-        columns.values.retain(|_| stays());
-        index = 0;
-        let mut stays = || {
-            index += 1;
-            places[index - 1].is_some()
-        };
-        columns.times.retain(|_| stays());
-        let histograms = columns.histograms.len();
-        columns.histograms.retain_mut(|(at, _)| moved(at, &places));
-        columns.created.retain_mut(|(at, _)| moved(at, &places));
-        let exemplars = columns.exemplars.len();
-        columns.exemplars.retain_mut(|exemplar| moved(&mut exemplar.sample, &places));
+        let left = self.builder.samples().leave_out(refused);
         let gone = Counts {
-            histograms: (histograms - columns.histograms.len()) as u64,
-            samples: (refused.len() - (histograms - columns.histograms.len())) as u64,
-            exemplars: (exemplars - columns.exemplars.len()) as u64,
+            histograms: left.histograms as u64,
+            samples: (refused.len() - left.histograms) as u64,
+            exemplars: left.exemplars as u64,
         };
         self.counts.samples -= gone.samples;
         self.counts.histograms -= gone.histograms;
@@ -151,12 +125,6 @@ impl<'a> Taker<'a> {
         let limit = self.table.limit();
         self.refused.add(format!("{} new series: the agent keeps at most {limit} series", refused.len()), gone);
     }
-}
-
-fn moved(at: &mut u32, places: &[Option<u32>]) -> bool {
-    let place = places[*at as usize];
-    *at = place.unwrap_or(*at);
-    place.is_some()
 }
 
 impl Receive for Taker<'_> {

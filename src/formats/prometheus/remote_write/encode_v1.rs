@@ -7,13 +7,13 @@
 use super::body::Body;
 use super::column::{Arena, Column};
 use super::histogram;
-use super::out::{SAMPLE_ROOM, SampleField, VARINT, push_message, put_varint, varint_len};
+use super::out::{SAMPLE_ROOM, SampleField, VARINT, put_varint, varint_len};
 use super::{EncodeOptions, Extra, Point, WritePoint};
 use crate::data::labels::encode_label;
 use crate::data::metrics::Exemplar;
 use crate::data::series_table::Series;
 use crate::data::{LabelSet, Labels, MetricBatch, SeriesRef, UnixMillis};
-use crate::formats::protobuf::{push_bytes, push_double, push_uint};
+use crate::formats::protobuf::{push_bytes, push_double, push_message, push_uint};
 
 /// Writes `prometheus.WriteRequest`.
 #[derive(Debug)]

@@ -4,12 +4,12 @@
 use super::body::Body;
 use super::column::{Arena, Column};
 use super::histogram;
-use super::out::{SAMPLE_ROOM, SampleField, VARINT, push_message, put_varint, varint_len};
+use super::out::{SAMPLE_ROOM, SampleField, VARINT, put_varint, varint_len};
 use super::symbols::{CALLED, Local, METADATA, Symbols};
 use super::{EncodeOptions, Extra, Point, WritePoint};
 use crate::data::series_table::Series;
 use crate::data::{LabelSet, MetricBatch, SeriesRef, UnixMillis};
-use crate::formats::protobuf::{push_double, push_uint, push_varint};
+use crate::formats::protobuf::{push_double, push_message, push_uint, push_varint};
 
 /// Writes `io.prometheus.write.v2.Request`.
 #[derive(Debug)]

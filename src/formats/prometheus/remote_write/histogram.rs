@@ -1,13 +1,8 @@
 //! The message `Histogram`, which both versions share (2.0 alone has a start).
 
-use super::out::push_message;
 use crate::data::histogram::{BucketSpan, Counts, ResetHint};
 use crate::data::{Histogram, UnixMillis};
-use crate::formats::protobuf::{Fields, WireError, push_double, push_uint, push_varint};
-
-const fn to_zigzag(value: i64) -> u64 {
-    (value << 1 ^ value >> 63) as u64
-}
+use crate::formats::protobuf::{Fields, WireError, push_double, push_message, push_uint, push_varint, to_zigzag};
 
 /// Appends the content of the message.
 pub(super) fn write(histogram: &Histogram, time: UnixMillis, start: Option<UnixMillis>, out: &mut Vec<u8>) {

@@ -1,7 +1,5 @@
 //! A buffer that is written at a place instead of grown byte by byte: a sample reserves room once.
 
-use crate::formats::protobuf::push_varint;
-
 /// Bytes up to a place; what is behind it is room.
 #[derive(Debug, Default)]
 pub(super) struct Out {
@@ -119,17 +117,4 @@ impl SampleField {
         room[..SAMPLE_ROOM].copy_from_slice(&self.bytes);
         room[3..11].copy_from_slice(&value.to_bits().to_le_bytes());
     }
-}
-
-/// Appends a field that is a message, whatever `write` appends being its content.
-pub(super) fn push_message(number: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    push_varint(u64::from(number) << 3 | 2, out);
-    let start = out.len();
-    write(out);
-    let length = out.len() - start;
-    let mut header = [0; VARINT];
-    let mut at = 0;
-    put_varint(length as u64, &mut header, &mut at);
-    out.extend_from_slice(&header[..at]);
-    out[start..].rotate_right(at);
 }
