@@ -19,6 +19,7 @@ use tailwater::data::series_table::{FamilyId, ListBuilder};
 use tailwater::data::{Chunk, MemoryBudget, MetricBuilder, Resource, SeriesTable, Signal, SlabPool, UnixNanos};
 use tailwater::formats::document::{DocumentEncoder, Layout};
 use tailwater::formats::otlp::logs::{LogsEncoder, decode};
+use tailwater::formats::otlp::metrics as otlp;
 use tailwater::formats::prometheus::remote_write::{Body, Compressor, EncodeOptions, Encoder, Part, Version};
 use tailwater::tail::Format;
 use tailwater::tail::generation::{GenerationFile, fresh_generation};
@@ -205,4 +206,68 @@ fn a_sample_on_its_way_into_a_remote_write_request_allocates_nothing() {
         assert!(sent > 0);
         assert!(info.count_total < 20, "{version:?}: {} allocations for 5000 samples", info.count_total);
     }
+}
+
+/// An OTLP request of `points` counters and as many histograms of five buckets, at a time in seconds.
+fn otlp_request(points: u64, time: u64) -> Vec<u8> {
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+    use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+    use opentelemetry_proto::tonic::metrics::v1::*;
+    use opentelemetry_proto::tonic::resource::v1::Resource;
+    use prost::Message;
+    let text = |key: &str, value: String| KeyValue {
+        key: key.into(),
+        value: Some(AnyValue { value: Some(any_value::Value::StringValue(value)) }),
+        ..Default::default()
+    };
+    let time_unix_nano = time * 1_000_000_000;
+    let counter = |index| NumberDataPoint {
+        attributes: vec![text("http.route", format!("/{index}"))],
+        start_time_unix_nano: 1_000_000_000,
+        time_unix_nano,
+        value: Some(number_data_point::Value::AsInt(time as i64)),
+        ..Default::default()
+    };
+    let latency = |index| HistogramDataPoint {
+        attributes: vec![text("http.route", format!("/{index}"))],
+        start_time_unix_nano: 1_000_000_000,
+        time_unix_nano,
+        count: 5 * time,
+        sum: Some(1.5),
+        bucket_counts: vec![time; 5],
+        explicit_bounds: vec![0.1, 0.5, 1.0, 5.0],
+        ..Default::default()
+    };
+    let metric = |name: &str, data| Metric { name: name.into(), data: Some(data), ..Default::default() };
+    let counters =
+        Sum { data_points: (0..points).map(counter).collect(), aggregation_temporality: 2, is_monotonic: true };
+    let latencies = Histogram { data_points: (0..points).map(latency).collect(), aggregation_temporality: 2 };
+    let metrics = vec![metric("requests", Data::Sum(counters)), metric("latency", Data::Histogram(latencies))];
+    let resource = Resource { attributes: vec![text("service.name", "shop".into())], ..Default::default() };
+    let scope_metrics = vec![ScopeMetrics { metrics, ..Default::default() }];
+    let resource_metrics = vec![ResourceMetrics { resource: Some(resource), scope_metrics, ..Default::default() }];
+    ExportMetricsServiceRequest { resource_metrics }.encode_to_vec()
+}
+
+#[test]
+fn an_otlp_point_whose_series_is_known_allocates_nothing() {
+    let allocations = |points: u64| {
+        let table = SeriesTable::new(100_000);
+        let deltas = std::sync::Mutex::new(otlp::DeltaToCumulative::new(otlp::DeltaLimits::default()));
+        let mut decoder = otlp::Decoder::new(table, otlp::DecodeOptions::default());
+        let requests: Vec<_> = (2..6).map(|time| otlp_request(points, time)).collect();
+        let resource = Arc::default();
+        let mut decode = |request: &[u8]| {
+            let now = tailwater::data::UnixNanos(1_000_000_000);
+            let decoded = decoder.decode(request, &deltas, &resource, now).expect("a request");
+            assert_eq!(decoded.points, 2 * points);
+            decoded
+        };
+        let (warm, steady) = requests.split_at(2);
+        warm.iter().for_each(|request| drop(decode(request)));
+        measure(|| steady.iter().for_each(|request| drop(decode(request)))).count_total
+    };
+    let (few, many) = (allocations(50), allocations(1000));
+    assert!(few < 30 && many < 30, "{few} allocations for 200 points, {many} for 4000");
 }

@@ -2,12 +2,14 @@
 //! <https://github.com/open-telemetry/opentelemetry-proto> 1.11.
 //!
 //! Traces are forwarded as the bytes they came in ([`traces`]); logs become batches and requests again ([`logs`]);
-//! JSON becomes the bytes of its message before anything else looks at it ([`json`]).
+//! metrics become samples, and samples metrics ([`metrics`]). JSON becomes the bytes of its message before anything else
+//! looks at it ([`json`]).
 
 pub mod attribute;
 pub mod check;
 pub mod json;
 pub mod logs;
+pub mod metrics;
 pub mod origin;
 pub mod patch;
 #[cfg(test)]
