@@ -14,4 +14,5 @@ mod server_process;
 
 mod answers;
 mod jaeger;
+mod logs;
 mod tail_sampling;

@@ -1,5 +1,5 @@
-//! The sinks `otlp` and `jaeger`: spans to whatever speaks OTLP 1.10 (<https://opentelemetry.io/docs/specs/otlp/>), over
-//! gRPC or HTTP. Jaeger speaks it since version 1.35; its sink is the same one by another name.
+//! The sinks `otlp` and `jaeger`: log records and spans to whatever speaks OTLP 1.10 (<https://opentelemetry.io/docs/specs/otlp/>), over
+//! gRPC or HTTP. Jaeger speaks it since version 1.35; its sink is the same one by another name, for spans alone.
 //!
 //! Messages are gathered into parcels; each is one task that writes a request, sends it and settles what it holds by the
 //! receiver's answer (`request`). A request kept whole goes out as the bytes in which it came.
@@ -15,11 +15,13 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use tokio::task::JoinSet;
 
-use crate::data::{Batch, Signal};
+use crate::data::names::Interest;
+use crate::data::{Batch, Names, Signal};
 use crate::delivery::Message;
 use crate::delivery::batcher::Batcher;
 use crate::delivery::complaints::Complaints;
 use crate::delivery::sender::Sender;
+use crate::formats::otlp::logs::LogsEncoder;
 use crate::formats::otlp::traces;
 use crate::options::Problem;
 use crate::pipeline::component::{Plan, PrepareContext, Sink};
@@ -32,8 +34,11 @@ use server::Server;
 /// The registry's entry for `otlp`.
 pub const OTLP: Descriptor<dyn SinkPlan> = Descriptor {
     name: "otlp",
-    summary: "Sends spans by OTLP over gRPC or HTTP.",
-    plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?)),
+    summary: "Sends logs and spans by OTLP over gRPC or HTTP.",
+    plan: |options| {
+        let options = erased_serde::deserialize::<Options>(options)?;
+        Ok(Box::new(Named { options, signals: &[Signal::Logs, Signal::Traces] }))
+    },
     schema: |generator| Options::json_schema(generator),
 };
 
@@ -41,24 +46,37 @@ pub const OTLP: Descriptor<dyn SinkPlan> = Descriptor {
 pub const JAEGER: Descriptor<dyn SinkPlan> = Descriptor {
     name: "jaeger",
     summary: "Sends spans to Jaeger, by OTLP.",
-    plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?)),
+    plan: |options| {
+        let options = erased_serde::deserialize::<Options>(options)?;
+        Ok(Box::new(Named { options, signals: &[Signal::Traces] }))
+    },
     schema: |generator| Options::json_schema(generator),
 };
 
-impl Plan for Options {
+/// The options of a sink by one of the names, and what it takes.
+struct Named {
+    options: Options,
+    signals: &'static [Signal],
+}
+
+impl Plan for Named {
     fn problems(&self) -> Vec<Problem> {
-        options::problems(self)
+        options::problems(&self.options)
     }
 }
 
-impl SinkPlan for Options {
+impl SinkPlan for Named {
     fn accepts(&self, signal: Signal) -> bool {
-        signal == Signal::Traces
+        self.signals.contains(&signal)
+    }
+
+    fn interest(&self, _names: &Names) -> Result<Interest, PrepareError> {
+        Ok(LogsEncoder::interest())
     }
 
     fn prepare(&self, _cx: &PrepareContext) -> Result<Box<dyn Sink>, PrepareError> {
-        let server = Server::new(self).map_err(|error| PrepareError(error.to_string()))?;
-        Ok(Box::new(Otlp { options: self.clone(), server }))
+        let server = Server::new(&self.options).map_err(|error| PrepareError(error.to_string()))?;
+        Ok(Box::new(Otlp { options: self.options.clone(), server }))
     }
 }
 
@@ -73,11 +91,14 @@ impl Sink for Otlp {
     }
 }
 
+/// Bytes of a log record beside what its batch counts: ids, times, the lengths around them. An estimate.
+const BESIDE_RECORD: u64 = 80;
+
 /// Bytes that a message takes in a request.
 fn weigh(message: &Message) -> u64 {
     match &message.batch {
         Batch::Traces(batch) => traces::size(batch),
-        other => other.bytes(),
+        other => other.bytes() + other.count() as u64 * BESIDE_RECORD,
     }
 }
 
@@ -93,6 +114,7 @@ impl Otlp {
             compression: own.compression,
             max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
             metrics: cx.metrics.clone(),
+            logs: LogsEncoder::new(),
         });
         let mut batcher = Batcher::new(cx.input, own.batch.linger.0);
         let mut requests = JoinSet::new();

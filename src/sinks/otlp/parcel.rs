@@ -1,10 +1,20 @@
 //! The parts of messages that are still to be sent.
 
+use std::sync::Arc;
+
 use crate::data::Batch;
 use crate::delivery::{Message, parcel};
 
 /// Messages that share requests.
-pub(super) type Parcel = parcel::Parcel<Batch>;
+pub(super) type Parcel = parcel::Parcel<Held>;
+
+/// What is kept of a message.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub batch: Batch,
+    /// Component output through which it came; part of a record's id.
+    pub input: Arc<str>,
+}
 
 /// A run of a message's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,19 +34,19 @@ impl Part {
         let parts = lengths.into_iter().enumerate().map(|(message, to)| Self { message, from: 0, to }).collect();
         let held = messages.into_iter().map(|message| {
             let records = message.batch.count() as u64;
-            (message.batch, message.ack, records)
+            (Held { batch: message.batch, input: message.input }, message.ack, records)
         });
         (Parcel::new(held), parts)
     }
 
     /// Number of records in it.
     pub fn records(&self, parcel: &Parcel) -> u64 {
-        parcel.batch(self.message).map_or(0, |batch| self.indices(batch).count() as u64)
+        parcel.batch(self.message).map_or(0, |held| self.indices(&held.batch).count() as u64)
     }
 
     /// Its two halves; `None` where it is one record.
     pub fn halves(&self, parcel: &Parcel) -> Option<[Self; 2]> {
-        let batch = parcel.batch(self.message)?;
+        let batch = &parcel.batch(self.message)?.batch;
         let middle = self.indices(batch).nth(self.indices(batch).count().div_ceil(2))?;
         Some([Self { to: middle, ..*self }, Self { from: middle, ..*self }])
     }

@@ -10,9 +10,10 @@ use super::answer::Meaning;
 use super::options::Compression;
 use super::parcel::{Parcel, Part};
 use super::server::{Body, Server};
-use crate::data::{Batch, Signal};
+use crate::data::{Batch, UnixNanos};
 use crate::delivery::Outcome;
 use crate::delivery::sender::{Attempted, Work};
+use crate::formats::otlp::logs::LogsEncoder;
 use crate::formats::otlp::traces::Emitter;
 use crate::net::grpc::Call;
 use crate::net::http_client::Payload;
@@ -29,6 +30,8 @@ pub(super) struct Shared {
     /// Most bytes of a request before compression.
     pub max_bytes: usize,
     pub metrics: Arc<ComponentMetrics>,
+    /// Cloned for each request.
+    pub logs: LogsEncoder,
 }
 
 /// A parcel being delivered.
@@ -44,6 +47,11 @@ pub(super) struct Delivery {
     answered: bool,
     /// Whether something was withdrawn while a request was under way.
     forgot: bool,
+    logs: LogsEncoder,
+    /// Log records of one message, being written.
+    records: Vec<u8>,
+    /// When the records arrived: when they were observed, where they do not say so, the same in every attempt.
+    arrival: UnixNanos,
 }
 
 /// Parts that are sent together.
@@ -57,19 +65,28 @@ struct Group {
 impl Delivery {
     pub fn new(shared: Arc<Shared>, parcel: Parcel, parts: Vec<Part>) -> Self {
         let groups = vec![Group { parts, body: None }];
-        Self { shared, parcel, groups, failures: 0, answered: false, forgot: false }
+        let logs = shared.logs.clone();
+        Self {
+            shared,
+            parcel,
+            groups,
+            failures: 0,
+            answered: false,
+            forgot: false,
+            logs,
+            records: Vec::new(),
+            arrival: UnixNanos::now(),
+        }
     }
 
     /// Sends one group and does what follows from the answer without a wait.
     async fn step(&mut self, mut group: Group) -> Result<(), Attempted> {
         group.parts.retain(|part| self.parcel.batch(part.message).is_some());
-        let Some(signal) = group.parts.first().and_then(|part| self.parcel.batch(part.message)).map(Batch::signal)
-        else {
-            return Ok(());
-        };
+        let first = group.parts.first().and_then(|part| self.parcel.batch(part.message));
+        let Some(signal) = first.map(|held| held.batch.signal()) else { return Ok(()) };
         let body = match &group.body {
             Some(body) => body.clone(),
-            None => self.write(&mut group, signal),
+            None => self.write(&mut group),
         };
         let shared = self.shared.clone();
         shared.metrics.bytes_out.inc_by(body.payload.len() as u64);
@@ -116,18 +133,31 @@ impl Delivery {
     }
 
     /// Writes a group, as much as a request may hold; the rest becomes a group behind it.
-    fn write(&mut self, group: &mut Group, signal: Signal) -> Body {
-        debug_assert_eq!(signal, Signal::Traces, "the plan accepts nothing else");
+    fn write(&mut self, group: &mut Group) -> Body {
         let most = self.shared.max_bytes;
         let mut emitter = Emitter::default();
         let mut rest = None;
         for (place, part) in group.parts.iter_mut().enumerate() {
-            let Some(Batch::Traces(batch)) = self.parcel.batch(part.message) else { continue };
+            let Some(held) = self.parcel.batch(part.message) else { continue };
             if place > 0 && emitter.len() >= most {
                 rest = Some((place, None));
                 break;
             }
-            let (next, _) = emitter.emit(batch, part.from..part.to, most.saturating_sub(emitter.len()));
+            let next = match &held.batch {
+                Batch::Traces(batch) => emitter.emit(batch, part.from..part.to, most.saturating_sub(emitter.len())).0,
+                Batch::Logs(batch) => {
+                    let mut only = batch.clone();
+                    only.selection.restrict(part.from, part.to);
+                    self.records.clear();
+                    let left = most.saturating_sub(emitter.len());
+                    let appended =
+                        self.logs.append(&only, part.from, &held.input, self.arrival, left, &mut self.records);
+                    emitter.raw(&self.records);
+                    appended.next
+                }
+                // The plan accepts nothing else.
+                Batch::Metrics(_) => None,
+            };
             if let Some(next) = next {
                 rest = Some((place + 1, Some(Part { from: next, ..*part })));
                 part.to = next;

@@ -11,7 +11,10 @@ use crate::net::grpc::{self, Code, Status, retry_later};
 use crate::net::http_server::BodyLimits;
 
 /// The method of each signal.
-const METHODS: [(Signal, &str); 1] = [(Signal::Traces, "/opentelemetry.proto.collector.trace.v1.TraceService/Export")];
+const METHODS: [(Signal, &str); 2] = [
+    (Signal::Logs, "/opentelemetry.proto.collector.logs.v1.LogsService/Export"),
+    (Signal::Traces, "/opentelemetry.proto.collector.trace.v1.TraceService/Export"),
+];
 
 /// What who does not speak gRPC is told.
 const ELSEWHERE: &str =

@@ -9,6 +9,7 @@ mod grpc;
 mod http;
 mod options;
 mod receive;
+mod resources;
 
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use receive::Receiver;
 /// The registry's entry.
 pub const DESCRIPTOR: Descriptor<dyn SourcePlan> = Descriptor {
     name: "otlp",
-    summary: "Receives traces by OTLP over gRPC and HTTP.",
+    summary: "Receives logs and traces by OTLP over gRPC and HTTP.",
     plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?)),
     schema: |generator| Options::json_schema(generator),
 };
@@ -38,7 +39,7 @@ const GRPC: Listen = Listen::loopback(4317);
 const HTTP: Listen = Listen::loopback(4318);
 
 /// The outputs, in the order of [`Receiver`]'s outlets.
-const OUTPUTS: [Signal; 1] = [Signal::Traces];
+const OUTPUTS: [Signal; 2] = [Signal::Logs, Signal::Traces];
 
 impl Plan for Options {
     fn problems(&self) -> Vec<Problem> {

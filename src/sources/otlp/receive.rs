@@ -8,9 +8,10 @@ use tokio::time::Instant;
 
 use super::OUTPUTS;
 use super::options::Options;
+use super::resources::Resources;
 use crate::data::{Batch, Budget, Chunk, MemoryBudget, Permit, Signal};
 use crate::formats::otlp::resource::ResourceAttributes;
-use crate::formats::otlp::{Malformed, traces};
+use crate::formats::otlp::{Malformed, logs, traces};
 use crate::formats::protobuf::{push_bytes, push_uint};
 use crate::options::Identity;
 use crate::options::identity::Role;
@@ -56,7 +57,10 @@ struct Inner {
     memory: [Arc<Budget>; OUTPUTS.len()],
     metrics: Arc<ComponentMetrics>,
     answer_within: Duration,
+    /// For spans.
     identity: ResourceAttributes,
+    /// For log records.
+    resources: Resources,
 }
 
 impl Receiver {
@@ -67,13 +71,15 @@ impl Receiver {
         outlets: Vec<Outlet>,
         metrics: Arc<ComponentMetrics>,
     ) -> Self {
+        let identity = of_senders(identity);
         let intakes: Vec<_> = outlets.into_iter().map(|outlet| Intake::new(outlet, metrics.clone())).collect();
         Self(Arc::new(Inner {
             intakes: intakes.try_into().unwrap_or_else(|_| unreachable!("one outlet an output")),
             memory: OUTPUTS.map(|signal| memory.share(signal)),
             metrics,
             answer_within: options.answer_within.0,
-            identity: attributes(identity),
+            identity: attributes(&identity),
+            resources: Resources::new(identity),
         }))
     }
 
@@ -86,7 +92,7 @@ impl Receiver {
     pub async fn take(&self, signal: Signal, message: Bytes, mut permit: Permit) -> Answer {
         let until = Instant::now() + self.0.answer_within;
         self.0.metrics.bytes_in.inc_by(message.len() as u64);
-        let read = match self.read(message) {
+        let read = match self.read(signal, message) {
             Ok(read) => read,
             Err(error) => return self.malformed(&error.to_string()),
         };
@@ -117,8 +123,18 @@ impl Receiver {
         Answer::Malformed(words.to_owned())
     }
 
-    fn read(&self, message: Bytes) -> Result<Read, Malformed> {
-        let traces::Indexed { mut batch, refused, reason } = traces::index(Chunk::from_bytes(message))?;
+    fn read(&self, signal: Signal, message: Bytes) -> Result<Read, Malformed> {
+        let request = Chunk::from_bytes(message);
+        if signal == Signal::Logs {
+            let resource = |message: &[u8], schema_url: &[u8]| self.0.resources.get(message, schema_url);
+            let malformed = |error| Malformed { place: "the request".into(), error };
+            let decoded = logs::decode(&request, resource).map_err(malformed)?;
+            let refused = decoded.refused.records();
+            let reason = (refused > 0).then(|| decoded.refused.to_string());
+            let batches = decoded.batches.into_iter().map(Batch::Logs).collect();
+            return Ok(Read { batches, refused, reason });
+        }
+        let traces::Indexed { mut batch, refused, reason } = traces::index(request)?;
         self.0.identity.add(&mut batch);
         let batches = if batch.spans().is_empty() { Vec::new() } else { vec![Batch::Traces(batch)] };
         Ok(Read { batches, refused, reason })
@@ -148,10 +164,14 @@ struct Read {
 
 /// What of the agent's identity is true of who sends to it: the cluster and the external labels, and the node where
 /// this agent is one of each node. A standalone agent takes from everywhere.
-fn attributes(identity: &Identity) -> ResourceAttributes {
+fn of_senders(identity: &Identity) -> Identity {
     let on_its_node = matches!(identity.role, Role::Node | Role::Sidecar);
-    let node = identity.node.as_deref().filter(|_| on_its_node);
-    let named = [("k8s.cluster.name", identity.cluster.as_deref()), ("k8s.node.name", node)];
+    let node = identity.node.clone().filter(|_| on_its_node);
+    Identity { node, ..identity.clone() }
+}
+
+fn attributes(identity: &Identity) -> ResourceAttributes {
+    let named = [("k8s.cluster.name", identity.cluster.as_deref()), ("k8s.node.name", identity.node.as_deref())];
     let named = named.into_iter().filter_map(|(key, value)| Some((key, value?)));
     ResourceAttributes::new(named.chain(identity.external_labels.iter().map(|(key, value)| (&**key, &**value))))
 }

@@ -78,8 +78,7 @@ impl Emitter {
 
     fn seal(&mut self) {
         if !self.own.is_empty() {
-            self.pieces.push(Bytes::copy_from_slice(&self.own));
-            self.own.clear();
+            self.pieces.push(std::mem::take(&mut self.own).into());
         }
     }
 
