@@ -5,6 +5,7 @@
 //! sinks first. A linear run of transforms is fused: it runs to completion on the worker that read the
 //! batch ([`outlet`]). Queues exist only where the graph enters a sink or a task.
 
+pub mod aggregate;
 pub mod build;
 pub mod component;
 pub mod graph;

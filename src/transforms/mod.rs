@@ -2,5 +2,6 @@
 
 pub mod log_metrics;
 pub mod route;
+pub mod span_metrics;
 pub mod steps;
 pub mod tail_sampling;

@@ -79,4 +79,17 @@ pub(super) const CODES: &[Explanation] = &[
         "a policy of `tail_sampling` is wrong",
         "Each has a `type` and, under the key of that name, what it needs; at least one is there. They are those of the          OpenTelemetry Collector's processor of this name.",
     ),
+    code(
+        "TW0470",
+        "a pace, a limit or a histogram of `span_metrics` makes no sense",
+        "`interval` is at least 1s, `expiry` at least `interval`, `limit` at least 1. A histogram is `explicit` with 1 to \
+         200 ascending `buckets`, or `exponential` with a `max_size` from 2 to 1024. A series has 1 to 100 exemplars.",
+    ),
+    code(
+        "TW0471",
+        "a name that `span_metrics` would make is wrong",
+        "`namespace` is letters, digits, `_` and `:`, not a digit first. Each dimension names an attribute; `.` and all \
+         else that labels cannot have become `_`, and no two labels may be called the same. `le`, `overflow` and what \
+         begins with `__` are taken.",
+    ),
 ];

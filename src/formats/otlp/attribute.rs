@@ -20,16 +20,21 @@ pub enum Scalar<'a> {
 pub fn attributes(message: &[u8], number: u32) -> impl Iterator<Item = (&[u8], &[u8])> {
     Fields::of(message).flatten().filter_map(move |(found, value)| {
         let pair = if found == number { value.bytes().ok()? } else { return None };
-        let (mut key, mut any): (&[u8], &[u8]) = (b"", b"");
-        for (number, value) in Fields::of(pair).flatten() {
-            match number {
-                1 => key = value.bytes().ok()?,
-                2 => any = value.bytes().ok()?,
-                _ => {}
-            }
-        }
-        Some((key, any))
+        Some(attribute(pair))
     })
+}
+
+/// Key and encoded `AnyValue` of a `KeyValue`.
+pub fn attribute(pair: &[u8]) -> (&[u8], &[u8]) {
+    let (mut key, mut any): (&[u8], &[u8]) = (b"", b"");
+    for (number, value) in Fields::of(pair).flatten() {
+        match (number, value) {
+            (1, Value::Bytes(bytes)) => key = bytes,
+            (2, Value::Bytes(bytes)) => any = bytes,
+            _ => {}
+        }
+    }
+    (key, any)
 }
 
 /// Number of the attributes' field in a `Resource`.

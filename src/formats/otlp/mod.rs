@@ -15,6 +15,7 @@ pub mod patch;
 #[cfg(test)]
 mod random;
 pub mod resource;
+pub mod sampled;
 pub mod span;
 pub mod texts;
 pub mod traces;

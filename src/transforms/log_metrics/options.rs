@@ -1,17 +1,20 @@
 //! The options of `log_metrics`, and what can be wrong with them.
 
 use std::collections::BTreeMap;
-use std::time::Duration as StdDuration;
 
 use schemars::JsonSchema;
 
-use super::count::{Counting, Kind, Limits, Metric};
+use super::count::{Counted, Counting};
 use crate::data::metrics::Family;
 use crate::data::{MetricKind, Names};
 use crate::expression::logs::SUBJECT;
 use crate::expression::option::CompileError;
 use crate::expression::{Condition, Evaluator, ValueOption};
 use crate::options::{Code, Duration, Problem, Span, Spanned};
+use crate::pipeline::aggregate::options::{
+    MOST_BUCKETS, Pace, WhenFull, are_bounds, default_expiry, default_interval, default_limit, is_name, pace_problems,
+};
+use crate::pipeline::aggregate::{Kind, Limits, Metric};
 
 /// A name that a metric or a label cannot have.
 pub const BAD_METRIC_NAME: Code = Code("TW0450");
@@ -29,41 +32,18 @@ pub(super) struct Options {
     /// The metrics. At least one; names differ.
     metrics: Vec<MetricOptions>,
     /// How often every series is emitted; at least `1s`. Default: `30s`.
-    #[serde(default = "interval")]
+    #[serde(default = "default_interval")]
     interval: Spanned<Duration>,
     /// A series that no record touched for this long ends with a staleness marker and is forgotten; at least
     /// `interval`. A counter that comes back begins at zero. Default: `1h`.
-    #[serde(default = "expiry")]
+    #[serde(default = "default_expiry")]
     expiry: Spanned<Duration>,
     /// Most series of all metrics; a histogram counts as its buckets and three more. Default: `10000`.
-    #[serde(default = "limit")]
+    #[serde(default = "default_limit")]
     limit: Spanned<usize>,
     /// What becomes of a record that would make a series beyond `limit`. Default: `overflow`.
     #[serde(default)]
     when_full: WhenFull,
-}
-
-fn interval() -> Spanned<Duration> {
-    Spanned::unknown(Duration(StdDuration::from_secs(30)))
-}
-
-fn expiry() -> Spanned<Duration> {
-    Spanned::unknown(Duration(StdDuration::from_secs(3600)))
-}
-
-fn limit() -> Spanned<usize> {
-    Spanned::unknown(10_000)
-}
-
-/// What becomes of a record that would make a series beyond the limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum WhenFull {
-    /// It counts for one series a metric that has the label `overflow="true"` alone.
-    #[default]
-    Overflow,
-    /// It is not counted, which is counted as refused.
-    Refuse,
 }
 
 /// One metric.
@@ -113,38 +93,20 @@ enum KindOption {
 /// Prometheus's default buckets, made for seconds of answers.
 const DEFAULT_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// Most buckets of a histogram.
-const MOST_BUCKETS: usize = 200;
-
 impl Options {
     pub fn all_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let mut problem = |code, span, message: String, help: &str| {
-            problems.push(Problem::new(code, span, message).help(help));
-        };
         if self.metrics.is_empty() {
             let help = "write `metrics: [{ name: shop_orders_total, type: counter }]`";
-            problem(BAD_METRIC, Span::UNKNOWN, "`metrics` is empty: nothing would be counted".into(), help);
+            let words = "`metrics` is empty: nothing would be counted";
+            problems.push(Problem::new(BAD_METRIC, Span::UNKNOWN, words).help(help));
         }
-        if self.interval.0 < StdDuration::from_secs(1) {
-            problem(BAD_PACE, self.interval.span, "`interval` is below 1s".into(), "write `interval: 30s`");
-        } else if self.expiry.0 < self.interval.0 {
-            let words = "`expiry` is below `interval`: series would end before they are emitted";
-            problem(BAD_PACE, self.expiry.span, words.into(), "write a time of several intervals, such as 1h");
-        }
-        if self.limit.value == 0 {
-            problem(
-                BAD_PACE,
-                self.limit.span,
-                "`limit` is 0: nothing would be counted".into(),
-                "write a number above 0",
-            );
-        }
+        problems.extend(pace_problems(BAD_PACE, &self.interval, &self.expiry, &self.limit));
         for (at, metric) in self.metrics.iter().enumerate() {
             if self.metrics[..at].iter().any(|other| other.name.value == metric.name.value) {
                 let words = format!("two metrics are called `{}`", metric.name.value);
                 let help = "give each a name of its own; one metric may count different records under a label";
-                problem(BAD_METRIC, metric.name.span, words, help);
+                problems.push(Problem::new(BAD_METRIC, metric.name.span, words).help(help));
             }
         }
         problems.extend(self.metrics.iter().flat_map(MetricOptions::problems));
@@ -156,12 +118,11 @@ impl Options {
     }
 
     pub fn limits(&self) -> Limits {
-        Limits { series: self.limit.value, when_full: self.when_full }
+        Limits { series: self.limit.value, when_full: self.when_full, exemplars: 0 }
     }
 
-    /// Interval and expiry.
-    pub fn pace(&self) -> (StdDuration, StdDuration) {
-        (self.interval.0, self.expiry.0)
+    pub fn pace(&self) -> Pace {
+        Pace { interval: self.interval.0, expiry: self.expiry.0 }
     }
 }
 
@@ -216,15 +177,10 @@ impl MetricOptions {
             problems.push(told(BAD_METRIC, self.name.span, words, "write `value: 'attributes[\"seconds\"]'`"));
         }
         if let Some(buckets) = &self.buckets {
-            let finite = buckets.iter().all(|bound| bound.is_finite());
             if self.kind != KindOption::Histogram {
                 let words = format!("`{name}` has `buckets` and is no histogram");
                 problems.push(told(BAD_METRIC, buckets.span, words, "leave them out, or write `type: histogram`"));
-            } else if buckets.is_empty()
-                || buckets.len() > MOST_BUCKETS
-                || !finite
-                || !buckets.is_sorted_by(|a, b| a < b)
-            {
+            } else if !are_bounds(buckets) {
                 let words = format!("`buckets` are 1 to {MOST_BUCKETS} ascending numbers, without +Inf");
                 problems.push(told(BAD_METRIC, buckets.span, words, "write `buckets: [0.1, 0.5, 1, 5]`"));
             }
@@ -232,7 +188,7 @@ impl MetricOptions {
         problems
     }
 
-    fn compile(&self, names: &Names) -> Result<Metric, CompileError> {
+    fn compile(&self, names: &Names) -> Result<Counted, CompileError> {
         let (kind, metric_kind) = match self.kind {
             KindOption::Counter => (Kind::Counter, MetricKind::Counter),
             KindOption::Gauge => (Kind::Gauge, MetricKind::Gauge),
@@ -250,22 +206,18 @@ impl MetricOptions {
             unit: self.unit.value.as_str().into(),
         };
         let condition = self.condition.as_ref().map(|condition| condition.compile(&SUBJECT, names)).transpose()?;
-        let labels =
-            self.labels.iter().map(|(label, value)| Ok((label.as_str().into(), value.compile(&SUBJECT, names)?)));
-        Ok(Metric {
-            name: name.into(),
-            kind,
-            family,
+        let labels = self.labels.values().map(|value| value.compile(&SUBJECT, names));
+        Ok(Counted {
+            metric: Metric {
+                name: name.into(),
+                kind,
+                family,
+                labels: self.labels.keys().map(|label| label.as_str().into()).collect(),
+            },
             reads: condition.clone(),
             condition: condition.map(Evaluator::new),
             value: self.value.as_ref().map(|value| value.compile(&SUBJECT, names)).transpose()?,
             labels: labels.collect::<Result<_, CompileError>>()?,
         })
     }
-}
-
-/// Whether a name is one of Prometheus's older rule, which every store and language of queries takes.
-fn is_name(name: &str, colons: bool) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || (colons && b == b':');
-    !name.is_empty() && name.bytes().all(allowed) && !name.starts_with(|c: char| c.is_ascii_digit())
 }

@@ -1,70 +1,24 @@
 //! What is emitted for records, under virtual time.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::data::labels::METRIC_NAME;
-use crate::data::metrics::is_stale;
 use crate::data::resource::ResourceValue;
-use crate::data::{
-    Attribute, Chunk, LogBatch, LogBuilder, LogRecord, MemoryBudget, Resource, SeriesTable, Slice, UnixNanos, Value,
-};
-use crate::delivery::queue::{EdgeSender, WhenFull, edge};
-use crate::delivery::{Ack, Message, Path};
-use crate::options::Identity;
-use crate::pipeline::ComponentId;
-use crate::pipeline::component::PrepareContext;
-use crate::pipeline::outlet::{Chain, Gate, Reader};
-use crate::telemetry::Telemetry;
-
-/// A running transform.
-struct Driven {
-    input: EdgeSender,
-    output: EdgeReceiver,
-    metrics: Arc<ComponentMetrics>,
-    table: Arc<SeriesTable>,
-    _gate: Arc<Gate>,
-    task: tokio::task::JoinHandle<Result<(), TaskError>>,
-}
+use crate::data::{Attribute, Batch, Chunk, LogBuilder, LogRecord, Resource, Signal, Slice, UnixNanos, Value};
+use crate::pipeline::aggregate::testing::Driven;
 
 fn options(value: Json) -> Options {
     serde_json::from_value(value).expect("the shape is right")
 }
 
 fn start(value: Json) -> Driven {
-    let options = options(value);
-    assert_eq!(options.problems(), []);
-    let telemetry = Arc::new(Telemetry::new());
-    let metrics = telemetry.component("transform", "log_metrics/x");
-    let table = SeriesTable::new(1000);
-    let common = PrepareContext {
-        id: ComponentId("log_metrics/x".into()),
-        metrics: metrics.clone(),
-        telemetry,
-        names: Arc::default(),
-        series: table.clone(),
-        memory: Arc::new(MemoryBudget::new(1)),
-        data_dir: std::path::Path::new("").into(),
-        identity: Arc::new(Identity::default()),
-        workers: 2,
-    };
-    let downstream = Interest::default();
-    let cx = PrepareTransform { common: &common, signal: Signal::Logs, downstream: &downstream };
-    let Ok(PreparedTransform::Task(task)) = options.prepare(&cx) else { panic!("a task") };
-    assert!(task.absorbs());
-    let (input, receiver) = edge(1 << 20, WhenFull::Block, metrics.clone());
-    let (sender, output) = edge(1 << 20, WhenFull::Block, metrics.clone());
-    let chain = Chain { readers: vec![Reader::Edge { sender, input: "log_metrics/x".into() }] };
-    let (gate, outlet) = Gate::open(chain, Path::new(), metrics.clone());
-    let shutdown = CancellationToken::new();
-    let task = task.start(TaskContext { input: receiver, outlets: vec![outlet], metrics: metrics.clone(), shutdown });
-    Driven { input, output, metrics, table, _gate: gate, task: tokio::spawn(task) }
+    Driven::start(&options(value), Signal::Logs)
 }
 
 /// Records of one text attribute each and a number.
-fn logs(records: &[(&str, f64)]) -> LogBatch {
+fn logs(records: &[(&str, f64)]) -> Batch {
     let resource = Resource::new([("k8s.namespace.name".into(), ResourceValue::from("shop"))]);
     let mut builder = LogBuilder::new(Arc::new(resource), Arc::default());
     let mut bytes = b"statusseconds".to_vec();
@@ -88,49 +42,7 @@ fn logs(records: &[(&str, f64)]) -> LogBatch {
             ..LogRecord::of_body(Slice::EMPTY)
         });
     }
-    builder.build()
-}
-
-impl Driven {
-    async fn send(&self, records: &[(&str, f64)]) {
-        let sent = self.input.send(Message::new(Batch::Logs(logs(records)), Ack::detached())).await;
-        assert!(sent.is_ok(), "the transform takes input");
-        // Under virtual time the clock moves only when everybody waits: the workers have counted by then.
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-
-    /// The next batch as `name{labels} value`, and the number of its list.
-    async fn next(&mut self) -> (Vec<String>, u64) {
-        let message = self.output.recv().await.expect("emits");
-        let Batch::Metrics(batch) = &message.batch else { panic!("metrics come out") };
-        let table = self.table.read();
-        let shown = batch.iter().map(|sample| {
-            let value = batch.columns().values[sample.index];
-            let labels = table.labels(sample.series);
-            let rest: Vec<_> =
-                labels.iter().filter(|(n, _)| *n != METRIC_NAME).map(|(n, v)| format!("{n}={v}")).collect();
-            let value = if is_stale(value) { "stale".to_owned() } else { value.to_string() };
-            format!("{}{{{}}} {value}", labels.metric_name(), rest.join(","))
-        });
-        let mut shown: Vec<_> = shown.collect();
-        let id = batch.series().id();
-        shown.sort();
-        drop(table);
-        message.ack.done();
-        (shown, id)
-    }
-
-    async fn finish(self) -> Vec<Message> {
-        let Self { input, mut output, task, _gate, .. } = self;
-        drop(input);
-        task.await.expect("no panic").expect("ends well");
-        drop(_gate);
-        let mut left = Vec::new();
-        while let Some(message) = output.try_recv() {
-            left.push(message);
-        }
-        left
-    }
+    Batch::Logs(builder.build())
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,17 +56,17 @@ async fn counters_begin_at_zero_and_go_on_while_nothing_comes() {
             "labels": { "status": "attributes[\"status\"]", "ns": "resource[\"k8s.namespace.name\"]", "app": "\"web\"" }
         }]
     }));
-    driven.send(&[("ok", 0.0), ("ok", 0.0), ("debug", 0.0), ("bad", 0.0)]).await;
+    driven.send(logs(&[("ok", 0.0), ("ok", 0.0), ("debug", 0.0), ("bad", 0.0)])).await;
     let zero = ["orders_total{app=web,ns=shop,status=bad} 0", "orders_total{app=web,ns=shop,status=ok} 0"];
     assert_eq!(driven.next().await.0, zero);
     let (first, list) = driven.next().await;
     assert_eq!(first, ["orders_total{app=web,ns=shop,status=bad} 1", "orders_total{app=web,ns=shop,status=ok} 2"]);
-    driven.send(&[("ok", 0.0)]).await;
+    driven.send(logs(&[("ok", 0.0)])).await;
     let (second, again) = driven.next().await;
     assert_eq!(second, ["orders_total{app=web,ns=shop,status=bad} 1", "orders_total{app=web,ns=shop,status=ok} 3"]);
     assert_eq!(list, again, "the list is shared while no series comes or goes");
     assert_eq!(driven.metrics.records_in.get(), 5);
-    driven.send(&[("ok", 0.0)]).await;
+    driven.send(logs(&[("ok", 0.0)])).await;
     let left = driven.finish().await;
     let [last] = left.as_slice() else { panic!("one more batch at the end") };
     let Batch::Metrics(batch) = &last.batch else { panic!("metrics") };
@@ -171,7 +83,7 @@ async fn gauges_are_what_the_latest_record_says_and_histograms_count() {
             { "name": "wait_seconds", "type": "histogram", "unit": "seconds", "value": "attributes[\"seconds\"]", "buckets": [0.5, 1] }
         ]
     }));
-    driven.send(&[("a", 0.5), ("b", 0.75), ("c", 4.0)]).await;
+    driven.send(logs(&[("a", 0.5), ("b", 0.75), ("c", 4.0)])).await;
     assert_eq!(driven.next().await.0.len(), 5, "a gauge has no zero to begin with");
     let expected = [
         "depth{} 4",
@@ -190,14 +102,14 @@ async fn a_series_that_nothing_touches_ends_with_a_marker() {
         "interval": "10s", "expiry": "25s",
         "metrics": [{ "name": "n_total", "type": "counter", "labels": { "s": "attributes[\"status\"]" } }]
     }));
-    driven.send(&[("a", 0.0), ("b", 0.0)]).await;
+    driven.send(logs(&[("a", 0.0), ("b", 0.0)])).await;
     assert_eq!(driven.next().await.0, ["n_total{s=a} 0", "n_total{s=b} 0"]);
     assert_eq!(driven.next().await.0, ["n_total{s=a} 1", "n_total{s=b} 1"]);
-    driven.send(&[("a", 0.0)]).await;
+    driven.send(logs(&[("a", 0.0)])).await;
     assert_eq!(driven.next().await.0, ["n_total{s=a} 2", "n_total{s=b} 1"]);
     assert_eq!(driven.next().await.0, ["n_total{s=a} 2"]);
     assert_eq!(driven.next().await.0, ["n_total{s=b} stale"]);
-    driven.send(&[("b", 0.0)]).await;
+    driven.send(logs(&[("b", 0.0)])).await;
     assert_eq!(driven.next().await.0, ["n_total{s=b} 0"], "a counter that comes back begins anew");
 }
 
@@ -211,12 +123,12 @@ async fn beyond_the_limit_records_overflow_or_are_refused() {
     };
     let records = [("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0), ("a", 0.0)];
     let mut driven = with("overflow");
-    driven.send(&records).await;
+    driven.send(logs(&records)).await;
     driven.next().await;
     assert_eq!(driven.next().await.0, ["n_total{overflow=true} 2", "n_total{s=a} 2", "n_total{s=b} 1"]);
     assert!(driven.metrics.health.status().last_error.is_some_and(|(_, words)| words.contains("limit of 2 series")));
     let mut driven = with("refuse");
-    driven.send(&records).await;
+    driven.send(logs(&records)).await;
     driven.next().await;
     assert_eq!(driven.next().await.0, ["n_total{s=a} 2", "n_total{s=b} 1"]);
     assert_eq!(driven.metrics.records_refused.get(), 2);
@@ -227,7 +139,7 @@ async fn a_record_that_several_metrics_refuse_is_refused_once() {
     let metric = |name: &str| json!({ "name": name, "type": "counter", "labels": { "s": "attributes[\"status\"]" } });
     let options = json!({ "limit": 2, "when_full": "refuse", "metrics": [metric("m_total"), metric("n_total")] });
     let mut driven = start(options);
-    driven.send(&[("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)]).await;
+    driven.send(logs(&[("a", 0.0), ("b", 0.0), ("c", 0.0), ("d", 0.0)])).await;
     driven.next().await;
     assert_eq!(driven.next().await.0, ["m_total{s=a} 1", "m_total{s=b} 1"]);
     assert_eq!(driven.metrics.records_refused.get(), 4);

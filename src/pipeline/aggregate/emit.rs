@@ -5,29 +5,31 @@
 //! value: Prometheus's `rate()` and `increase()` look at differences between samples, and would not see what was
 //! counted before the first one.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use super::count::{Counters, Counting, Kind, Series, Shard, Value, metric_of, values};
-use crate::data::labels::METRIC_NAME;
-use crate::data::metrics::STALE;
+use super::super::component::PrepareContext;
+use super::super::outlet::{Gone, NotNow, Outlet};
+use super::key::{metric_of, values};
+use super::native::Native;
+use super::options::Pace;
+use super::series::{Counters, Example, Kind, Metric, Series, Shard, Value};
+use crate::data::histogram::Histogram;
+use crate::data::labels::{METRIC_NAME, encode_label};
+use crate::data::metrics::{Exemplar, STALE};
 use crate::data::series_table::{FamilyId, ListBuilder, SeriesList};
 use crate::data::{Batch, LabelSet, MetricBuilder, Resource, SeriesTable, UnixMillis};
 use crate::delivery::Message;
 use crate::delivery::lost::CountLost;
 use crate::formats::prometheus::number::push_canonical;
-use crate::pipeline::component::PrepareContext;
-use crate::pipeline::outlet::{Gone, NotNow, Outlet};
 use crate::telemetry::ComponentMetrics;
 
 /// Emits what was counted.
 pub(super) struct Emitter {
-    interval: Duration,
-    expiry: Duration,
+    pace: Pace,
     metrics: Vec<Described>,
     counters: Arc<Counters>,
     table: Arc<SeriesTable>,
@@ -43,6 +45,8 @@ struct Described {
     family: FamilyId,
     /// A histogram's bounds, +Inf among them, as `le` has them.
     bounds: Vec<String>,
+    /// The same as numbers, without +Inf.
+    bounds_of_buckets: Arc<[f64]>,
 }
 
 /// The list of all series, for as long as none comes or goes.
@@ -60,27 +64,25 @@ struct Column {
     values: Vec<f64>,
     times: Vec<UnixMillis>,
     created: Vec<(u32, UnixMillis)>,
+    histograms: Vec<(u32, Arc<Histogram>)>,
+    /// Each with the place of its sample.
+    examples: Vec<(u32, Example)>,
 }
 
 impl Emitter {
-    pub fn new(
-        (interval, expiry): (Duration, Duration),
-        counting: &Counting,
-        counters: Arc<Counters>,
-        cx: &PrepareContext,
-    ) -> Self {
-        let described = counting.metrics.iter().map(|metric| Described {
+    pub fn new(pace: Pace, metrics: &[Metric], counters: Arc<Counters>, cx: &PrepareContext) -> Self {
+        let described = metrics.iter().map(|metric| Described {
             name: metric.name.clone(),
-            labels: metric.labels.iter().map(|(label, _)| label.clone()).collect(),
+            labels: metric.labels.clone(),
             family: cx.series.family(&metric.family),
             bounds: match &metric.kind {
                 Kind::Histogram(bounds) => bounds.iter().copied().map(bound).chain(["+Inf".to_owned()]).collect(),
-                Kind::Counter | Kind::Gauge => Vec::new(),
+                Kind::Counter | Kind::Gauge | Kind::Native(_) => Vec::new(),
             },
+            bounds_of_buckets: if let Kind::Histogram(bounds) = &metric.kind { bounds.clone() } else { Arc::new([]) },
         });
         Self {
-            interval,
-            expiry,
+            pace,
             metrics: described.collect(),
             counters,
             table: cx.series.clone(),
@@ -98,7 +100,7 @@ impl Emitter {
         counted: CancellationToken,
         shutdown: CancellationToken,
     ) {
-        let mut tick = interval_at(Instant::now() + self.interval, self.interval);
+        let mut tick = interval_at(Instant::now() + self.pace.interval, self.pace.interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let lost = Arc::new(CountLost(metrics.clone()));
         loop {
@@ -127,7 +129,7 @@ impl Emitter {
         let mut shards: Vec<MutexGuard<'_, Shard>> =
             counters.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner)).collect();
         let (mut begun, mut ended, mut current) = (Column::default(), Column::default(), Column::default());
-        let expiry = self.expiry;
+        let expiry = self.pace.expiry;
         for shard in &mut shards {
             counters.forget(shard, |series| {
                 let expired = series.idle() >= expiry;
@@ -145,11 +147,14 @@ impl Emitter {
                 let from = begun.values.len();
                 self.name(series, &mut begun.builder);
                 begun.values.resize(begun.builder.len(), 0.0);
+                if let Value::Native(_) = series.value {
+                    begun.histograms.push((from as u32, Native::new(0).histogram()));
+                }
                 // A sample of a moment that is over lies before the one of now.
                 begun.times.resize(begun.builder.len(), UnixMillis(series.created.0.min(now.0 - 1)));
                 begun.created_since(from, series.created);
             }
-            current.push(series);
+            current.push(series, &self.metrics[metric_of(&series.key)].bounds_of_buckets);
             if known.is_none() {
                 self.name(series, &mut current.builder);
             }
@@ -206,11 +211,10 @@ impl Emitter {
     /// Tells what was not counted as it should since the last round.
     fn tell(&self, found_full: usize, metrics: &ComponentMetrics) {
         let counters = &self.counters;
-        let taken = |counter: &std::sync::atomic::AtomicUsize| counter.swap(0, Ordering::Relaxed);
-        let refused_records = taken(&counters.refused_records);
+        let taken = |counter: &AtomicUsize| counter.swap(0, Ordering::Relaxed);
+        let (bad, refused_records) = counters.take_refusals();
         metrics.records_refused.inc_by((refused_records + found_full) as u64);
-        let (over_limit, overflowed, bad) =
-            (taken(&counters.over_limit), taken(&counters.overflowed), taken(&counters.bad_values));
+        let (over_limit, overflowed) = (taken(&counters.over_limit), taken(&counters.overflowed));
         let limit = counters.limit();
         // Each metric counts a record for itself, so there may be more of these than records.
         let words = [
@@ -241,19 +245,31 @@ impl Emitter {
 }
 
 impl Column {
-    /// Appends what one entry is now.
-    fn push(&mut self, series: &Series) {
+    /// Appends what one entry is now, and takes its examples.
+    fn push(&mut self, series: &mut Series, bounds: &[f64]) {
         let from = self.values.len();
+        series.examples.sort_unstable_by(|a, b| a.time.cmp(&b.time).then(a.value.total_cmp(&b.value)));
+        for bucket in 0..=bounds.len() {
+            // The one place of a metric without buckets is that of all its examples.
+            let here = |example: &&Example| bounds.partition_point(|bound| *bound < example.value) == bucket;
+            let examples = series.examples.iter().filter(here);
+            self.examples.extend(examples.map(|example| ((from + bucket) as u32, *example)));
+        }
+        series.examples.clear();
         match &series.value {
             Value::Gauge(value, _) => return self.values.push(*value),
             Value::Counter(sum) => self.values.push(*sum),
             Value::Histogram(counts, sum) => {
-                let mut count = 0;
+                let mut count = 0.0;
                 for bucket in counts {
                     count += bucket;
-                    self.values.push(count as f64);
+                    self.values.push(count);
                 }
-                self.values.extend([*sum, count as f64]);
+                self.values.extend([*sum, count]);
+            }
+            Value::Native(native) => {
+                self.values.push(0.0);
+                self.histograms.push((from as u32, native.histogram()));
             }
         }
         self.created_since(from, series.created);
@@ -286,6 +302,19 @@ impl Column {
         let before = |place: u32| refused.partition_point(|refused| *refused < place as usize) as u32;
         let created = self.created.iter().filter(|(place, _)| is_there(*place as usize));
         samples.created.extend(created.map(|(place, created)| (place - before(*place), *created)));
+        let histograms = self.histograms.into_iter().filter(|(place, _)| is_there(*place as usize));
+        samples.histograms.extend(histograms.map(|(place, histogram)| (place - before(place), histogram)));
+        for (place, example) in self.examples.into_iter().filter(|(place, _)| is_there(*place as usize)) {
+            let start = samples.text.len() as u32;
+            encode_label(b"span_id", &hex(&example.span.1), &mut samples.text);
+            encode_label(b"trace_id", &hex(&example.span.0), &mut samples.text);
+            samples.exemplars.push(Exemplar {
+                sample: place - before(place),
+                labels: start..samples.text.len() as u32,
+                value: example.value,
+                time: Some(example.time),
+            });
+        }
         Some(Batch::Metrics(builder.build(resource.clone(), list)))
     }
 }
@@ -302,6 +331,12 @@ async fn send(outlet: &mut Outlet, batch: Batch, last: bool, lost: &Arc<CountLos
         Ok(()) | Err(NotNow::Closed) => Ok(()),
         Err(NotNow::Gone(gone)) => Err(gone),
     }
+}
+
+/// An id as exemplars have it.
+fn hex(id: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    id.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).collect()
 }
 
 /// A bound as OpenMetrics writes it.
