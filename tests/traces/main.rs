@@ -9,10 +9,13 @@ mod agent;
 mod http;
 #[path = "../support/jaeger_server.rs"]
 mod jaeger_server;
+#[path = "../support/prometheus_server.rs"]
+mod prometheus_server;
 #[path = "../support/server_process.rs"]
 mod server_process;
 
 mod answers;
 mod jaeger;
 mod logs;
+mod metrics;
 mod tail_sampling;

@@ -11,8 +11,9 @@ use crate::net::grpc::{self, Code, Status, retry_later};
 use crate::net::http_server::BodyLimits;
 
 /// The method of each signal.
-const METHODS: [(Signal, &str); 2] = [
+const METHODS: [(Signal, &str); 3] = [
     (Signal::Logs, "/opentelemetry.proto.collector.logs.v1.LogsService/Export"),
+    (Signal::Metrics, "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"),
     (Signal::Traces, "/opentelemetry.proto.collector.trace.v1.TraceService/Export"),
 ];
 

@@ -15,7 +15,8 @@ use crate::formats::protobuf::push_bytes;
 use crate::net::http_server::{BodyError, BodyLimits};
 
 /// The path of each signal.
-const PATHS: [(Signal, &str); 2] = [(Signal::Logs, "/v1/logs"), (Signal::Traces, "/v1/traces")];
+const PATHS: [(Signal, &str); 3] =
+    [(Signal::Logs, "/v1/logs"), (Signal::Metrics, "/v1/metrics"), (Signal::Traces, "/v1/traces")];
 
 /// Serves the paths.
 pub(super) fn router(receiver: Receiver, limits: BodyLimits) -> Router {

@@ -8,6 +8,7 @@
 mod grpc;
 mod http;
 mod options;
+mod points;
 mod receive;
 mod resources;
 
@@ -16,18 +17,19 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use tokio_util::sync::CancellationToken;
 
-use crate::data::{MemoryBudget, Signal};
+use crate::data::{MemoryBudget, Resource, SeriesTable, Signal};
 use crate::net::http_server::{BodyLimits, Server};
 use crate::options::{HttpServerOptions, Identity, Listen, Problem};
 use crate::pipeline::component::{Plan, PrepareContext, Source};
 use crate::pipeline::{Descriptor, Outputs, PrepareError, SourceContext, SourcePlan, Task, TaskError};
 use options::Options;
+use points::Points;
 use receive::Receiver;
 
 /// The registry's entry.
 pub const DESCRIPTOR: Descriptor<dyn SourcePlan> = Descriptor {
     name: "otlp",
-    summary: "Receives logs and traces by OTLP over gRPC and HTTP.",
+    summary: "Receives logs, metrics and traces by OTLP over gRPC and HTTP.",
     plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?)),
     schema: |generator| Options::json_schema(generator),
 };
@@ -39,7 +41,7 @@ const GRPC: Listen = Listen::loopback(4317);
 const HTTP: Listen = Listen::loopback(4318);
 
 /// The outputs, in the order of [`Receiver`]'s outlets.
-const OUTPUTS: [Signal; 2] = [Signal::Logs, Signal::Traces];
+const OUTPUTS: [Signal; 3] = [Signal::Logs, Signal::Metrics, Signal::Traces];
 
 impl Plan for Options {
     fn problems(&self) -> Vec<Problem> {
@@ -57,7 +59,13 @@ impl SourcePlan for Options {
     }
 
     fn prepare(&self, cx: &PrepareContext) -> Result<Box<dyn Source>, PrepareError> {
-        Ok(Box::new(Otlp { options: self.clone(), memory: cx.memory.clone(), identity: cx.identity.clone() }))
+        Ok(Box::new(Otlp {
+            options: self.clone(),
+            memory: cx.memory.clone(),
+            identity: cx.identity.clone(),
+            series: cx.series.clone(),
+            resource: Arc::new(cx.identify(&Resource::default())),
+        }))
     }
 }
 
@@ -65,6 +73,9 @@ struct Otlp {
     options: Options,
     memory: Arc<MemoryBudget>,
     identity: Arc<Identity>,
+    series: Arc<SeriesTable>,
+    /// What samples are about beside their labels.
+    resource: Arc<Resource>,
 }
 
 impl Source for Otlp {
@@ -75,7 +86,10 @@ impl Source for Otlp {
 
 impl Otlp {
     async fn run(self: Box<Self>, cx: SourceContext) -> Result<(), TaskError> {
-        let receiver = Receiver::new(&self.options, &self.memory, &self.identity, cx.outlets, cx.metrics);
+        let receiver = {
+            let points = Points::new(self.series, self.resource);
+            Receiver::new(&self.options, &self.memory, &self.identity, points, cx.outlets, cx.metrics)
+        };
         let (grpc, http) = (&self.options.grpc, &self.options.http);
         // Each has limits of its own, so each has a receiver.
         let over_grpc = grpc::router(receiver.clone(), BodyLimits::new(grpc));

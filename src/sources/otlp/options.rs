@@ -11,7 +11,8 @@ use crate::options::{Duration, HttpServerOptions, Problem, Spanned, answer_withi
 pub(super) struct Options {
     /// OTLP over gRPC. It listens on `127.0.0.1:4317` unless `listen` says otherwise; `listen: off` takes no port.
     pub grpc: HttpServerOptions,
-    /// OTLP over HTTP, protobuf and JSON, at `/v1/logs` and `/v1/traces`. It listens on `127.0.0.1:4318` unless `listen`
+    /// OTLP over HTTP, protobuf and JSON, at `/v1/logs`, `/v1/metrics` and
+    /// `/v1/traces`. It listens on `127.0.0.1:4318` unless `listen`
     /// says otherwise; `listen: off` takes no port.
     pub http: HttpServerOptions,
     /// How long a request waits for a destination to have it. After it, it is answered so that it is sent again,

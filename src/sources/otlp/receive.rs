@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::OUTPUTS;
 use super::options::Options;
+use super::points::Points;
 use super::resources::Resources;
 use crate::data::{Batch, Budget, Chunk, MemoryBudget, Permit, Signal};
 use crate::formats::otlp::resource::ResourceAttributes;
@@ -61,6 +62,7 @@ struct Inner {
     identity: ResourceAttributes,
     /// For log records.
     resources: Resources,
+    points: Points,
 }
 
 impl Receiver {
@@ -68,6 +70,7 @@ impl Receiver {
         options: &Options,
         memory: &MemoryBudget,
         identity: &Identity,
+        points: Points,
         outlets: Vec<Outlet>,
         metrics: Arc<ComponentMetrics>,
     ) -> Self {
@@ -80,6 +83,7 @@ impl Receiver {
             answer_within: options.answer_within.0,
             identity: attributes(&identity),
             resources: Resources::new(identity),
+            points,
         }))
     }
 
@@ -125,9 +129,15 @@ impl Receiver {
 
     fn read(&self, signal: Signal, message: Bytes) -> Result<Read, Malformed> {
         let request = Chunk::from_bytes(message);
+        let malformed = |error| Malformed { place: "the request".into(), error };
+        if signal == Signal::Metrics {
+            let decoded = self.0.points.decode(request.as_slice()).map_err(malformed)?;
+            let refused = decoded.refused.points;
+            let reason = (refused > 0).then(|| decoded.refused.to_string());
+            return Ok(Read { batches: decoded.batch.into_iter().map(Batch::Metrics).collect(), refused, reason });
+        }
         if signal == Signal::Logs {
             let resource = |message: &[u8], schema_url: &[u8]| self.0.resources.get(message, schema_url);
-            let malformed = |error| Malformed { place: "the request".into(), error };
             let decoded = logs::decode(&request, resource).map_err(malformed)?;
             let refused = decoded.refused.records();
             let reason = (refused > 0).then(|| decoded.refused.to_string());
