@@ -10,16 +10,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use allocation_counter::measure;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, KeyValueList, any_value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::resource::v1 as proto;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 use serde_json::json;
 use stages::{Log, Steps, corpus, encode, reads, settle};
 use tailwater::data::series_table::{FamilyId, ListBuilder};
-use tailwater::data::{Chunk, MemoryBudget, MetricBuilder, Resource, SeriesTable, Signal, SlabPool, UnixNanos};
+use tailwater::data::{Batch, Chunk, MemoryBudget, MetricBuilder, Resource, SeriesTable, Signal, SlabPool, UnixNanos};
+use tailwater::delivery::Outcome;
 use tailwater::formats::document::{DocumentEncoder, Layout};
 use tailwater::formats::otlp::logs::{LogsEncoder, decode};
 use tailwater::formats::otlp::metrics as otlp;
+use tailwater::formats::otlp::traces::index;
 use tailwater::formats::prometheus::remote_write::{Body, Compressor, EncodeOptions, Encoder, Part, Version};
 use tailwater::tail::Format;
 use tailwater::tail::generation::{GenerationFile, fresh_generation};
@@ -167,6 +172,63 @@ fn pushed_logs_allocate_nothing_a_record_in_and_out() {
     let rate = info.count_total as f64 / RECORDS as f64;
     println!("{rate:.5} allocations a record");
     assert!(rate < MOST, "{rate:.5} allocations a record");
+}
+
+/// A request of 1000 spans of one resource.
+fn request_of_spans() -> Chunk {
+    let text = |key: &str, text: &str| {
+        let value = Some(AnyValue { value: Some(any_value::Value::StringValue(text.into())) });
+        KeyValue { key: key.into(), value, ..KeyValue::default() }
+    };
+    let span = |n: u64| Span {
+        trace_id: [7_u64, n.wrapping_mul(0x9e37_79b9_7f4a_7c15)].map(u64::to_be_bytes).concat(),
+        span_id: (n + 1).to_be_bytes().to_vec(),
+        name: format!("GET /cart/{n}"),
+        attributes: vec![
+            text("http.route", "/cart/{id}"),
+            text("user.id", &format!("user {n}")),
+            text("contact", "jane@example.org"),
+            text("db.query.text", "SELECT * FROM carts WHERE id = $1"),
+        ],
+        ..Span::default()
+    };
+    let scope_spans = vec![ScopeSpans { spans: (0..1000).map(span).collect(), ..ScopeSpans::default() }];
+    let resource = proto::Resource { attributes: vec![text("service.name", "shop")], ..proto::Resource::default() };
+    let resource_spans = vec![ResourceSpans { resource: Some(resource), scope_spans, ..ResourceSpans::default() }];
+    Chunk::from_vec(ExportTraceServiceRequest { resource_spans }.encode_to_vec())
+}
+
+#[test]
+fn steps_on_spans_allocate_nothing_a_span() {
+    let request = request_of_spans();
+    let steps = json!([
+        { "drop": "name endsWith \"7\" or resource[\"service.name\"] == \"x\"" },
+        { "sample": { "percent": 50, "keep_if": ["status.code == \"ERROR\""] } },
+        { "set": "attributes[\"env\"] = \"prod\"" },
+        { "set": "name = attributes[\"http.route\"]" },
+        { "set": "resource[\"team\"] = \"web\"" },
+        { "rename": { "from": "attributes[\"http.route\"]", "to": "attributes[\"route\"]" } },
+        { "hash": { "fields": "attributes[\"user.id\"]" } },
+        { "redact": { "patterns": ["email"] } },
+        { "truncate": { "max_bytes": "20B" } },
+        { "delete": "attributes[\"env\"]" },
+    ]);
+    let mut steps = Steps::of(Signal::Traces, steps, &DocumentEncoder::interest(Layout::Otel));
+    let mut kept = 0;
+    let mut pass = || {
+        let batch = index(request.clone()).expect("well-formed").batch;
+        let message = steps.pass(Batch::Traces(batch)).expect("some are kept");
+        let Batch::Traces(batch) = &message.batch else { panic!("spans") };
+        kept = batch.selection.count();
+        assert_eq!(batch.chunks().len(), 2);
+        message.ack.settle(Outcome::Delivered, kept as u64);
+    };
+    pass();
+    pass();
+    let info = measure(pass);
+    println!("{} allocations for {kept} spans", info.count_total);
+    assert!((300..600).contains(&kept), "{kept} are kept");
+    assert!(info.count_total < 60, "{} allocations for 1000 spans", info.count_total);
 }
 
 #[test]

@@ -130,6 +130,11 @@ impl Settle for Unheard {
 impl Steps {
     /// Steps given as JSON, before a sink that wants `downstream` located.
     pub fn new(list: serde_json::Value, downstream: &Interest) -> Self {
+        Self::of(Signal::Logs, list, downstream)
+    }
+
+    /// The same for any signal.
+    pub fn of(signal: Signal, list: serde_json::Value, downstream: &Interest) -> Self {
         let options = serde_json::json!({ "steps": list });
         let plan = (steps::DESCRIPTOR.plan)(&mut <dyn erased_serde::Deserializer>::erase(options)).expect("good steps");
         let telemetry = Arc::new(Telemetry::new());
@@ -145,7 +150,7 @@ impl Steps {
             identity: Arc::new(Identity::default()),
             workers: 1,
         };
-        let prepared = plan.prepare(&PrepareTransform { common: &common, signal: Signal::Logs, downstream });
+        let prepared = plan.prepare(&PrepareTransform { common: &common, signal, downstream });
         let Ok(PreparedTransform::Carries(factory)) = prepared else { panic!("`steps` carries acknowledgements") };
         let (sender, end) = edge(u64::MAX, WhenFull::Block, metrics.clone());
         let edge = Chain { readers: vec![Reader::Edge { sender, input: "steps/main".into() }] };
@@ -156,9 +161,14 @@ impl Steps {
 
     /// Runs a batch through; what is left of it, if anything is.
     pub fn run(&mut self, batch: LogBatch) -> Option<Message> {
+        self.pass(Batch::Logs(batch))
+    }
+
+    /// The same for any signal.
+    pub fn pass(&mut self, batch: Batch) -> Option<Message> {
         const AT_ONCE: &str = "the gate is open and the edge takes everything";
         let ack = self.outlet.ack(self.settle.clone(), 0, false).now_or_never().expect(AT_ONCE).expect(AT_ONCE);
-        let message = Message::new(Batch::Logs(batch), ack);
+        let message = Message::new(batch, ack);
         self.outlet.send(message).now_or_never().expect(AT_ONCE).expect(AT_ONCE);
         self.end.try_recv()
     }

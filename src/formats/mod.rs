@@ -13,4 +13,5 @@ pub mod protobuf;
 pub mod sample_lines;
 pub mod segment;
 pub mod trace_ids;
+pub mod trace_state;
 pub mod zipkin;

@@ -34,8 +34,9 @@ pub(super) const CODES: &[Explanation] = &[
     code(
         "TW0440",
         "a step does not exist for this signal",
-        "`parse_json` and `parse_regex` are for logs. Steps on metrics are `set`, `rename` and `delete` for the name \
-         and labels, `keep` and `drop` for samples.",
+        "`parse_json` and `parse_regex` are for logs; `hash`, `truncate` and `sample` are for traces; `redact` is for \
+         both. Steps on metrics are `set`, `rename` and `delete` for the name and labels, `keep` and `drop` for \
+         samples.",
     ),
     code(
         "TW0441",

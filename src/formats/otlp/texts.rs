@@ -5,6 +5,9 @@ use crate::formats::protobuf::{Value, open_message};
 
 /// What is done to texts.
 pub trait TextEdit {
+    /// Comes before each message.
+    fn begin(&mut self) {}
+
     /// Whether a text becomes another. An integer is asked for as its digits, and becomes a text.
     fn changes(&mut self, kind: TextKind, text: &[u8]) -> bool;
 

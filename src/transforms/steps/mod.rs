@@ -9,6 +9,7 @@ pub mod delete;
 pub mod drop;
 pub mod edit;
 pub mod fields;
+pub mod hash;
 pub mod insert;
 pub mod keep;
 pub mod list;
@@ -16,11 +17,13 @@ pub mod parse_json;
 pub mod parse_regex;
 pub mod redact;
 pub mod rename;
+pub mod sample;
 pub mod series;
 pub mod set;
 pub mod spans;
 pub mod step;
 pub mod target;
+pub mod truncate;
 
 use std::sync::Arc;
 
@@ -59,6 +62,9 @@ pub const STEPS: &[&StepKind] = &[
     &keep::KIND,
     &drop::KIND,
     &redact::KIND,
+    &hash::KIND,
+    &truncate::KIND,
+    &sample::KIND,
 ];
 
 /// Options of the transform `steps`.

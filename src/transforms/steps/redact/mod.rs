@@ -9,6 +9,7 @@ pub mod digits;
 pub mod json;
 pub mod pattern;
 pub mod search;
+pub mod spans;
 
 use schemars::JsonSchema;
 use serde::de::Error as _;
@@ -18,10 +19,11 @@ use self::pattern::Pattern;
 use self::search::{Finder, Scratch};
 use super::edit::Workbench;
 use super::fields::Fields;
+use super::spans::{OfTexts, SpanStep};
 use super::step::{Step, StepKind, StepPlan};
 use super::target::{Place, Target};
 use crate::data::names::Interest;
-use crate::data::{Attribute, Cut, Field, FieldEdit, LogBatch, LogView, Names, Slice, Value};
+use crate::data::{Attribute, Cut, Field, FieldEdit, LogBatch, LogView, Names, Signal, Slice, Value};
 use crate::expression::check::regex;
 use crate::expression::option::{BAD_EXPRESSION, CompileError};
 use crate::expression::{ExpressionError, Subject};
@@ -52,7 +54,7 @@ pub const KIND: StepKind = StepKind {
 struct Options {
     /// The fields that are searched, with everything inside them: `attributes["user"]`, `body`. Default: the
     /// body and all attributes, every string, number and key at any depth, every occurrence of a key that is
-    /// given twice.
+    /// given twice; of a span its name, its status message, and all attributes of it, its events and its links.
     #[serde(default)]
     fields: Option<Fields>,
     /// What is searched, by name. At least one pattern or expression is needed.
@@ -105,6 +107,19 @@ impl StepPlan for Options {
             }
         }
         problems
+    }
+
+    fn takes(&self, signal: Signal) -> bool {
+        matches!(signal, Signal::Logs | Signal::Traces)
+    }
+
+    fn on_spans(&self, _: &Names) -> Option<Result<Box<dyn SpanStep>, CompileError>> {
+        let redactor = self.finder().map(|finder| spans::Redactor::new(finder, self.replacements()));
+        Some(redactor.map_err(CompileError::from).and_then(|redactor| OfTexts::boxed(self.fields.as_ref(), redactor)))
+    }
+
+    fn edits_resource(&self) -> bool {
+        self.fields.as_ref().is_some_and(Fields::name_a_resource)
     }
 
     fn prepare(&self, subject: &Subject, names: &Names) -> Result<Box<dyn Step>, CompileError> {

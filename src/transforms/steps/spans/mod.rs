@@ -12,6 +12,7 @@ mod tests;
 use std::sync::Arc;
 
 use self::resources::Resources;
+use super::fields::Fields;
 use crate::data::traces::{SpanEntry, TraceBatch};
 use crate::data::{Batch, Chunk, Resource, Slice, UnixNanos};
 use crate::delivery::{Message, Outcome};
@@ -19,8 +20,10 @@ use crate::expression::check::CheckedTerm;
 use crate::expression::option::CompileError;
 use crate::expression::traces::{SUBJECT, SpanView};
 use crate::expression::{Evaluator, PathOption, Program};
+use crate::formats::otlp::patch;
 use crate::formats::otlp::resource::replaced;
 use crate::formats::otlp::span::{ATTRIBUTES, RESOURCE_ATTRIBUTES, SpanMessage};
+use crate::formats::otlp::texts::{self, OfValue, TextEdit};
 use crate::formats::protobuf::{push_varint, varint_len};
 use crate::pipeline::component::{Transform, TransformFactory};
 use crate::pipeline::outlet::Ports;
@@ -188,6 +191,47 @@ impl SpanStep for Filter {
 
     fn run(&mut self, desk: &mut Desk<'_>) -> bool {
         desk.holds(&mut self.condition) != self.unwanted
+    }
+
+    fn copy(&self) -> Box<dyn SpanStep> {
+        Box::new(self.clone())
+    }
+}
+
+/// A step that edits texts: those of some attributes, or all of a span.
+#[derive(Clone)]
+pub struct OfTexts<E> {
+    places: Option<Vec<Place>>,
+    edit: E,
+}
+
+impl<E: TextEdit + Clone + Send + Sync + 'static> OfTexts<E> {
+    /// Edits the attributes that an option names, or all texts where it names none.
+    pub fn boxed(fields: Option<&Fields>, edit: E) -> Result<Box<dyn SpanStep>, CompileError> {
+        Ok(Box::new(Self { places: fields.map(Fields::on_spans).transpose()?, edit }))
+    }
+}
+
+impl<E: TextEdit + Clone + Send + Sync + 'static> SpanStep for OfTexts<E> {
+    fn edits_resource(&self) -> bool {
+        self.places.iter().flatten().any(|place| place.on == On::Resource)
+    }
+
+    fn run(&mut self, desk: &mut Desk<'_>) -> bool {
+        let Self { places, edit } = self;
+        let on = desk.on;
+        edit.begin();
+        match places {
+            None if on == On::Span => desk.edit(|message, out| texts::SPAN.edit(message, edit, out)),
+            None => {}
+            Some(places) => {
+                for place in places.iter().filter(|place| place.on == on) {
+                    let edit = &mut OfValue(edit);
+                    desk.edit(|message, out| patch::edit(message, place.number(), &place.keys, edit, out));
+                }
+            }
+        }
+        true
     }
 
     fn copy(&self) -> Box<dyn SpanStep> {

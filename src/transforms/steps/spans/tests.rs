@@ -246,3 +246,158 @@ fn what_spans_cannot_have_is_told() {
     let good = json!([{ "set": "resource[\"a\"] = 1", "if": "resource[\"b\"] == nil and not false" }]);
     assert_eq!(problems(good), [""; 0]);
 }
+
+#[test]
+fn hashes_are_those_that_everybody_computes() {
+    let before = span(
+        "a",
+        vec![
+            pair("user", text("abc")),
+            pair("n", Value::IntValue(-12)),
+            pair("list", Value::ArrayValue(Default::default())),
+            KeyValue { key: "none".into(), ..KeyValue::default() },
+        ],
+    );
+    let of = |key| format!("attributes[\"{key}\"]");
+    let fields = json!([of("user"), of("n"), of("list"), of("none"), of("missing")]);
+    let after = of_one(json!([{ "hash": { "fields": fields } }]), before.clone()).expect("it stays");
+    let digest = |of: &str| {
+        let digest = ring::digest::digest(&ring::digest::SHA256, of.as_bytes());
+        text(&digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    };
+    // FIPS 180-2, B.1.
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(after.attributes[0], pair("user", text(abc)));
+    assert_eq!(after.attributes[1], pair("n", digest("-12")));
+    assert_eq!(after.attributes[2], pair("list", digest("[]")));
+    assert_eq!(after.attributes[3], before.attributes[3]);
+    let salt = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"Jefe");
+    let mut asked = batch(&request(vec![of_text("what do ya want for nothing?")]));
+    let places = vec![Place { on: On::Span, keys: ["user".into()].into() }];
+    Worker::new(vec![Guarded::new(None, crate::transforms::steps::hash::of(places, Some(salt)))]).apply(&mut asked);
+    // RFC 4231, test case 2.
+    let hmac = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+    let after = decoded(&asked);
+    assert_eq!(after.resource_spans[0].scope_spans[0].spans[0].attributes, [pair("user", text(hmac))]);
+}
+
+fn of_text(user: &str) -> ResourceSpans {
+    of("shop", vec![span("a", vec![pair("user", text(user))])])
+}
+
+#[test]
+fn texts_are_cut_between_characters() {
+    let mut before = span(
+        "a name that is longer than ten bytes",
+        vec![
+            pair("a", text("123456789\u{e9}x")),
+            pair("b", text("1234567890")),
+            pair("c", Value::BytesValue(vec![0xe9; 12])),
+        ],
+    );
+    let event = opentelemetry_proto::tonic::trace::v1::span::Event {
+        name: "an event with a long name".into(),
+        attributes: vec![pair("stack", text("abcdefghijklm"))],
+        ..Default::default()
+    };
+    before.events.push(event);
+    let after = of_one(json!([{ "truncate": { "max_bytes": 10 } }]), before.clone()).expect("it stays");
+    let mut expected = before.clone();
+    expected.attributes[0] = pair("a", text("123456789"));
+    expected.attributes[2] = pair("c", Value::BytesValue(vec![0xe9; 10]));
+    expected.events[0].attributes[0] = pair("stack", text("abcdefghij"));
+    assert_eq!(after, expected);
+    let one = json!([{ "truncate": { "fields": "attributes[\"c\"]", "max_bytes": "4B" } }]);
+    let after = of_one(one, before.clone()).expect("it stays");
+    before.attributes[2] = pair("c", Value::BytesValue(vec![0xe9; 4]));
+    assert_eq!(after, before);
+}
+
+#[test]
+fn secrets_are_redacted_wherever_they_stand() {
+    let mail = "x jane@example.org y";
+    let mut before = span(
+        mail,
+        vec![
+            pair("note", text(mail)),
+            pair("bill@example.org", Value::BoolValue(true)),
+            pair("joe@example.org", Value::BoolValue(true)),
+            pair("card", Value::IntValue(4_111_111_111_111_111)),
+            pair("ok", text("nothing")),
+        ],
+    );
+    before.status = Some(Status { message: mail.into(), code: 2 });
+    let after = of_one(json!([{ "redact": { "patterns": ["email", "card_number"] } }]), before.clone());
+    let clean = "x [REDACTED:email] y";
+    let expected = Span {
+        name: clean.into(),
+        attributes: vec![
+            pair("note", text(clean)),
+            pair("[REDACTED:email]", Value::BoolValue(true)),
+            pair("[REDACTED:email]-2", Value::BoolValue(true)),
+            pair("card", text("[REDACTED:card_number]")),
+            pair("ok", text("nothing")),
+        ],
+        status: Some(Status { message: clean.into(), code: 2 }),
+        ..before.clone()
+    };
+    assert_eq!(after, Some(expected));
+    let fields = json!({ "fields": "attributes[\"note\"]", "patterns": ["email"], "replacement": "-" });
+    let after = of_one(json!([{ "redact": fields }]), before.clone());
+    before.attributes[0] = pair("note", text("x - y"));
+    assert_eq!(after, Some(before));
+}
+
+/// A span of this randomness.
+fn random(state: &str, randomness: u64) -> Span {
+    let trace_id = [[9; 8], randomness.to_be_bytes()].concat();
+    Span { trace_id, trace_state: state.into(), ..span("a", vec![]) }
+}
+
+#[test]
+fn sampling_is_consistent_and_says_what_it_did() {
+    let steps = json!([{ "sample": { "percent": 25, "keep_if": ["status.code == \"ERROR\""] } }]);
+    let state = |state: &str, randomness| Some(of_one(steps.clone(), random(state, randomness))?.trace_state);
+    let (low, high) = (0xbf_ffff_ffff_ffff, 0xc0_0000_0000_0000);
+    assert_eq!(state("", low), None);
+    assert_eq!(state("", high).as_deref(), Some("ot=th:c"));
+    // Beyond the 56 bits nothing counts.
+    assert_eq!(state("", high | 0xff << 56).as_deref(), Some("ot=th:c"));
+    assert_eq!(state("x=y", high).as_deref(), Some("ot=th:c,x=y"));
+    // One that stands for two is thinned to stand for four; one that stands for eight stays.
+    assert_eq!(state("x=y,ot=th:8", high).as_deref(), Some("ot=th:c,x=y"));
+    assert_eq!(state("x=y,ot=th:e", 0xef_ffff_ffff_ffff).as_deref(), Some("x=y,ot=th:e"));
+    assert_eq!(state("ot=th:8", low), None);
+    // A randomness of its own; and a threshold that it cannot have passed.
+    assert_eq!(state("ot=rv:ffffffffffffff", low).as_deref(), Some("ot=th:c;rv:ffffffffffffff"));
+    assert_eq!(state("ot=rv:00000000000000", high), None);
+    assert_eq!(state("ot=th:f", high).as_deref(), Some("ot=th:c"));
+    let error = Span { status: Some(Status { code: 2, ..Status::default() }), ..random("x=y", 0) };
+    assert_eq!(of_one(steps.clone(), error.clone()), Some(error));
+    let all = json!([{ "sample": { "percent": 100 } }]);
+    assert_eq!(of_one(all, random("x=y", 0)), Some(random("x=y", 0)));
+}
+
+#[test]
+fn a_smaller_share_is_part_of_a_larger_one_and_counts_add_up() {
+    let mut rng = fastrand::Rng::with_seed(7);
+    let spans: Vec<_> = (0..20_000).map(|_| random("", rng.u64(..))).collect();
+    let mut batch = batch(&request(vec![of("shop", spans)]));
+    for (percent, threshold) in [(50.0, "8"), (10.0, "e6666666666666"), (1.0, "fd70a3d70a3d71")] {
+        worker(json!([{ "sample": { "percent": percent } }])).apply(&mut batch);
+        let kept = batch.selection.count() as f64;
+        assert!((kept * 100.0 / percent / 20_000.0 - 1.0).abs() < 0.25, "{kept} stand for 20000 at {percent} %");
+        let first = batch.selection.iter().next().expect("some are left");
+        let state = SpanMessage(batch.span(first)).trace_state();
+        assert_eq!(state, format!("ot=th:{threshold}").as_bytes());
+    }
+}
+
+#[test]
+fn sampling_no_share_is_refused() {
+    for percent in [json!(0), json!(-1), json!(100.5)] {
+        let options = json!({ "steps": [{ "sample": { "percent": percent } }] });
+        let error = serde_json::from_value::<Options>(options).expect_err("no share");
+        assert!(error.to_string().contains("is no share"), "{error}");
+    }
+}
