@@ -186,7 +186,8 @@ impl Sampler {
         for trace in traces {
             let kept = self.policies.decide(&trace.seen, &trace.id, Instant::now());
             self.traces.remember(trace.id, if kept { Decided::Kept } else { Decided::Dropped });
-            for part in trace.parts {
+            // What was withdrawn its sender brings again.
+            for part in trace.parts.into_iter().filter(|part| !part.ack.is_revoked()) {
                 if kept {
                     self.keep(part).await;
                 } else {

@@ -51,6 +51,8 @@ pub(super) struct Trace {
     bytes: u64,
     /// When it is decided.
     due: Instant,
+    /// When it would be without a root.
+    first_due: Instant,
 }
 
 /// Bytes that a trace takes beside its spans.
@@ -103,7 +105,7 @@ impl Traces {
         let trace = self.open.entry(id).or_insert_with(|| {
             self.by_first.push_back((due, id));
             self.bytes += TRACE_BYTES;
-            Box::new(Trace { id, parts: Vec::new(), seen: Seen::default(), bytes: TRACE_BYTES, due })
+            Box::new(Trace { id, parts: Vec::new(), seen: Seen::default(), bytes: TRACE_BYTES, due, first_due: due })
         });
         &mut trace.seen
     }
@@ -144,7 +146,10 @@ impl Traces {
             && (due <= now || self.bytes > self.max_bytes || !self.open.contains_key(&id))
         {
             self.by_first.pop_front();
-            taken.extend(self.take(&id));
+            // Decided by its root before, it may be open again by now: that is another entry's.
+            if self.open.get(&id).is_some_and(|trace| trace.first_due == due) {
+                taken.extend(self.take(&id));
+            }
         }
         taken
     }
