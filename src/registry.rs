@@ -21,6 +21,7 @@ pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[
 pub const TRANSFORMS: &[&Descriptor<dyn TransformPlan>] = &[
     &transforms::log_metrics::DESCRIPTOR,
     &transforms::route::DESCRIPTOR,
+    &transforms::service_graph::DESCRIPTOR,
     &transforms::span_metrics::DESCRIPTOR,
     &transforms::steps::DESCRIPTOR,
     &transforms::tail_sampling::DESCRIPTOR,

@@ -2,6 +2,7 @@
 
 pub mod log_metrics;
 pub mod route;
+pub mod service_graph;
 pub mod span_metrics;
 pub mod steps;
 pub mod tail_sampling;

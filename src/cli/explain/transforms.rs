@@ -93,4 +93,17 @@ pub(super) const CODES: &[Explanation] = &[
          else that labels cannot have become `_`, and no two labels may be called the same. `le`, `overflow` and what \
          begins with `__` are taken.",
     ),
+    code(
+        "TW0475",
+        "a time, a limit or a histogram of `service_graph` makes no sense",
+        "`interval` is at least 1s, `expiry` at least `interval`, `limit` at least 1; `wait` is a time from 10ms to 10m, \
+         `max_bytes` from 64KiB to 16GiB. A histogram is `explicit` with 1 to 200 ascending `buckets`, or `exponential` \
+         with a `max_size` from 2 to 1024.",
+    ),
+    code(
+        "TW0476",
+        "a dimension of `service_graph` is wrong",
+        "Each names an attribute, which becomes the labels `client_NAME` and `server_NAME`; `.` and all else that labels \
+         cannot have become `_`, and no two may be called the same.",
+    ),
 ];
