@@ -47,6 +47,7 @@ pub mod queue;
 mod reader;
 mod recovery;
 mod segment;
+mod state;
 mod worker;
 
 use std::path::{Path, PathBuf};

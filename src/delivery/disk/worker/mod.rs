@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use super::cursor;
 use super::files::{Appended, Files};
 use super::lease::Lease;
-use super::queue::{DiskQueue, State};
+use super::queue::DiskQueue;
 use super::reader::Reader;
 use super::recovery::{Recovered, recover};
 use super::segment::Segment;
+use super::state::State;
 use crate::data::UnixNanos;
 use crate::formats::segment::{Decoder, Encoder};
 

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::super::queue::Ready;
 use super::super::reader::Next;
+use super::super::state::Ready;
 use super::{PAUSE, Trouble, Worker};
 
 /// Failed attempts to read a segment after which it is given up.

@@ -5,8 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::queue::Accepted;
 use super::super::segment::{Segment, Window, walk};
+use super::super::state::Accepted;
 use super::{PAUSE, Trouble, Worker, Writer};
 use crate::data::{Batch, UnixNanos};
 use crate::delivery::Outcome;
