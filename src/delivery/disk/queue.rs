@@ -156,6 +156,9 @@ impl DiskQueue {
             if state.finished {
                 break None;
             }
+            if !state.can_hand() {
+                break None;
+            }
             let Some(ready) = state.ready.pop_front() else { break None };
             let bytes = ready.batch.bytes();
             state.ready_bytes -= bytes;
@@ -164,12 +167,13 @@ impl DiskQueue {
             {
                 state.records -= state.accepted[index].records;
                 withdrawn.extend(state.take_accepted(index));
+                state.forget_abandoned(ready.sequence);
                 continue;
             }
             break Some(self.hand(&mut state, ready));
         };
         self.show_memory(&state);
-        if !state.direct && state.ready_bytes <= self.settings.memory / 2 {
+        if !state.direct && (state.ready_bytes <= self.settings.memory / 2 || !state.can_hand()) {
             self.wake(state);
         } else {
             drop(state);
@@ -302,7 +306,7 @@ impl Settle for DiskQueue {
         }
         state.handed[index].state = Given::Settled;
         state.records = state.records.saturating_sub(state.handed[index].records);
-        while state.handed.pop_front_if(|handed| handed.state == Given::Settled).is_some() {}
+        state.forget_settled();
         let accepted = state.accepted_at(sequence).and_then(|index| state.take_accepted(index));
         self.wake(state);
         if let Some(accepted) = accepted {

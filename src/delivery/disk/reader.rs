@@ -42,6 +42,8 @@ pub enum Next {
         words: String,
         /// Bytes that are given up.
         bytes: u64,
+        /// The highest number that a message in them has.
+        last: u64,
         /// What their heads still tell.
         left: Survey,
     },
@@ -87,7 +89,7 @@ impl Reader {
                             let left = survey(&mut window, offset, segment.bytes, first)?;
                             self.done = first;
                             let words = format!("{} has a damaged header: all of it is lost", path.display());
-                            return Ok(Next::Damaged { words, bytes: segment.bytes, left });
+                            return Ok(Next::Damaged { words, bytes: segment.bytes, last: segment.last, left });
                         };
                         self.decoder.begin(&header);
                         self.open = Some(Open { first, window, offset, next: first });
@@ -95,7 +97,8 @@ impl Reader {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
                         self.done = segment.first;
                         let words = format!("{} has vanished with what was in it", path.display());
-                        return Ok(Next::Damaged { words, bytes: segment.bytes, left: Survey::default() });
+                        let (bytes, last) = (segment.bytes, segment.last);
+                        return Ok(Next::Damaged { words, bytes, last, left: Survey::default() });
                     }
                     Err(error) => return Err(error),
                 }
@@ -113,15 +116,17 @@ impl Reader {
         }
     }
 
-    /// Gives the segment up that is open, or that would be opened next: it cannot be read.
-    pub fn give_up(&mut self, segments: &VecDeque<Segment>, from: u64) -> u64 {
+    /// Gives the segment up that is open, or that would be opened next: it cannot be read. Returns its bytes that
+    /// were not read, and the highest number in it.
+    pub fn give_up(&mut self, segments: &VecDeque<Segment>, from: u64) -> (u64, u64) {
         let open = self.open.take();
         let (first, offset) = match &open {
             Some(open) => (Some(open.first), open.offset),
             None => (segments.iter().find(|s| s.first > self.done && s.last >= from).map(|s| s.first), 0),
         };
         self.done = self.done.max(first.unwrap_or(0));
-        segments.iter().find(|s| Some(s.first) == first).map_or(0, |s| s.bytes.saturating_sub(offset))
+        let given_up = segments.iter().find(|segment| Some(segment.first) == first);
+        given_up.map_or((0, 0), |segment| (segment.bytes.saturating_sub(offset), segment.last))
     }
 
     /// The next wanted message of the open segment; `None` at its end.
@@ -161,6 +166,6 @@ impl Reader {
         self.done = segment.first;
         let path = segment.path(&self.folder);
         let words = format!("{} is damaged at byte {offset} ({why}): {bytes} bytes are lost", path.display());
-        Ok(Some(Next::Damaged { words, bytes, left }))
+        Ok(Some(Next::Damaged { words, bytes, last: segment.last, left }))
     }
 }

@@ -9,6 +9,28 @@ use std::sync::Arc;
 use crate::data::{Batch, UnixNanos};
 use crate::delivery::Ack;
 
+/// What reading has passed and nobody has any more.
+#[derive(Debug, Default)]
+pub struct Vanished {
+    /// Records whose sources were told that they are safe.
+    pub settled: u64,
+    /// Messages that were written, whose sources wait still: dropped, they tell them to send again.
+    pub unsettled: Vec<Accepted>,
+}
+
+impl Vanished {
+    /// Records of all of it.
+    pub fn records(&self) -> u64 {
+        self.settled + self.unsettled.iter().map(|accepted| accepted.records).sum::<u64>()
+    }
+
+    /// Records that no source gives again: it was told that they are safe, or never waits to be told.
+    pub fn lost(&self) -> u64 {
+        let offered = self.unsettled.iter().filter(|accepted| accepted.offered);
+        self.settled + offered.map(|accepted| accepted.records).sum::<u64>()
+    }
+}
+
 /// What senders, sink and worker share.
 #[derive(Debug, Default)]
 pub struct State {
@@ -136,11 +158,26 @@ impl State {
         Some(accepted)
     }
 
-    /// Makes a message ready behind those that are.
+    /// Makes a message ready in its place among those that are.
     pub fn make_ready(&mut self, ready: Ready) {
         self.next_ready = ready.sequence + 1;
         self.ready_bytes += ready.batch.bytes();
-        self.ready.push_back(ready);
+        let index = self.ready.partition_point(|other| other.sequence < ready.sequence);
+        self.ready.insert(index, ready);
+    }
+
+    /// Makes a message ready that waits in memory for its source.
+    pub fn make_accepted_ready(&mut self, index: usize) {
+        let accepted = &self.accepted[index];
+        let Some(batch) = accepted.batch.clone() else { return };
+        let (sequence, at, input) = (accepted.sequence, accepted.at, accepted.input.clone());
+        let first_attempt = accepted.first_attempt.or(self.was_abandoned(sequence).then_some(at));
+        self.make_ready(Ready { sequence, batch, input, accepted: at, first_attempt });
+    }
+
+    /// Whether the sink can get the next message: none that was let go before it is still to be read.
+    pub fn can_hand(&self) -> bool {
+        self.ready.front().is_some_and(|ready| ready.sequence < self.next_ready)
     }
 
     /// Whether the sink has this message, or has settled it, and will not get it again.
@@ -153,31 +190,115 @@ impl State {
         self.handed_at(sequence).is_ok_and(|index| self.handed[index].state == Given::Abandoned)
     }
 
-    /// Whether the memory for the sink has room for a message of this size.
-    pub fn has_room(&self, memory: u64, bytes: u64) -> bool {
-        self.ready.is_empty() || self.ready_bytes + bytes <= memory
+    /// Whether this message is ready, or the sink has it or has settled it: it need not be read.
+    pub fn is_there(&self, sequence: u64) -> bool {
+        self.has(sequence) || self.is_ready(sequence)
     }
 
-    /// Makes everything ready once more that the sink has neither got nor settled.
-    pub fn go_back(&mut self) -> Vec<Ready> {
+    fn is_ready(&self, sequence: u64) -> bool {
+        self.ready.binary_search_by_key(&sequence, |ready| ready.sequence).is_ok()
+    }
+
+    /// Whether memory knows of this message, and accounts for it when reading passes it.
+    pub fn knows(&self, sequence: u64) -> bool {
+        self.is_ready(sequence) || self.handed_at(sequence).is_ok() || self.accepted_at(sequence).is_some()
+    }
+
+    /// The numbers from `from` on that memory knows of, in their order.
+    pub fn known_from(&self, from: u64) -> Vec<u64> {
+        let handed = self.handed.range(self.handed_from(from)..).map(|handed| handed.sequence);
+        let ready = self.ready.iter().map(|ready| ready.sequence).filter(|sequence| *sequence >= from);
+        let accepted = self.accepted.iter().map(|accepted| accepted.sequence).filter(|sequence| *sequence >= from);
+        let mut known: Vec<_> = handed.chain(ready).chain(accepted).collect();
+        known.sort_unstable();
+        known
+    }
+
+    /// Whether the memory for the sink has room for a message of this size. It has where the sink waits for one.
+    pub fn has_room(&self, memory: u64, bytes: u64) -> bool {
+        !self.can_hand() || self.ready_bytes + bytes <= memory
+    }
+
+    /// Goes back to the first message that the sink has let go. What is ready stays: memory may be all that has it.
+    pub fn go_back(&mut self) {
         self.rewind = false;
         self.direct = false;
-        self.ready_bytes = 0;
-        let ready = std::mem::take(&mut self.ready);
-        let abandoned = self.handed.iter().filter(|handed| handed.state == Given::Abandoned);
-        let first = abandoned.map(|handed| handed.sequence).chain(ready.iter().map(|ready| ready.sequence)).min();
-        self.next_ready = self.next_ready.min(first.unwrap_or(u64::MAX));
-        ready.into()
+        let let_go = |handed: &&Handed| handed.state == Given::Abandoned && !self.is_ready(handed.sequence);
+        if let Some(first) = self.handed.iter().find(let_go) {
+            self.next_ready = self.next_ready.min(first.sequence);
+        }
+    }
+
+    /// Goes over what need not be read; returns the next number that is wanted.
+    pub fn next_wanted(&mut self) -> u64 {
+        while self.is_there(self.next_ready) {
+            self.next_ready += 1;
+        }
+        self.next_ready
+    }
+
+    /// Goes on to a number before which nothing more can be read. What was let go, or never made ready, comes from
+    /// memory where it is there; the rest is gone.
+    pub fn pass(&mut self, to: u64) -> Vanished {
+        let (from, mut gone) = (self.next_ready, Vanished::default());
+        let mut index = self.accepted.partition_point(|accepted| accepted.sequence < from);
+        while let Some(Accepted { sequence, batch, .. }) =
+            self.accepted.get(index).filter(|accepted| accepted.sequence < to)
+        {
+            let (sequence, unwritten) = (*sequence, batch.is_some());
+            if self.is_there(sequence) {
+                // What was written of it is not there: it is the sink that settles it.
+                self.accepted[index].only_in_memory |= !unwritten;
+            } else if unwritten {
+                self.make_accepted_ready(index);
+            } else if let Some(accepted) = self.take_accepted(index) {
+                self.records = self.records.saturating_sub(accepted.records);
+                self.forget_abandoned(sequence);
+                gone.unsettled.push(accepted);
+                continue;
+            }
+            index += 1;
+        }
+        let (first, behind) = (self.handed_from(from), self.handed_from(to));
+        for index in (first..behind).rev() {
+            let Handed { sequence, records, state, .. } = self.handed[index];
+            if state == Given::Abandoned && !self.is_ready(sequence) {
+                self.handed.remove(index);
+                self.records = self.records.saturating_sub(records);
+                gone.settled += records;
+            }
+        }
+        self.forget_settled();
+        self.next_ready = from.max(to);
+        gone
+    }
+
+    fn handed_from(&self, sequence: u64) -> usize {
+        self.handed.partition_point(|handed| handed.sequence < sequence)
+    }
+
+    /// Forgets that the sink has let a message go: it will not get it again.
+    pub fn forget_abandoned(&mut self, sequence: u64) {
+        if let Ok(index) = self.handed_at(sequence)
+            && self.handed[index].state == Given::Abandoned
+        {
+            self.handed.remove(index);
+            self.forget_settled();
+        }
+    }
+
+    /// Forgets what is settled and has nothing unsettled before it.
+    pub fn forget_settled(&mut self) {
+        while self.handed.pop_front_if(|handed| handed.state == Given::Settled).is_some() {}
     }
 
     /// Takes the oldest message out that no record was made of and that the sink has not; only one that was
     /// offered where `offered`.
     pub fn shed(&mut self, offered: bool) -> Option<Accepted> {
         let taken = self.passed.max(self.writing);
-        let droppable = |accepted: &Accepted| {
-            accepted.batch.is_some() && accepted.sequence > taken && (accepted.offered || !offered)
-        };
-        let index = self.accepted.iter().position(droppable)?;
+        let droppable = |accepted: &Accepted| accepted.batch.is_some() && (accepted.offered || !offered);
+        let first = self.accepted.partition_point(|accepted| accepted.sequence <= taken);
+        let index = first + self.accepted.range(first..).position(droppable)?;
         let accepted = self.take_accepted(index)?;
         self.forget_ready(accepted.sequence);
         self.records -= accepted.records;

@@ -25,6 +25,8 @@ struct State {
     /// Every change fails with this.
     fails: Option<ErrorKind>,
     sync_fails: bool,
+    /// Every reading fails with this.
+    reads_fail: Option<ErrorKind>,
     /// Most bytes of all files.
     room: Option<usize>,
     crowded: bool,
@@ -102,6 +104,15 @@ impl SimulatedDisk {
 
     pub fn fail_syncs(&self, fails: bool) {
         self.state().sync_fails = fails;
+    }
+
+    pub fn fail_reads(&self, kind: Option<ErrorKind>) {
+        self.state().reads_fail = kind;
+    }
+
+    /// Bytes of files that a power cut may take.
+    pub fn unforced(&self) -> usize {
+        self.state().files.values().map(|file| file.data.len() - file.durable.min(file.data.len())).sum()
     }
 
     pub fn set_room(&self, bytes: Option<usize>) {
@@ -292,6 +303,9 @@ impl Appended for Handle {
 impl Readable for Handle {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let state = self.disk.state();
+        if let Some(kind) = state.reads_fail {
+            return Err(kind.into());
+        }
         let data = &state.files.get(&self.path).ok_or(ErrorKind::NotFound)?.data;
         let rest = data.get(offset as usize..).unwrap_or_default();
         let read = rest.len().min(buffer.len());

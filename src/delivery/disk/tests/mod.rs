@@ -3,6 +3,7 @@
 mod crashes;
 mod damage;
 mod disk;
+mod gone;
 mod real;
 mod troubles;
 

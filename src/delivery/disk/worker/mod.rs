@@ -6,7 +6,7 @@ mod write;
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -171,7 +171,7 @@ impl Worker {
             state.written = found.last;
         } else if unread {
             // What waited in memory meanwhile is newer, and some of it the sink has.
-            drop(state.go_back());
+            state.go_back();
             state.next_ready = found.settled + 1;
         }
     }
@@ -188,6 +188,7 @@ impl Worker {
             }
             let Some(accepted) = state.take_accepted(index) else { break };
             state.forget_ready(accepted.sequence);
+            state.forget_abandoned(accepted.sequence);
             state.records -= accepted.records;
             withdrawn.push(accepted);
         }
@@ -206,11 +207,7 @@ impl Worker {
                 return;
             }
             // One that cannot be deleted now is deleted at the next start, by its number.
-            let removed = self.files.remove(&oldest.path(&self.folder));
-            if let Err(error) = removed.or_else(|error| match error.kind() {
-                io::ErrorKind::NotFound => Ok(()),
-                _ => Err(error),
-            }) {
+            if let Err(error) = self.remove(&oldest.path(&self.folder)) {
                 self.queue.metrics.error(format!("a settled segment cannot be deleted: {error}"));
             }
             self.segments.pop_front();
@@ -218,6 +215,14 @@ impl Worker {
                 self.retry_at = None;
             }
         }
+    }
+
+    /// Removes a file that somebody may have removed already.
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.files.remove(path).or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })
     }
 
     fn save_cursor_if_due(&mut self, now: Instant) {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::super::reader::Next;
-use super::super::state::Ready;
+use super::super::state::{Ready, Vanished};
 use super::{PAUSE, Trouble, Worker};
 
 /// Failed attempts to read a segment after which it is given up.
@@ -17,25 +17,29 @@ impl Worker {
             let from = {
                 let mut state = self.queue.lock();
                 if state.rewind {
-                    let ready = state.go_back();
+                    state.go_back();
                     self.reader.rewind();
-                    drop(state);
-                    drop(ready);
-                    continue;
                 }
                 let paused = self.read_again_at.is_some_and(|at| at > Instant::now());
                 if paused || !state.opened || state.direct || state.finished || !state.has_room(memory, 1) {
                     return;
                 }
-                state.next_ready
+                let waited = !state.can_hand();
+                let from = state.next_wanted();
+                if waited && state.can_hand() {
+                    self.queue.filled().notify_one();
+                }
+                from
             };
             match self.reader.next(&self.segments, from) {
                 Ok(Next::Message(head, stored)) => {
                     (self.read_failures, self.read_again_at) = (0, None);
                     self.works(Trouble::Reading);
                     let mut state = self.queue.lock();
-                    if state.has(head.sequence) {
-                        state.next_ready = head.sequence + 1;
+                    let gone = state.pass(head.sequence);
+                    if state.is_there(head.sequence) {
+                        drop(state);
+                        self.count_vanished(gone);
                         continue;
                     }
                     // An earlier process may have handed it on, or this one before the sink let it go.
@@ -46,15 +50,18 @@ impl Worker {
                     state.make_ready(Ready { sequence, batch, input, accepted, first_attempt });
                     self.queue.show_memory(&state);
                     self.queue.filled().notify_one();
+                    drop(state);
+                    self.count_vanished(gone);
                 }
-                Ok(Next::Damaged { words, bytes, left }) => {
-                    let records = {
+                Ok(Next::Damaged { words, bytes, last, left }) => {
+                    let (records, gone) = {
                         let mut state = self.queue.lock();
-                        let records = left.records(|sequence| sequence >= from && !state.has(sequence));
+                        let records = left.records(|sequence| sequence >= from && !state.knows(sequence));
                         state.records = state.records.saturating_sub(records);
-                        records
+                        (records, state.pass(last + 1))
                     };
                     self.queue.metrics.records_lost.inc_by(records);
+                    let records = records + self.count_vanished(gone);
                     self.lose(format!("{words}, and with them {records} records or more"), bytes);
                 }
                 Ok(Next::End) => {
@@ -72,7 +79,9 @@ impl Worker {
                         return;
                     }
                     (self.read_failures, self.read_again_at) = (0, None);
-                    let bytes = self.reader.give_up(&self.segments, from);
+                    let (bytes, last) = self.reader.give_up(&self.segments, from);
+                    let gone = self.queue.lock().pass(last + 1);
+                    self.count_vanished(gone);
                     self.lose(words, bytes);
                 }
             }
@@ -87,44 +96,51 @@ impl Worker {
         self.close_segment();
     }
 
+    /// Counts what is gone, and tells sources that wait for it. Returns how many records that are.
+    fn count_vanished(&self, gone: Vanished) -> u64 {
+        let (records, lost) = (gone.records(), gone.lost());
+        if records > 0 {
+            let words = format!(
+                "{records} records cannot be read again from the disk queue: {lost} are lost, their sources are asked for {}",
+                records - lost
+            );
+            tracing::error!(component = %self.queue.metrics.name, "{words}");
+            self.queue.metrics.error(words);
+            self.queue.metrics.records_lost.inc_by(lost);
+        }
+        records
+    }
+
     /// The disk is read to its end: what waits to be written follows, and new messages go straight to the sink
     /// once all of that is ready. Returns whether it is.
     fn fill_from_memory(&self) -> bool {
         let memory = self.queue.settings.memory;
-        let mut vanished = Vec::new();
         let mut state = self.queue.lock();
-        let mut index = 0;
+        let written = state.written;
+        let mut gone = state.pass(written + 1);
+        let mut index = state.accepted.partition_point(|accepted| accepted.sequence < state.next_ready);
         while let Some(accepted) = state.accepted.get(index) {
-            if accepted.sequence < state.next_ready || state.has(accepted.sequence) {
-                index += 1;
-                continue;
+            let (sequence, bytes) = (accepted.sequence, accepted.bytes);
+            if !state.is_there(sequence) {
+                if !state.has_room(memory, bytes) {
+                    drop(state);
+                    self.count_vanished(gone);
+                    return false;
+                }
+                state.make_accepted_ready(index);
+                self.queue.filled().notify_one();
             }
-            let Some(batch) = accepted.batch.clone() else {
-                // It was written, and is not there any more.
-                let Some(accepted) = state.take_accepted(index) else { break };
-                state.records = state.records.saturating_sub(accepted.records);
-                vanished.push(accepted);
-                continue;
-            };
-            if !state.has_room(memory, accepted.bytes) {
-                return false;
-            }
-            let (sequence, at) = (accepted.sequence, accepted.at);
-            let first_attempt = accepted.first_attempt.or(state.was_abandoned(sequence).then_some(at));
-            let input = accepted.input.clone();
-            state.make_ready(Ready { sequence, batch, input, accepted: at, first_attempt });
-            self.queue.filled().notify_one();
             index += 1;
         }
-        state.next_ready = state.next;
+        let next = state.next;
+        let rest = state.pass(next);
+        gone.settled += rest.settled;
+        gone.unsettled.extend(rest.unsettled);
         state.direct = true;
         self.queue.show_memory(&state);
-        let closed = state.closed;
         drop(state);
-        if closed {
-            self.queue.filled().notify_one();
-        }
-        drop(vanished);
+        self.queue.filled().notify_one();
+        self.count_vanished(gone);
         true
     }
 }

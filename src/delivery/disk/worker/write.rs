@@ -11,7 +11,7 @@ use super::{PAUSE, Trouble, Worker, Writer};
 use crate::data::{Batch, UnixNanos};
 use crate::delivery::Outcome;
 use crate::delivery::queue::WhenFull;
-use crate::formats::segment::{Entry, Head, Header};
+use crate::formats::segment::{Entry, HEAD_LEN, HEADER_LEN, Head, Header};
 use crate::options::ByteSize;
 
 /// A segment is closed when it has this size, or an eighth of the queue's.
@@ -165,10 +165,7 @@ impl Worker {
         if let Some(known) = self.segments.iter().position(|known| known.first >= first) {
             // It was left empty by a failure: nothing in it was ever written down.
             self.segments.remove(known);
-            self.files.remove(&path).or_else(|error| match error.kind() {
-                io::ErrorKind::NotFound => Ok(()),
-                _ => Err(error),
-            })?;
+            self.remove(&path)?;
         }
         let mut file = match self.files.create(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -236,37 +233,46 @@ impl Worker {
         }
         let Some(segment) = self.segments.front().cloned() else { return Ok(0) };
         let path = segment.path(&self.folder);
-        let from = self.queue.lock().next_ready;
-        let mut records = 0;
+        let (from, known) = {
+            let state = self.queue.lock();
+            (state.next_ready, state.known_from(state.next_ready))
+        };
+        // What only the disk knows of, and how many bytes of it can be read.
+        let (mut on_disk, mut walked) = (0, segment.bytes);
         if segment.last >= from {
-            let mut window = Window::open(&*self.files, &path)?;
+            walked = HEADER_LEN as u64;
             let count = |head: &Head| {
-                records += if head.sequence >= from { u64::from(head.count) } else { 0 };
+                walked += (HEAD_LEN + head.length) as u64;
+                if head.sequence >= from && known.binary_search(&head.sequence).is_err() {
+                    on_disk += u64::from(head.count);
+                }
             };
-            walk(&mut window, segment.first, segment.bytes, false, count)?;
+            let read = Window::open(&*self.files, &path)
+                .and_then(|mut window| walk(&mut window, segment.first, segment.bytes, false, count));
+            if let Err(error) = read {
+                self.queue.metrics.error(format!("{} cannot be read and is dropped: {error}", path.display()));
+            }
         }
-        self.files.remove(&path)?;
+        self.remove(&path)?;
         self.segments.pop_front();
-        let mut dropped = Vec::new();
+        self.queue.metrics.bytes_lost.inc_by(segment.bytes.saturating_sub(walked));
         let mut state = self.queue.lock();
-        state.next_ready = state.next_ready.max(segment.last + 1);
-        state.records = state.records.saturating_sub(records);
-        while let Some(index) = state.accepted.iter().position(|a| (from..=segment.last).contains(&a.sequence)) {
-            dropped.extend(state.take_accepted(index));
-        }
+        state.records = state.records.saturating_sub(on_disk);
+        let gone = state.pass(segment.last + 1);
+        let dropped = on_disk + gone.records();
         for accepted in state.accepted.iter_mut().take_while(|accepted| accepted.sequence < from.min(segment.last + 1))
         {
             // The sink has it, or is about to; what was written of it is gone.
             accepted.only_in_memory = true;
         }
         drop(state);
-        if records > 0 {
-            let words = format!("the disk queue is full: {records} of its oldest records are dropped");
-            self.queue.metrics.records_dropped.inc_by(records);
+        if dropped > 0 {
+            let words = format!("the disk queue is full: {dropped} of its oldest records are dropped");
+            self.queue.metrics.records_dropped.inc_by(dropped);
             tracing::warn!(component = %self.queue.metrics.name, "{words}");
             self.queue.metrics.error(words);
         }
-        for accepted in dropped {
+        for accepted in gone.unsettled {
             accepted.ack.settle(Outcome::Dropped, accepted.records);
         }
         Ok(segment.bytes)
@@ -304,19 +310,21 @@ impl Worker {
         let mut state = self.queue.lock();
         let written = state.written;
         let mut safe = Vec::new();
-        let mut index = 0;
-        while let Some(accepted) = state.accepted.get_mut(index).filter(|accepted| accepted.sequence <= written) {
+        let mut unsafe_still = Vec::new();
+        let behind = state.accepted.partition_point(|accepted| accepted.sequence <= written);
+        for mut accepted in state.accepted.drain(..behind) {
             if accepted.only_in_memory || accepted.batch.is_some() {
-                index += 1;
+                unsafe_still.push(accepted);
             } else if synced.is_err() {
                 // What was written may or may not be there after a crash, whatever a later attempt says: it is
                 // the sink that settles it.
                 accepted.only_in_memory = true;
-                index += 1;
+                unsafe_still.push(accepted);
             } else {
-                safe.extend(state.accepted.remove(index));
+                safe.push(accepted);
             }
         }
+        unsafe_still.into_iter().rev().for_each(|accepted| state.accepted.push_front(accepted));
         drop(state);
         for accepted in safe {
             accepted.ack.settle(Outcome::Delivered, accepted.records);
