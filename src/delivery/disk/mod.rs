@@ -22,8 +22,8 @@
 //! Invariants:
 //!
 //! - A message is settled towards its source once its record is written and forced to stable storage (within
-//!   `fsync`, many at once), or once the sink has settled it, whichever comes first. What every source was told of
-//!   already is not forced for its own sake.
+//!   `fsync`, many at once), or once the sink has settled it, whichever comes first. What the sink has settled is forced all the same:
+//!   after a power cut it is the cursor that may be older, and what is torn behind it counts as lost.
 //! - Messages reach the sink in the order in which they were accepted. Those in memory are not read back: the
 //!   disk is read only for what did not fit into `memory`, and at the start.
 //! - The cursor is never ahead of the sink. It is written over in its place: it lies within a sector, and its checksum
@@ -93,19 +93,7 @@ impl Fsync {
             Self::Every(wait) => wait,
         }
     }
-
-    /// The same for one that was offered: its source waits for nothing.
-    pub fn wait_offered(self) -> Duration {
-        match self {
-            Self::Always => Duration::ZERO,
-            Self::Every(wait) => wait.max(OFFERED),
-        }
-    }
 }
-
-/// How long a record waits whose source waits for nothing. Forcing a disk costs as much as a thousand samples from their
-/// scrape to their request, and a destination that answers has settled them in this time.
-const OFFERED: Duration = Duration::from_secs(2);
 
 /// Everything that a queue is made of.
 #[derive(Clone, Debug)]

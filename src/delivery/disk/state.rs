@@ -130,11 +130,6 @@ impl State {
         handed.min(ready).min(self.next_ready.saturating_sub(1))
     }
 
-    /// Whether a message that was written is not settled towards its source.
-    pub fn owes(&self) -> bool {
-        self.accepted.front().is_some_and(|accepted| accepted.sequence <= self.written)
-    }
-
     /// When the oldest unsettled message in memory was accepted.
     pub fn oldest(&self) -> Option<UnixNanos> {
         let handed = self.handed.front().map(|handed| handed.accepted);

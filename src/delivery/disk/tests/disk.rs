@@ -110,9 +110,11 @@ impl SimulatedDisk {
         self.state().reads_fail = kind;
     }
 
-    /// Bytes of files that a power cut may take.
-    pub fn unforced(&self) -> usize {
-        self.state().files.values().map(|file| file.data.len() - file.durable.min(file.data.len())).sum()
+    /// Bytes of segments that a power cut may take.
+    pub fn unforced_segments(&self) -> usize {
+        let state = self.state();
+        let segments = state.files.iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "segment"));
+        segments.map(|(_, file)| file.data.len() - file.durable.min(file.data.len())).sum()
     }
 
     pub fn set_room(&self, bytes: Option<usize>) {

@@ -120,29 +120,14 @@ async fn what_may_not_have_been_forced_is_settled_by_the_sink() {
 }
 
 #[tokio::test]
-async fn what_the_sink_has_settled_need_not_be_forced() {
+async fn what_is_offered_is_forced_as_everything_else_though_the_sink_was_faster() {
     let disk = SimulatedDisk::default();
-    let mut settings = settings(Path::new("/queue/file/settled"));
-    settings.disk.fsync = Fsync::Every(Duration::from_secs(10));
-    let rig = Rig::start(disk, settings);
-    for number in 1..=2 {
-        assert!(rig.queue.put(rig.message(number), true).is_ok());
-        wait("the disk", || rig.queue.lock().written == number).await;
-        assert!(rig.queue.lock().owes());
-    }
+    let rig = Rig::start(disk.clone(), settings(Path::new("/queue/file/forced")));
+    assert!(rig.queue.put(rig.message(1), true).is_ok());
+    wait("the disk", || rig.queue.lock().written == 1).await;
     assert_eq!(rig.deliver().await, 1);
-    assert!(rig.queue.lock().owes(), "the second");
-    assert_eq!(rig.deliver().await, 2);
-    assert!(!rig.queue.lock().owes());
+    wait("the force", || disk.unforced_segments() == 0).await;
     rig.stop().await;
-}
-
-#[test]
-fn what_is_offered_is_forced_later_unless_everything_is_at_once() {
-    let every = |millis| Fsync::Every(Duration::from_millis(millis));
-    assert_eq!(Fsync::Always.wait_offered(), Duration::ZERO);
-    assert_eq!((every(100).wait(), every(100).wait_offered()), (Duration::from_millis(100), OFFERED));
-    assert_eq!(every(5000).wait_offered(), Duration::from_secs(5));
 }
 
 #[tokio::test]

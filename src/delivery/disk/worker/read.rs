@@ -98,6 +98,8 @@ impl Worker {
 
     /// Counts what is gone, and tells sources that wait for it. Returns how many records that are.
     fn count_vanished(&self, gone: Vanished) -> u64 {
+        // The sink may have waited for what was passed.
+        self.queue.filled().notify_one();
         let (records, lost) = (gone.records(), gone.lost());
         if records > 0 {
             let words = format!(

@@ -132,10 +132,8 @@ impl Worker {
         }
         let Some(writer) = &mut self.writer else { return Ok(()) };
         writer.file.append(&self.group)?;
-        let fsync = self.queue.settings.disk.fsync;
-        let wait = if group.iter().all(|message| message.offered) { fsync.wait_offered() } else { fsync.wait() };
-        let due = Instant::now() + wait;
-        writer.unsynced = Some(writer.unsynced.map_or(due, |earlier| earlier.min(due)));
+        let wait = self.queue.settings.disk.fsync.wait();
+        writer.unsynced.get_or_insert_with(|| Instant::now() + wait);
         if let Some(segment) = self.segments.back_mut() {
             segment.bytes += self.group.len() as u64;
             segment.last = written;
@@ -266,6 +264,8 @@ impl Worker {
             accepted.only_in_memory = true;
         }
         drop(state);
+        // The sink may have waited for what was passed.
+        self.queue.filled().notify_one();
         if dropped > 0 {
             let words = format!("the disk queue is full: {dropped} of its oldest records are dropped");
             self.queue.metrics.records_dropped.inc_by(dropped);
@@ -279,13 +279,8 @@ impl Worker {
     }
 
     pub(super) fn sync_if_due(&mut self, now: Instant) {
-        let Some(writer) = &mut self.writer else { return };
-        if writer.unsynced.is_none_or(|due| now < due) {
-            return;
-        }
-        if !self.queue.lock().owes() {
-            // The sink was faster.
-            writer.unsynced = None;
+        let due = self.writer.as_ref().and_then(|writer| writer.unsynced);
+        if due.is_none_or(|due| now < due) {
             return;
         }
         if let Err(error) = self.sync() {
