@@ -93,11 +93,22 @@ where
         // Until the version is forgotten.
         loop {
             let began = Instant::now();
-            match follow_from(&api, selector, &mut version, &mut keep, &out).await {
-                Ok(()) if began.elapsed() >= LIVED => wait = BackOff::default(),
+            let ended = follow_from(&api, selector, &mut version, &mut keep, &out).await;
+            let lived = began.elapsed() >= LIVED;
+            if lived {
+                wait = BackOff::default();
+            }
+            match ended {
+                Ok(()) if lived => {}
                 Ok(()) => wait.after_error().await,
                 Err(Stopped::Closed) => return Err(Closed),
-                Err(Stopped::By(kube::Error::Api(status))) if is_gone(&status) => break,
+                Err(Stopped::By(kube::Error::Api(status))) if is_gone(&status) => {
+                    // A server that forgets every version at once must not be asked for list after list.
+                    if !lived {
+                        wait.after_error().await;
+                    }
+                    break;
+                }
                 Err(Stopped::By(error)) => {
                     out.send(Event::Failed(words(&api, &error))).await?;
                     wait.after_error().await;

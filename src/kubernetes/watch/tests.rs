@@ -88,3 +88,29 @@ async fn a_version_that_the_server_forgot_is_listed_anew_and_only_then_something
     assert!(!has(4, "resourceVersion") && has(4, "limit=500"), "newer than what is known: {asked:?}");
     following.abort();
 }
+
+#[tokio::test]
+async fn a_server_that_forgets_every_version_is_asked_less_and_less_often() {
+    let forgotten = json!({
+        "type": "ERROR",
+        "object": { "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410,
+                    "message": "too old resource version" },
+    });
+    let list = page("10", "", &["a"]);
+    let (server, _script) = serve(&[list.clone(), forgotten.clone(), list.clone(), forgotten, list]).await;
+    let url = format!("http://{}", server.address()).parse().expect("an address");
+    let client = connect(&Access::Server(url, Box::default())).await.expect("a client");
+    let (sender, mut events) = mpsc::channel(16);
+    let began = Instant::now();
+    let following = tokio::spawn(async move {
+        let _ = follow(Api::<Pod>::all(client), &Selector::default(), |_| Some(()), &sender, 0).await;
+    });
+    let mut lists = 0;
+    while lists < 3 {
+        let (_, event) = timeout(Duration::from_secs(60), events.recv()).await.expect("in time").expect("it follows");
+        lists += usize::from(matches!(event, Event::Listed));
+    }
+    // At least half of the first wait and half of the second, which is twice as long: no machine is too fast for that.
+    assert!(began.elapsed() >= BACK_OFF.0.mul_f64(1.5), "{:?}", began.elapsed());
+    following.abort();
+}
