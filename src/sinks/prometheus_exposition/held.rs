@@ -56,6 +56,8 @@ pub(super) struct Taken {
     pub held: u64,
     /// Native histograms, which no text format has a place for.
     pub native: u64,
+    /// Older than what is held of their series.
+    pub older: u64,
     /// Of series beyond the limit.
     pub beyond: u64,
 }
@@ -91,6 +93,7 @@ impl Held {
             taken.held += 1;
             let known = self.series.get(&sample.series);
             if known.is_some_and(|known| sample.time < known.time) {
+                (taken.held, taken.older) = (taken.held - 1, taken.older + 1);
                 continue;
             }
             if is_stale(value) {

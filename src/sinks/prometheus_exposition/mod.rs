@@ -131,6 +131,10 @@ impl ExpositionSink {
                 let taken = self.held.lock().unwrap_or_else(PoisonError::into_inner).take(batch);
                 cx.metrics.records_out.inc_by(taken.held);
                 message.ack.count(Outcome::Delivered, taken.held);
+                if taken.older > 0 {
+                    cx.metrics.records_dropped.inc_by(taken.older);
+                    message.ack.count(Outcome::Dropped, taken.older);
+                }
                 for (samples, reason) in [
                     (taken.native, "native histograms have no place in the text formats"),
                     (taken.beyond, "`limit` series are exposed already"),

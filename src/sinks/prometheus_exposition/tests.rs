@@ -125,3 +125,12 @@ async fn the_last_exemplar_goes_along() {
     let (_, text) = scrape(held, "application/openmetrics-text;version=1.0.0", false).await;
     assert!(text.contains("orders_total 2.0 # {trace_id=\"ab\"} 0.5\n"), "{text}");
 }
+
+#[test]
+fn a_sample_older_than_what_is_shown_counts_as_dropped() {
+    let table = SeriesTable::new(100);
+    let mut held = held(&table, 100);
+    let one = |time, value| batch(&table, time, &[("a", &[], None, value)]);
+    assert_eq!(held.take(&one(2000, 2.0)), held::Taken { held: 1, ..Default::default() });
+    assert_eq!(held.take(&one(1000, 1.0)), held::Taken { older: 1, ..Default::default() });
+}
