@@ -26,4 +26,4 @@ pub use component::{
 pub use graph::{ComponentId, Graph};
 pub use outlet::Outlet;
 pub use run::Runner;
-pub use supervise::Ended;
+pub use supervise::{Ended, caught};

@@ -12,6 +12,7 @@ pub mod discovery;
 mod family;
 mod gathered;
 mod output;
+mod pauses;
 mod pool;
 mod prediction;
 mod report;

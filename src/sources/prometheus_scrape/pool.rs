@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -15,15 +16,17 @@ use super::clock::Wall;
 use super::config::{Job, Scope, Shard};
 use super::discovery::Found;
 use super::output::Output;
+use super::pauses::Pauses;
 use super::scrape::Scraper;
 use super::series_rules::SeriesRules;
 use super::succession::{Estate, Inheritance, Origin, Remains};
 use super::target::{Outcome, Target, targets};
 use crate::data::{LabelSet, SeriesTable};
 use crate::net::http_client::HttpClient;
+use crate::pipeline::caught;
 use crate::relabel::Scratch;
 use crate::telemetry::ComponentMetrics;
-use crate::telemetry::targets::{self, DroppedTargets};
+use crate::telemetry::targets::{self, DroppedTargets, TargetHealth};
 
 /// What all jobs of a source share.
 #[derive(Clone)]
@@ -75,12 +78,33 @@ pub(super) struct Pool {
     client: HttpClient,
     shared: Shared,
     loops: HashMap<u64, Loop>,
-    tasks: JoinSet<Option<Remains>>,
+    tasks: JoinSet<Ended>,
+    /// Of targets whose loop has panicked.
+    failed: HashMap<u64, Failed>,
+    /// Loops that were started so far.
+    starts: u64,
     scratch: Scratch,
     too_many: bool,
 }
 
+/// A loop has ended.
+struct Ended {
+    id: u64,
+    start: u64,
+    /// What it leaves, or that it panicked, and with what.
+    result: Result<Option<Remains>, String>,
+}
+
+/// A loop has panicked.
+struct Failed {
+    pauses: Pauses,
+    /// How long the next one waits, and in what words the last one ended; until it is started.
+    again: Option<(Duration, String)>,
+}
+
 struct Loop {
+    /// Which start it was.
+    start: u64,
     stop: CancellationToken,
     /// Cancelled once it sends nothing more.
     done: CancellationToken,
@@ -92,8 +116,17 @@ struct Loop {
 impl Pool {
     /// A pool without targets.
     pub fn new(job: Arc<Job>, client: HttpClient, shared: Shared) -> Self {
-        let (loops, tasks) = (HashMap::new(), JoinSet::new());
-        Self { job, client, shared, loops, tasks, scratch: Scratch::default(), too_many: false }
+        Self {
+            job,
+            client,
+            shared,
+            loops: HashMap::new(),
+            tasks: JoinSet::new(),
+            failed: HashMap::new(),
+            starts: 0,
+            scratch: Scratch::default(),
+            too_many: false,
+        }
     }
 
     /// Follows discovery until `shutdown`, then ends every loop. Returns what is left of those that may go on.
@@ -112,9 +145,7 @@ impl Pool {
                     }
                 }
                 Some(ended) = self.tasks.join_next() => {
-                    if let Some(remains) = ended.ok().flatten() {
-                        self.settle(remains);
-                    }
+                    self.on_end(ended);
                 }
             }
         }
@@ -122,12 +153,39 @@ impl Pool {
         let for_good = self.shared.gone_for_good.load(Ordering::Acquire);
         let mut left = Vec::new();
         while let Some(ended) = self.tasks.join_next().await {
-            match ended.ok().flatten() {
+            match self.remains(ended) {
                 Some(remains) if for_good => self.settle(remains),
                 remains => left.extend(remains),
             }
         }
         left
+    }
+
+    /// A loop has ended. One that panicked is taken out, so that [`Pool::follow`] starts it again.
+    fn on_end(&mut self, ended: Result<Ended, JoinError>) {
+        if let Some(remains) = self.remains(ended) {
+            self.settle(remains);
+        }
+    }
+
+    /// What a loop leaves that has ended; a panic is told.
+    fn remains(&mut self, ended: Result<Ended, JoinError>) -> Option<Remains> {
+        // It is not aborted, and its panic is caught.
+        let Ended { id, start, result } = ended.ok()?;
+        let words = match result {
+            Ok(remains) => return remains,
+            Err(words) => words,
+        };
+        let panicked = self.loops.extract_if(|known, each| *known == id && each.start == start).next();
+        let url = panicked.as_ref().map(|(_, each)| each.state.url.clone()).unwrap_or_default();
+        let words = format!("job `{}`: the loop that scrapes {url} {words}, which is a bug", self.job.name);
+        if panicked.is_some() {
+            let failed = self.failed.entry(id).or_insert_with(|| Failed { pauses: Pauses::default(), again: None });
+            failed.again = Some((failed.pauses.after_failure(), words.clone()));
+        }
+        tracing::error!(component = &*self.shared.metrics.name, "{words}; it is started again after a pause");
+        self.shared.metrics.error(words);
+        None
     }
 
     /// A loop has ended: one that has the same labels goes on with its series, else they end.
@@ -173,6 +231,7 @@ impl Pool {
         }
         let forbidden: Option<Arc<str>> = too_many
             .then(|| format!("target_limit exceeded (number of targets: {}, limit: {limit})", wanted.len()).into());
+        self.failed.retain(|id, _| wanted.contains_key(id));
         for (id, target) in wanted {
             if !self.loops.contains_key(&id) {
                 let before = ending.get(&target.labels_id()).cloned().unwrap_or_default();
@@ -200,6 +259,11 @@ impl Pool {
         state.labels = target.labels.clone();
         state.url = target.url.as_str().into();
         (state.interval, state.timeout) = (target.interval, target.timeout);
+        let again = self.failed.get_mut(&id).and_then(|failed| failed.again.take());
+        let pause = again.as_ref().map(|(pause, _)| *pause).unwrap_or_default();
+        if let Some((_, words)) = again {
+            state.update(|state| (state.health, state.last_error) = (TargetHealth::Down, words));
+        }
         let state = Arc::new(state);
         let rules = SeriesRules {
             table: self.shared.table.clone(),
@@ -226,17 +290,25 @@ impl Pool {
             inheritance: inheritance.clone(),
             forbidden,
         };
+        self.starts += 1;
+        let start = self.starts;
         let (stop, done) = (CancellationToken::new(), CancellationToken::new());
         let (stopped, is_done) = (stop.clone(), done.clone().drop_guard());
         self.tasks.spawn(async move {
             for earlier in before {
                 earlier.cancelled().await;
             }
-            let remains = scraper.run(stopped).await;
+            let result = caught(async {
+                match stopped.run_until_cancelled(sleep(pause)).await {
+                    Some(()) => scraper.run(stopped).await,
+                    None => scraper.inheritance.take(),
+                }
+            });
+            let result = result.await;
             drop(is_done);
-            remains
+            Ended { id, start, result }
         });
-        self.loops.insert(id, Loop { stop, done, labels, inheritance, state });
+        self.loops.insert(id, Loop { start, stop, done, labels, inheritance, state });
     }
 }
 

@@ -25,6 +25,9 @@ use crate::telemetry::{ComponentMetrics, Telemetry};
 /// Long enough for a slow machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A clock that is set by this panics once.
+const UNLUCKY: i64 = i64::MIN;
+
 /// A target whose answer the test sets.
 #[derive(Clone, Default)]
 struct Exposed(Arc<Mutex<(u16, String)>>);
@@ -93,7 +96,11 @@ impl Running {
             shard: None,
             troubles: Arc::default(),
             estate: Arc::new(Estate::of(&metrics)),
-            wall: Wall::new(move || UnixMillis(UnixMillis::now().0 + by.load(Ordering::Relaxed))),
+            wall: Wall::new(move || {
+                let unlucky = by.compare_exchange(UNLUCKY, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+                assert!(!unlucky, "an unlucky clock");
+                UnixMillis(UnixMillis::now().0 + by.load(Ordering::Relaxed))
+            }),
             seed: 1,
             gone_for_good: Arc::clone(&gone_for_good),
         };
@@ -423,3 +430,5 @@ async fn more_targets_than_allowed_fail_every_scrape() {
     running.find(&[&one]);
     running.until(|seen| last(seen, "up") == Some(1.0) && last(seen, "a") == Some(1.0)).await;
 }
+
+mod failures;

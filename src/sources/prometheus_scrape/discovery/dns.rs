@@ -192,7 +192,7 @@ fn host(name: &Name) -> String {
 }
 
 impl Discover for Dns {
-    fn run(self: Box<Self>, found: Publisher, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+    fn run(&self, found: Publisher, shutdown: CancellationToken) -> BoxFuture<'_, ()> {
         async move {
             let mut ticks = refresh::ticks(self.refresh_interval);
             let asking = async {

@@ -142,7 +142,7 @@ impl File {
 }
 
 impl Discover for File {
-    fn run(self: Box<Self>, found: Publisher, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+    fn run(&self, found: Publisher, shutdown: CancellationToken) -> BoxFuture<'_, ()> {
         async move {
             shutdown.run_until_cancelled(self.watch(found)).await;
         }
@@ -151,13 +151,13 @@ impl Discover for File {
 }
 
 impl File {
-    async fn watch(self, found: Publisher) {
+    async fn watch(&self, found: Publisher) {
         let hint = Arc::new(Notify::new());
         let mut watcher = watcher(hint.clone(), self.refresh_interval);
         let mut folders: Vec<PathBuf> = self.patterns.iter().map(|pattern| pattern.folder.clone()).collect();
         folders.sort();
         folders.dedup();
-        let patterns: Arc<[Pattern]> = self.patterns.into();
+        let patterns: Arc<[Pattern]> = self.patterns.as_slice().into();
         let mut known = Known::default();
         loop {
             if let Some(watcher) = &mut watcher {
@@ -170,8 +170,13 @@ impl File {
                 let trouble = known.look(&patterns);
                 (known, trouble)
             });
-            // A look that panicked is a bug that ends the discovery; what it found stays.
-            let Ok((seen, trouble)) = looked.await else { return found.failed("reading the files failed") };
+            let (seen, trouble) = match looked.await {
+                Ok(looked) => looked,
+                // A bug: whoever runs this tells of it and begins anew; what was found stays.
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                // The agent ends.
+                Err(_) => return,
+            };
             known = seen;
             found.replace(known.groups());
             match trouble {

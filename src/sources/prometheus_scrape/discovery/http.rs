@@ -131,7 +131,7 @@ fn is_json(kind: &str) -> bool {
 }
 
 impl Discover for Http {
-    fn run(self: Box<Self>, found: Publisher, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+    fn run(&self, found: Publisher, shutdown: CancellationToken) -> BoxFuture<'_, ()> {
         async move {
             let mut ticks = refresh::ticks(self.refresh_interval);
             let mut body = Body::default();

@@ -233,21 +233,22 @@ impl Kubernetes {
         })
     }
 
-    async fn follow(mut self, found: Publisher) {
+    async fn follow(&self, found: Publisher) {
+        let mut settings = self.settings.clone();
         let client = loop {
             let own = if self.own_namespace { own_namespace().map(Some) } else { Ok(None) };
             let connected =
                 async { Ok::<_, crate::kubernetes::client::ConnectError>((own?, connect(&self.access).await?)) };
             match connected.await {
                 Ok((own, client)) => {
-                    self.settings.namespaces.extend(own);
+                    settings.namespaces.extend(own);
                     break client;
                 }
                 Err(error) => found.failed(&error.to_string()),
             }
             sleep(AGAIN).await;
         };
-        targets::run(client, self.settings, |update| match update {
+        targets::run(client, settings, |update| match update {
             Update::Set(group) => found.set(group),
             Update::Gone(source) => found.remove(&source),
             Update::Complete => found.complete(),
@@ -259,7 +260,7 @@ impl Kubernetes {
 }
 
 impl Discover for Kubernetes {
-    fn run(self: Box<Self>, found: Publisher, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+    fn run(&self, found: Publisher, shutdown: CancellationToken) -> BoxFuture<'_, ()> {
         async move {
             shutdown.run_until_cancelled(self.follow(found)).await;
         }

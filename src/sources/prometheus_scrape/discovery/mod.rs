@@ -20,18 +20,20 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::pauses::Pauses;
 pub use crate::data::TargetGroup;
 pub use crate::data::target_group::ADDRESS;
+use crate::pipeline::caught;
 use crate::telemetry::ComponentMetrics;
 
 /// A configured discovery, ready to run.
-pub trait Discover: Send {
+pub trait Discover: Send + Sync {
     /// Reports through `found` until `shutdown` is cancelled. One that has nothing to watch may return once it
-    /// has reported: what it reported stays.
-    fn run(self: Box<Self>, found: Publisher, shutdown: CancellationToken) -> BoxFuture<'static, ()>;
+    /// has reported: what it reported stays. One that panics is told and run again after a pause.
+    fn run(&self, found: Publisher, shutdown: CancellationToken) -> BoxFuture<'_, ()>;
 }
 
 /// How often a job's targets change at most.
@@ -90,7 +92,7 @@ pub fn start(
     for (index, (name, discovery)) in discoveries.into_iter().enumerate() {
         let found =
             Publisher { shared: shared.clone(), index, job: job.into(), name: name.into(), metrics: metrics.clone() };
-        tasks.spawn(discovery.run(found, shutdown.clone()));
+        tasks.spawn(keep_running(discovery, found, shutdown.clone()));
     }
     let (sender, receiver) = watch::channel(Found::default());
     tokio::spawn(async move {
@@ -103,6 +105,18 @@ pub fn start(
         while tasks.join_next().await.is_some() {}
     });
     receiver
+}
+
+/// Runs a discovery, again where it panics.
+async fn keep_running(discovery: Box<dyn Discover>, found: Publisher, shutdown: CancellationToken) {
+    let mut pauses = Pauses::default();
+    while let Err(words) = caught(discovery.run(found.clone(), shutdown.clone())).await {
+        let pause = pauses.after_failure();
+        found.failed(&format!("it {words}, which is a bug; the targets stay as they were, and it is started again"));
+        if shutdown.run_until_cancelled(sleep(pause)).await.is_none() {
+            break;
+        }
+    }
 }
 
 /// Passes on what changed, at the job's pace.

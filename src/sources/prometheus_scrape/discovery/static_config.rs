@@ -61,8 +61,8 @@ impl Static {
 }
 
 impl Discover for Static {
-    fn run(self: Box<Self>, found: Publisher, _: CancellationToken) -> BoxFuture<'static, ()> {
-        found.replace(self.0);
+    fn run(&self, found: Publisher, _: CancellationToken) -> BoxFuture<'_, ()> {
+        found.replace(self.0.clone());
         ready(()).boxed()
     }
 }

@@ -16,12 +16,13 @@ const SECOND: Duration = Duration::from_secs(1);
 type Step = Box<dyn FnOnce(&Publisher) + Send>;
 
 /// A discovery that does what the test says.
-struct Told(mpsc::UnboundedReceiver<Step>);
+struct Told(tokio::sync::Mutex<mpsc::UnboundedReceiver<Step>>);
 
 impl Discover for Told {
-    fn run(mut self: Box<Self>, found: Publisher, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+    fn run(&self, found: Publisher, shutdown: CancellationToken) -> BoxFuture<'_, ()> {
         async move {
-            while let Some(step) = shutdown.run_until_cancelled(self.0.recv()).await.flatten() {
+            let mut steps = self.0.lock().await;
+            while let Some(step) = shutdown.run_until_cancelled(steps.recv()).await.flatten() {
                 step(&found);
             }
         }
@@ -34,7 +35,7 @@ struct Teller(mpsc::UnboundedSender<Step>);
 impl Teller {
     fn new() -> (Self, Box<dyn Discover>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self(sender), Box::new(Told(receiver)))
+        (Self(sender), Box::new(Told(receiver.into())))
     }
 
     fn tell(&self, step: impl FnOnce(&Publisher) + Send + 'static) {
@@ -220,4 +221,22 @@ async fn static_targets_are_there_at_once() {
     first.labels.set("env", "prod");
     let groups: Vec<TargetGroup> = found.borrow().groups.iter().map(|group| TargetGroup::clone(group)).collect();
     assert_eq!(groups, [first, group("1", &["c:3"])]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_discovery_that_panics_is_told_and_started_again() {
+    let (teller, told) = Teller::new();
+    let (mut found, metrics, _shutdown) = job(vec![told]);
+    teller.tell(|found| found.replace([group("a", &["a:1"])]));
+    until(&mut found, |found| found.groups.len() == 1).await;
+    teller.tell(|_| panic!("an unlucky answer"));
+    until(&mut found, |found| found.troubles.first().is_some_and(|it| it.words.contains("an unlucky answer"))).await;
+    assert_eq!(sources(&found), ["a"], "what it found stays");
+    assert_eq!(metrics.errors.get(), 1);
+    teller.tell(|found| {
+        found.works();
+        found.replace([group("b", &["b:1"])]);
+    });
+    until(&mut found, |found| found.troubles.is_empty()).await;
+    assert_eq!(sources(&found), ["b"]);
 }
