@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue};
-use hyper::body::Body as _;
+use hyper::body::{Body as _, Incoming};
+use tokio::time::{Instant, timeout};
 
 use super::{ClientError, HttpClient, Request, next};
 use crate::data::{Budget, Permit};
@@ -95,20 +96,17 @@ pub struct Fetched {
 
 impl HttpClient {
     /// Sends a request, which offers gzip unless it says what it accepts, and reads the answer's body into `body`: at most
-    /// [`Request::most_answer`] bytes on the wire and `most_text` bytes without compression.
+    /// [`Request::most_answer`] bytes on the wire and `most_text` bytes without compression. Where `body` has to wait
+    /// for room, it waits for as long as the request may take once more.
     pub async fn fetch(&self, request: Request, most_text: usize, body: &mut Body) -> Result<Fetched, ClientError> {
-        match tokio::time::timeout(request.timeout, self.read_into(&request, most_text, body)).await {
-            Ok(fetched) => fetched,
-            Err(_) => Err(ClientError::Timeout(request.timeout)),
-        }
-    }
-
-    async fn read_into(&self, request: &Request, most_text: usize, body: &mut Body) -> Result<Fetched, ClientError> {
         body.text.clear();
         body.wire.clear();
+        let began = Instant::now();
+        let late = || ClientError::Timeout(request.timeout);
         let mut asked = request.clone();
         asked.headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("gzip"));
-        let (head, mut incoming) = self.open(&asked).await?.into_parts();
+        let opened = timeout(request.timeout, self.open(&asked)).await.map_err(|_| late())??;
+        let (head, mut incoming) = opened.into_parts();
         if !head.status.is_success() {
             return Ok(Fetched { status: head.status, headers: head.headers, wire_bytes: 0 });
         }
@@ -118,26 +116,43 @@ impl HttpClient {
         if length.is_some_and(|length| length > most) {
             return Err(ClientError::TooLarge(most));
         }
-        body.wait_for_room(length, gzip).await;
-        body.sent(gzip).reserve(length.unwrap_or_default());
-        let mut capacity = 0;
-        while let Some(part) = next(&mut incoming).await? {
-            let into = body.sent(gzip);
-            if into.len() + part.len() > most {
-                return Err(ClientError::TooLarge(most));
-            }
-            into.extend_from_slice(&part);
-            if std::mem::replace(&mut capacity, into.capacity()) != capacity {
-                body.pay_more();
-            }
-        }
-        let wire_bytes = body.sent(gzip).len();
-        if gzip {
-            body.inflater.get_or_insert_default().gzip(&body.wire, &mut body.text, most_text)?;
-        }
-        body.pay();
+        // The agent's own shortage is not the server's delay: the request's clock stands still meanwhile.
+        let left = request.timeout.saturating_sub(began.elapsed());
+        let room = timeout(request.timeout, body.wait_for_room(length, gzip)).await;
+        room.map_err(|_| ClientError::NoMemory(request.timeout))?;
+        let reading = read(&mut incoming, length, gzip, most, most_text, body);
+        let wire_bytes = timeout(left, reading).await.map_err(|_| late())??;
         Ok(Fetched { status: head.status, headers: head.headers, wire_bytes })
     }
+}
+
+/// Reads a body whole, and inflates it; returns its bytes as they were sent.
+async fn read(
+    incoming: &mut Incoming,
+    length: Option<usize>,
+    gzip: bool,
+    most: usize,
+    most_text: usize,
+    body: &mut Body,
+) -> Result<usize, ClientError> {
+    body.sent(gzip).reserve(length.unwrap_or_default());
+    let mut capacity = 0;
+    while let Some(part) = next(incoming).await? {
+        let into = body.sent(gzip);
+        if into.len() + part.len() > most {
+            return Err(ClientError::TooLarge(most));
+        }
+        into.extend_from_slice(&part);
+        if std::mem::replace(&mut capacity, into.capacity()) != capacity {
+            body.pay_more();
+        }
+    }
+    let wire_bytes = body.sent(gzip).len();
+    if gzip {
+        body.inflater.get_or_insert_default().gzip(&body.wire, &mut body.text, most_text)?;
+    }
+    body.pay();
+    Ok(wire_bytes)
 }
 
 fn is_gzip(headers: &HeaderMap) -> Result<bool, ClientError> {

@@ -85,6 +85,12 @@ pub enum ClientError {
     /// No answer in time: the server may have done what was asked.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
+    /// The agent has no memory for the answer's body: says nothing of the server.
+    #[error(
+        "no memory for the body within {0:?}: bodies that are being read and batches that wait take all of it; give the \
+         agent more memory, scrape less at a time, or see which sink is behind"
+    )]
+    NoMemory(Duration),
     /// The connection ended or broke the protocol: the server may have done what was asked.
     #[error("the connection broke: {0}")]
     Broken(String),

@@ -265,7 +265,7 @@ async fn a_body_counts_while_it_is_held_and_others_wait_for_room() {
     let mut request = Request::get(url(&server, "/"));
     request.timeout = Duration::from_millis(200);
     let waited = client.fetch(request.clone(), 1 << 20, &mut body).await;
-    assert!(matches!(waited, Err(ClientError::Timeout(_))), "there is no room: {waited:?}");
+    assert!(matches!(waited, Err(ClientError::NoMemory(_))), "there is no room: {waited:?}");
     told.notify_one();
     let mut first = slow.await.expect("no panic");
     assert_eq!(first.text.len(), 4000);

@@ -7,6 +7,7 @@ use crate::data::metrics::{Exemplar, Samples};
 use crate::data::series_table::SeriesList;
 use crate::data::{LabelSet, MetricBatch, MetricBuilder, Resource, UnixMillis};
 use crate::formats::prometheus::{Exposition, Fault, HistogramSeries, ParseError, Point, RawExemplar};
+use crate::net::ClientError;
 
 /// Why a scrape failed. The target is down, in these words.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,9 @@ pub(super) enum ScrapeError {
     /// No answer, or not one that was asked for.
     #[error("{0}")]
     Fetch(String),
+    /// The agent's own shortage, which says nothing of the target.
+    #[error("{0}")]
+    NoMemory(ClientError),
     /// The answer's status.
     #[error("server returned HTTP status {0}")]
     Status(http::StatusCode),

@@ -49,6 +49,11 @@ impl Output {
     /// Tells what is wrong, in the log and on the status page.
     pub fn tell(&self, words: &str) {
         tracing::warn!(component = &*self.metrics.name, "{words}");
+        self.error(words);
+    }
+
+    /// Tells what is wrong on the status page, where the log has it already.
+    pub fn error(&self, words: &str) {
         self.metrics.error(words);
     }
 

@@ -21,6 +21,7 @@ use super::target::Target;
 use crate::data::series_table::{ListBuilder, SeriesList};
 use crate::data::{LabelSet, Resource, UnixMillis};
 use crate::formats::prometheus::{Format, OpenMetricsParser, ProtobufParser, TextParser, negotiate};
+use crate::net::ClientError;
 use crate::net::http_client::{HttpClient, Request};
 use crate::telemetry::targets::{self, TargetHealth};
 
@@ -55,6 +56,8 @@ struct Memory {
     ended: bool,
     /// Whether a limit refused series of it.
     refusing: bool,
+    /// Whether the last scrape found no memory.
+    short: bool,
     /// The last scrape of this loop.
     scraped: Option<Moment>,
 }
@@ -75,6 +78,7 @@ impl Scraper {
             resource,
             ended: true,
             refusing: false,
+            short: false,
             scraped: None,
         };
         let mut clock = Clock::new(self.wall.clone(), self.target.interval, self.offset);
@@ -127,7 +131,14 @@ impl Scraper {
         let mut bench = self.benches.take();
         let mut report =
             Report { timeout: self.target.timeout, sample_limit: self.job.limits.samples, ..Report::default() };
-        let outcome = self.fetch(&mut bench, &mut report).await.map_err(Failed::from);
+        let outcome = match self.fetch(&mut bench, &mut report).await {
+            Err(ScrapeError::NoMemory(error)) => {
+                self.benches.put(bench);
+                return self.pass_over(&error, memory);
+            }
+            outcome => outcome.map_err(Failed::from),
+        };
+        memory.short = false;
         let outcome = outcome.and_then(|format| self.read(format, time, &mut bench, memory));
         self.benches.put(bench);
         report.duration = started.elapsed();
@@ -161,6 +172,18 @@ impl Scraper {
         });
     }
 
+    /// The agent has no room for what the target exposes. That is not the target's fault: it stays as it was seen
+    /// last, and its series do not end.
+    fn pass_over(&self, error: &ClientError, memory: &mut Memory) {
+        let words = format!("job `{}`: a scrape of {} is passed over: {error}", self.job.name, self.target.url);
+        if std::mem::replace(&mut memory.short, true) {
+            self.output.error(&words);
+        } else {
+            self.output.tell(&words);
+        }
+        self.state.update(|state| state.last_error = error.to_string());
+    }
+
     /// Tells that a target is down, and that it is up again: once each.
     fn tell(&self, was_up: bool, error: &str) {
         let (job, url) = (&self.job.name, &self.target.url);
@@ -190,11 +213,10 @@ impl Scraper {
         request.timeout = self.target.timeout;
         request.most_answer = limit;
         request.headers = self.headers();
-        let fetched = self
-            .client
-            .fetch(request, limit, &mut bench.body)
-            .await
-            .map_err(|error| ScrapeError::Fetch(error.to_string()))?;
+        let fetched = self.client.fetch(request, limit, &mut bench.body).await.map_err(|error| match error {
+            ClientError::NoMemory(_) => ScrapeError::NoMemory(error),
+            error => ScrapeError::Fetch(error.to_string()),
+        })?;
         if !fetched.status.is_success() {
             return Err(ScrapeError::Status(fetched.status));
         }

@@ -26,3 +26,32 @@ async fn a_loop_that_panics_is_told_and_started_again() {
     assert_eq!(running.metrics.errors.get(), 1);
     running.until_target(|state| state.health == TargetHealth::Up && state.last_error.is_empty()).await;
 }
+
+#[tokio::test]
+async fn a_shortage_of_memory_is_not_the_targets_fault() {
+    let exposed = Exposed::default();
+    exposed.set(200, "a 1\n");
+    let address = exposed.serve().await;
+    let mut running =
+        Running::start(serde_json::json!({ "job_name": "shop", "scrape_interval": "1s", "scrape_timeout": "1s" }));
+    running.find(&[&address]);
+    running.until(|seen| last(seen, "up") == Some(1.0)).await;
+    let taking = async {
+        loop {
+            // Whoever is the first may take more than there is.
+            match running.memory.scrapes().try_acquire(1 << 30) {
+                Some(all) => break all,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let all = timeout(PATIENCE, taking).await.expect("no scrape holds its body for long");
+    running.until_target(|state| state.last_error.contains("no memory for the body")).await;
+    running.until_target(|state| state.health == TargetHealth::Up).await;
+    assert!(running.metrics.errors.get() >= 1);
+    drop(all);
+    running.until_target(|state| state.last_error.is_empty()).await;
+    let seen = running.until(|seen| seen.contains_key("a")).await;
+    assert!(seen["a"].iter().all(|(_, value)| *value == 1.0), "no series ends: {seen:?}");
+    assert!(seen["up"].iter().all(|(_, value)| *value == 1.0), "it was never down: {seen:?}");
+}
