@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::data::{Batch, Budget, MetricBatch, Permit};
 use crate::delivery::{Message, Settle, Verdict};
@@ -19,7 +20,7 @@ const WAITING: usize = 4096;
 /// Hands batches of one target to its worker.
 #[derive(Clone, Debug)]
 pub(super) struct Output {
-    worker: mpsc::Sender<(MetricBatch, Permit)>,
+    worker: mpsc::Sender<(MetricBatch, Held)>,
     budget: Arc<Budget>,
     metrics: Arc<ComponentMetrics>,
 }
@@ -29,13 +30,21 @@ impl Output {
     pub fn send(&self, batch: MetricBatch) {
         let (samples, bytes) = (batch.selection.count() as u64, batch.payload_bytes());
         self.metrics.records_in.inc_by(samples);
-        let permit = self.budget.try_acquire(bytes);
-        let sent = permit.is_some_and(|permit| self.worker.try_send((batch, permit)).is_ok());
-        if !sent {
+        let Some(permit) = self.budget.try_acquire(bytes) else {
             self.metrics.records_dropped.inc_by(samples);
             self.metrics.error(
                 "samples are dropped: the memory for metrics is used up; see which sink is behind, or give the agent more memory",
             );
+            return;
+        };
+        let held = Held { permit: Mutex::new(Some(permit)), samples, metrics: self.metrics.clone() };
+        if let Err(TrySendError::Full((_, held))) = self.worker.try_send((batch, held)) {
+            held.let_go();
+            self.metrics.records_dropped.inc_by(samples);
+            self.metrics.error(format!(
+                "samples are dropped: {WAITING} batches wait for one worker; a reload holds it up, or it has too little \
+                 CPU for the transforms behind this source"
+            ));
         }
     }
 }
@@ -75,17 +84,15 @@ pub(super) fn start(
         .map(|_| {
             let (sender, receiver) = mpsc::channel(WAITING);
             let output = Output { worker: sender, budget: budget.clone(), metrics: metrics.clone() };
-            (output, tokio::spawn(work(receiver, outlet.clone(), metrics.clone())))
+            (output, tokio::spawn(work(receiver, outlet.clone())))
         })
         .unzip()
 }
 
-async fn work(mut batches: mpsc::Receiver<(MetricBatch, Permit)>, mut outlet: Outlet, metrics: Arc<ComponentMetrics>) {
-    while let Some((batch, permit)) = batches.recv().await {
-        let samples = batch.selection.count() as u64;
-        let held = Arc::new(Held { permit: Mutex::new(Some(permit)), samples, metrics: metrics.clone() });
+async fn work(mut batches: mpsc::Receiver<(MetricBatch, Held)>, mut outlet: Outlet) {
+    while let Some((batch, held)) = batches.recv().await {
         // Waits only while a reload changes what is behind the output.
-        let Ok(ack) = outlet.ack(held, 0, false).await else { return };
+        let Ok(ack) = outlet.ack(Arc::new(held), 0, false).await else { return };
         match outlet.offer(Message::new(Batch::Metrics(batch), ack)) {
             Ok(()) | Err(NotNow::Closed) => {}
             Err(NotNow::Gone(_)) => return,
@@ -93,7 +100,9 @@ async fn work(mut batches: mpsc::Receiver<(MetricBatch, Permit)>, mut outlet: Ou
     }
 }
 
-/// A batch in the graph: the memory that it was given, until it is settled.
+/// A batch on its way to a worker and in the graph: the memory that it was given, until it is settled. One that is
+/// never settled, as when its worker has ended before, is lost.
+#[derive(Debug)]
 struct Held {
     permit: Mutex<Option<Permit>>,
     samples: u64,
@@ -102,10 +111,26 @@ struct Held {
 
 impl Settle for Held {
     fn settled(&self, _: u64, verdict: Verdict) {
-        drop(self.permit.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.let_go();
         if verdict.abandoned {
             // A scrape cannot be repeated.
             self.metrics.records_lost.inc_by(self.samples);
+        }
+    }
+}
+
+impl Held {
+    /// Gives the memory back; returns whether it was held till now.
+    fn let_go(&self) -> bool {
+        self.permit.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.let_go() {
+            self.metrics.records_lost.inc_by(self.samples);
+            self.metrics.error("samples are lost: what is behind this source has ended and takes nothing any more");
         }
     }
 }

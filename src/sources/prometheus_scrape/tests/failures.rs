@@ -55,3 +55,31 @@ async fn a_shortage_of_memory_is_not_the_targets_fault() {
     assert!(seen["a"].iter().all(|(_, value)| *value == 1.0), "no series ends: {seen:?}");
     assert!(seen["up"].iter().all(|(_, value)| *value == 1.0), "it was never down: {seen:?}");
 }
+
+#[tokio::test]
+async fn batches_that_wait_for_a_worker_that_has_ended_are_lost_and_counted() {
+    let metrics = Telemetry::new().component("source", "prometheus_scrape/test");
+    let (sender, _input) = edge(1 << 20, WhenFull::Block, metrics.clone());
+    let chain = Chain { readers: vec![Reader::Edge { sender, input: "prometheus_scrape/test".into() }] };
+    let (gate, outlet) = Gate::open(chain, Path::new(), metrics.clone());
+    gate.close();
+    let budget = MemoryBudget::new(64 << 20).share(Signal::Metrics);
+    let (outputs, mut workers) = output::start(&outlet, 1, &budget, &metrics);
+    let table = SeriesTable::new(10);
+    let batch = || {
+        let mut list = crate::data::series_table::ListBuilder::default();
+        list.labels(&[("__name__", "a")].into_iter().collect(), Default::default());
+        let mut builder = crate::data::MetricBuilder::new();
+        builder.samples().values.push(1.0);
+        builder.build(Arc::default(), table.list(&list).list)
+    };
+    for _ in 0..3 {
+        outputs[0].send(batch());
+    }
+    workers[0].abort();
+    assert!(workers.remove(0).await.is_err(), "it ends while it waits");
+    assert_eq!((metrics.records_lost.get(), metrics.records_dropped.get()), (3, 0));
+    outputs[0].send(batch());
+    assert_eq!((metrics.records_lost.get(), metrics.records_dropped.get()), (4, 0), "not for want of memory");
+    assert_eq!(budget.used(), 0);
+}
