@@ -7,6 +7,8 @@ pub mod http_client;
 pub mod http_server;
 pub mod listen;
 pub mod proxy;
+mod shown;
 pub mod tls;
 
 pub use http_client::{Answer, ClientError, Endpoints, HttpClient};
+pub use shown::{shown, without_user};

@@ -9,7 +9,7 @@ use http::Method;
 
 use super::earlier;
 use super::parcel::{Item, Parcel};
-use super::server::{Call, Trouble, shown};
+use super::server::{Call, Trouble};
 use super::shared::Shared;
 use crate::data::UnixNanos;
 use crate::delivery::sender::{Attempted, StatusClass, Work};
@@ -18,6 +18,7 @@ use crate::formats::document::DocumentEncoder;
 use crate::formats::elasticsearch::answer::{FILTER_PATH, whole_error};
 use crate::formats::elasticsearch::bulk::DocumentId;
 use crate::formats::elasticsearch::{BulkAnswer, ItemAnswer, bulk};
+use crate::net::shown;
 
 /// Bytes that an answer may have for each item, beside the value that an error quotes: all of a body at
 /// most.
@@ -121,7 +122,7 @@ impl Delivery {
         };
         match StatusClass::of(answer.status.as_u16()) {
             StatusClass::Done => match BulkAnswer::parse(&answer.body) {
-                Ok(read) if read.len() == group.items.len() => self.settle(group, read, started, shown(endpoint)),
+                Ok(read) if read.len() == group.items.len() => self.settle(group, read, started, &shown(endpoint)),
                 other => {
                     let why = match other {
                         Ok(read) => format!("{} items where {} were sent", read.len(), group.items.len()),

@@ -14,7 +14,7 @@ use super::options::Options;
 use crate::delivery::sender::{Attempted, StatusClass};
 use crate::formats::elasticsearch::answer::whole_error;
 use crate::net::http_client::{HttpClientError, Request};
-use crate::net::{Answer, ClientError, Endpoints, HttpClient};
+use crate::net::{Answer, ClientError, Endpoints, HttpClient, shown};
 use crate::options::{HttpClientOptions, Secret, Spanned};
 
 /// How often the files of secrets are looked at for a change.
@@ -222,11 +222,6 @@ fn unanswered(endpoint: &Url, error: &ClientError) -> Trouble {
         attempted: Attempted::Retry { reason, after: None, progress: false },
         outcome_unknown: error.outcome_unknown(),
     }
-}
-
-/// The address without a trailing slash, as the configuration has it.
-pub(super) fn shown(endpoint: &Url) -> &str {
-    endpoint.as_str().trim_end_matches('/')
 }
 
 fn address(endpoint: &Url, path: &[&str], query: &[(&str, &str)]) -> Url {

@@ -12,7 +12,7 @@ use crate::data::Signal;
 use crate::formats::otlp::json::{self, Document};
 use crate::net::grpc::{Call, CallError, GrpcClient};
 use crate::net::http_client::{HttpClientError, Payload, Request};
-use crate::net::{ClientError, Endpoints, HttpClient};
+use crate::net::{ClientError, Endpoints, HttpClient, shown};
 
 /// Most bytes of an answer.
 const MOST_ANSWER: usize = 1 << 20;
@@ -169,11 +169,4 @@ fn address(endpoint: &Url, path: &str) -> Url {
         segments.pop_if_empty().extend(path.split('/'));
     }
     url
-}
-
-/// The address without what is secret in it.
-fn shown(endpoint: &Url) -> String {
-    let mut url = endpoint.clone();
-    let _ = url.set_username("").and_then(|()| url.set_password(None));
-    url.as_str().trim_end_matches('/').to_owned()
 }

@@ -16,7 +16,7 @@ use crate::data::LabelSet;
 use crate::delivery::refusals::Refusals;
 use crate::formats::prometheus::remote_write::{EncodeOptions, Encoder, Relabel, Version};
 use crate::net::http_client::Request;
-use crate::net::{Answer, ClientError, HttpClient};
+use crate::net::{Answer, ClientError, HttpClient, shown};
 use crate::relabel::{Rules, Scratch, Verdict};
 use crate::telemetry::ComponentMetrics;
 
@@ -39,16 +39,13 @@ impl Server {
     pub fn new(options: &Options) -> Result<Self, String> {
         let client = HttpClient::patient(&options.shared).map_err(|error| error.to_string())?;
         let url = options.own.address()?;
-        let mut shown = url.clone();
-        // An address that has a host can have its user taken away.
-        let _ = shown.set_username("").and_then(|()| shown.set_password(None));
-        shown.set_query(None);
+        let shown = shown(&url);
         let mut headers = HeaderMap::new();
         for (name, value) in &options.own.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| error.to_string())?;
             headers.insert(name, HeaderValue::from_str(value).map_err(|error| error.to_string())?);
         }
-        Ok(Self { client, url, shown: shown.to_string(), headers, timeout: options.own.timeout.0 })
+        Ok(Self { client, url, shown, headers, timeout: options.own.timeout.0 })
     }
 
     /// The address for messages.

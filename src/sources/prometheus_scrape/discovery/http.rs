@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{Discover, Publisher, TargetGroup, document, refresh};
-use crate::net::HttpClient;
 use crate::net::http_client::{Body, HttpClientError, Request};
+use crate::net::{HttpClient, shown, without_user};
 use crate::options::problem::Code;
 use crate::options::{Duration, HttpClientOptions, Joined, Problem, Spanned};
 
@@ -32,7 +32,7 @@ pub type HttpSdConfig = Joined<HttpSd, HttpClientOptions>;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpSd {
-    /// The address of the list.
+    /// The address of the list. The label `__meta_url` has it as it is written, but without user and password.
     pub url: Spanned<String>,
     /// How often to ask, and how long to wait for an answer. Default: `1m`.
     #[serde(default = "refresh_interval")]
@@ -75,8 +75,8 @@ pub enum HttpSdError {
 
 /// An `http_sd_configs` entry, ready to run.
 pub struct Http {
-    /// As it is written, which is how Prometheus shows it.
-    shown: String,
+    /// As it is written, which is how Prometheus shows it, but without a user: labels go everywhere.
+    origin: String,
     url: Url,
     client: HttpClient,
     refresh_interval: std::time::Duration,
@@ -85,10 +85,12 @@ pub struct Http {
 impl Http {
     /// Prepares it. Files of credentials and certificates may come later.
     pub fn new(config: &HttpSdConfig) -> Result<Self, HttpSdError> {
-        let shown = config.url.value.clone();
-        let url = url(&shown).map_err(|words| HttpSdError::Url(shown.clone(), words))?;
+        let written = &config.url.value;
+        let url = url(written).map_err(|words| HttpSdError::Url(written.clone(), words))?;
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        let origin = if has_user { without_user(&url).into() } else { written.clone() };
         let client = HttpClient::patient(&config.shared)?;
-        Ok(Self { shown, url, client, refresh_interval: config.refresh_interval.0 })
+        Ok(Self { origin, url, client, refresh_interval: config.refresh_interval.0 })
     }
 
     /// One question; in words why it brought no list.
@@ -109,7 +111,7 @@ impl Http {
         }
         let groups = document::json(&body.text);
         let groups = groups.map_err(|words| format!("the answer is not a list of target groups: {words}"))?;
-        Ok(groups.with_origin("__meta_url", &self.shown))
+        Ok(groups.with_origin("__meta_url", &self.origin))
     }
 }
 
@@ -153,16 +155,6 @@ impl Discover for Http {
         }
         .boxed()
     }
-}
-
-/// The address without a password.
-fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    if url.password().is_some() {
-        // It has a host, so that it can have a password.
-        let _ = url.set_password(Some("***"));
-    }
-    url.into()
 }
 
 #[cfg(test)]

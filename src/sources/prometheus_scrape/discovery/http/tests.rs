@@ -110,3 +110,15 @@ fn addresses_are_checked() {
         assert!(url(bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn the_origin_of_targets_is_the_address_as_written_without_a_user() {
+    for (written, origin) in [
+        ("http://host/targets?a=b", "http://host/targets?a=b"),
+        ("http://HOST", "http://HOST"),
+        ("http://user:word@host/targets?a=b", "http://host/targets?a=b"),
+    ] {
+        let config: HttpSdConfig = serde_json::from_value(serde_json::json!({ "url": written })).expect("the shape");
+        assert_eq!(Http::new(&config).expect("valid").origin, origin);
+    }
+}
