@@ -105,6 +105,14 @@ impl ListBuilder {
         self.text.len()
     }
 
+    /// Labels of the series that came by them, in their order.
+    pub fn encoded_labels(&self) -> impl Iterator<Item = &[u8]> {
+        self.items.iter().filter_map(|item| match item {
+            Item::Known(..) => None,
+            Item::New { start, end, .. } => Some(&self.text[*start..*end]),
+        })
+    }
+
     /// A series by its labels as it will keep them. The series before, once more, takes no memory for them.
     pub fn encoded(&mut self, labels: Labels<'_>, family: FamilyId) {
         if let Some(Item::New { start, end, .. }) = self.items.last()

@@ -68,7 +68,7 @@ impl Receiver {
         };
         drop(body);
         let mut taker = Taker::new(&self.table, &self.families);
-        if let Err(error) = decode(version, &message, Limits { labels: self.labels }, &mut taker) {
+        if let Err(error) = decode(version, &message, Limits::of_labels(self.labels), &mut taker) {
             return self.broken(version, &error.to_string());
         }
         drop(message);

@@ -1,4 +1,5 @@
-//! A request's series become a batch: samples in the order in which they stand, each with its series.
+//! A request's series become a batch: samples in the order in which they stand, each with its series. What labels
+//! take is bounded where they are read.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,15 +12,12 @@ use crate::data::series_table::{FamilyId, ListBuilder};
 use crate::data::{Histogram, Labels, MetricBatch, MetricBuilder, MetricKind, Resource, SeriesTable, UnixMillis};
 use crate::formats::prometheus::remote_write::{Counts, ReadMetadata, Receive};
 
-/// Metadata of 1.0 comes by itself, from time to time: what senders said of families, by their names.
+/// Metadata of 1.0 comes by itself, from time to time: what senders said of families, by their names. All of them
+/// are in the series table, whose limits for families hold here too. A request looks at it as it is, once.
 #[derive(Debug, Default)]
-pub(super) struct Families(Mutex<HashMap<Box<str>, FamilyId>>);
+pub(super) struct Families(Mutex<Arc<Known>>);
 
-/// Families remembered at the most.
-const MOST_FAMILIES: usize = 100_000;
-
-/// Bytes of labels of one request, written out: 2.0 can name one long text in many series.
-const MOST_TEXT: usize = 64 << 20;
+type Known = HashMap<Box<str>, FamilyId>;
 
 /// Endings of series' names that a family's name lacks.
 const SUFFIXES: [&str; 6] = ["_bucket", "_count", "_sum", "_total", "_info", "_created"];
@@ -27,25 +25,33 @@ const SUFFIXES: [&str; 6] = ["_bucket", "_count", "_sum", "_total", "_info", "_c
 impl Families {
     fn keep(&self, name: &str, id: FamilyId) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < MOST_FAMILIES || known.contains_key(name) {
+        let known = Arc::make_mut(&mut *known);
+        if id == FamilyId::default() {
+            known.remove(name);
+        } else {
             known.insert(name.into(), id);
         }
     }
 
-    fn of_series(&self, name: &str) -> FamilyId {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.is_empty() {
-            return FamilyId::default();
-        }
-        let stripped = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix));
-        known.get(name).or_else(|| known.get(stripped?)).copied().unwrap_or_default()
+    fn known(&self) -> Arc<Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+fn of_series(known: &Known, name: &str) -> FamilyId {
+    if known.is_empty() {
+        return FamilyId::default();
+    }
+    let stripped = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix));
+    known.get(name).or_else(|| known.get(stripped?)).copied().unwrap_or_default()
 }
 
 /// Takes what a request has.
 pub(super) struct Taker<'a> {
     table: &'a Arc<SeriesTable>,
     families: &'a Families,
+    /// What of them is looked at.
+    known: Option<Arc<Known>>,
     list: ListBuilder,
     builder: MetricBuilder,
     counts: Counts,
@@ -56,8 +62,8 @@ pub(super) struct Taker<'a> {
     family: FamilyId,
     /// Metadata of 2.0 as it came last, and its number.
     last: (Family, FamilyId),
-    /// The last sample of each series: exemplars may stand in a series of their own.
-    samples: HashMap<u64, u32>,
+    /// The last sample of each series, from the first exemplar on: exemplars may stand in a series of their own.
+    samples: Option<HashMap<u64, u32>>,
 }
 
 impl<'a> Taker<'a> {
@@ -65,6 +71,7 @@ impl<'a> Taker<'a> {
         Self {
             table,
             families,
+            known: None,
             list: ListBuilder::default(),
             builder: MetricBuilder::new(),
             counts: Counts::default(),
@@ -72,7 +79,7 @@ impl<'a> Taker<'a> {
             labels: Vec::new(),
             family: FamilyId::default(),
             last: (Family::default(), FamilyId::default()),
-            samples: HashMap::new(),
+            samples: None,
         }
     }
 
@@ -83,19 +90,10 @@ impl<'a> Taker<'a> {
         columns.times.push(time);
         columns.created.extend(start.map(|start| (index, start)));
         self.list.encoded(Labels::of_encoded(&self.labels), self.family);
-        self.samples.insert(xxh3_64(&self.labels), index);
+        if let Some(samples) = &mut self.samples {
+            samples.insert(xxh3_64(&self.labels), index);
+        }
         index
-    }
-
-    /// Whether the labels of the request are more than an honest sender has.
-    fn is_full(&self) -> bool {
-        self.list.text_len() + self.labels.len() > MOST_TEXT
-    }
-
-    fn refuse_full(&mut self, had: Counts) {
-        let words =
-            format!("the labels of the request's series are longer than {} MiB: send fewer at once", MOST_TEXT >> 20);
-        self.refused.add(words, had);
     }
 
     /// The batch, what of the request it has, and what was refused; no batch where nothing is left.
@@ -132,7 +130,7 @@ impl Receive for Taker<'_> {
         self.labels.clear();
         self.labels.extend_from_slice(labels.encoded());
         self.family = match metadata {
-            None => self.families.of_series(labels.metric_name()),
+            None => of_series(self.known.get_or_insert_with(|| self.families.known()), labels.metric_name()),
             Some(said) if (said.kind, said.help, said.unit) == (MetricKind::Unknown, "", "") => FamilyId::default(),
             Some(said) => {
                 let name = family_name(labels.metric_name(), said.kind);
@@ -153,24 +151,22 @@ impl Receive for Taker<'_> {
     }
 
     fn number(&mut self, value: f64, time: UnixMillis, start: Option<UnixMillis>) {
-        if self.is_full() {
-            return self.refuse_full(Counts { samples: 1, ..Counts::default() });
-        }
         self.sample(value, time, start);
         self.counts.samples += 1;
     }
 
     fn histogram(&mut self, histogram: Histogram, time: UnixMillis, start: Option<UnixMillis>) {
-        if self.is_full() {
-            return self.refuse_full(Counts { histograms: 1, ..Counts::default() });
-        }
         let index = self.sample(0.0, time, start);
         self.builder.samples().histograms.push((index, Arc::new(histogram)));
         self.counts.histograms += 1;
     }
 
     fn exemplar(&mut self, labels: Labels<'_>, value: f64, time: UnixMillis) {
-        let Some(&sample) = self.samples.get(&xxh3_64(&self.labels)) else {
+        let samples = self.samples.get_or_insert_with(|| {
+            let hashes = self.list.encoded_labels().map(xxh3_64);
+            hashes.zip(0..).collect()
+        });
+        let Some(&sample) = samples.get(&xxh3_64(&self.labels)) else {
             // An exemplar belongs to a sample, and the request has none of its series: an earlier one had.
             return;
         };
@@ -185,6 +181,8 @@ impl Receive for Taker<'_> {
     fn metadata(&mut self, said: ReadMetadata<'_>) {
         let family =
             Family { name: said.family.into(), kind: said.kind, help: said.help.into(), unit: said.unit.into() };
+        // What is looked at is copied before it is changed, so it is let go first.
+        self.known = None;
         self.families.keep(said.family, self.table.family(&family));
     }
 
@@ -231,18 +229,62 @@ mod tests {
         assert_eq!(batch.expect("samples").series().len(), 1000);
     }
 
+    /// Metadata that the table has no room for is not kept by its name either, so the table's limit bounds both.
     #[test]
-    fn a_long_text_in_many_series_is_taken_up_to_a_limit() {
-        let (table, families) = (SeriesTable::new(100), Families::default());
+    fn families_are_known_by_what_was_said_last_and_never_beyond_the_table() {
+        let (table, families) = (SeriesTable::new(10), Families::default());
+        let said = |family, help| ReadMetadata { family, kind: MetricKind::Counter, help, unit: "" };
         let mut taker = Taker::new(&table, &families);
-        for instance in 0..70 {
-            taker.series(Labels::of_encoded(&series(instance)), None);
+        let series = |taker: &mut Taker<'_>, name: &str| {
+            let labels: LabelSet = [("__name__", name)].into_iter().collect();
+            let mut encoded = Vec::new();
+            labels.encode(&mut encoded);
+            taker.series(Labels::of_encoded(&encoded), None);
+            taker.family
+        };
+        taker.metadata(said("requests", "One."));
+        let one = series(&mut taker, "requests_total");
+        taker.metadata(said("requests", "Two."));
+        let two = series(&mut taker, "requests_total");
+        assert!(one != two && ![one, two].contains(&FamilyId::default()));
+        assert_eq!(series(&mut Taker::new(&table, &families), "requests"), two, "the next request knows it");
+        let long = "n".repeat(1 << 20);
+        for index in 0..200 {
+            let family = format!("{index}{long}");
+            taker.metadata(ReadMetadata { family: &family, ..said("", "Help.") });
+        }
+        let known = families.0.lock().expect("not poisoned");
+        let bytes: usize = known.keys().map(|name| name.len()).sum();
+        assert!((1 << 20..17 << 20).contains(&bytes), "{bytes}");
+    }
+
+    /// Prometheus writes exemplars as series of their own, behind the samples.
+    #[test]
+    fn exemplars_find_the_last_sample_of_their_series() {
+        let (table, families) = (SeriesTable::new(10), Families::default());
+        let mut taker = Taker::new(&table, &families);
+        let [a, b, c] = ["a", "b", "c"].map(|instance| {
+            let labels: LabelSet = [("__name__", "up"), ("instance", instance)].into_iter().collect();
+            let mut encoded = Vec::new();
+            labels.encode(&mut encoded);
+            encoded
+        });
+        let of = Labels::of_encoded;
+        for labels in [&a, &b, &a] {
+            taker.series(of(labels), None);
             taker.number(1.0, UnixMillis(1), None);
         }
-        assert!(taker.list.text_len() <= MOST_TEXT, "{}", taker.list.text_len());
-        let (batch, counts, refused) = taker.finish(Arc::default());
-        assert_eq!((counts.samples, refused.counts.samples), (63, 7), "each has some bytes more than a MiB");
-        assert_eq!(batch.expect("samples").series().len(), 63);
-        assert!(refused.words().contains("longer than 64 MiB"), "{}", refused.words());
+        assert!(taker.samples.is_none(), "nothing is looked up without exemplars");
+        for labels in [&a, &b, &c] {
+            taker.series(of(labels), None);
+            taker.exemplar(of(&[]), 1.0, UnixMillis(1));
+        }
+        taker.series(of(&c), None);
+        taker.number(1.0, UnixMillis(1), None);
+        taker.exemplar(of(&[]), 1.0, UnixMillis(1));
+        let (batch, counts, _) = taker.finish(Arc::default());
+        let batch = batch.expect("samples");
+        let samples: Vec<_> = batch.columns().exemplars.iter().map(|exemplar| exemplar.sample).collect();
+        assert_eq!((samples, counts.exemplars), (vec![1, 2, 3], 3), "that of c came before any sample");
     }
 }

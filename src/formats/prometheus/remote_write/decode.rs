@@ -2,8 +2,8 @@
 //! reason is handed on and the next is read. What is wrong with the message itself ends it.
 
 use super::histogram;
+use super::limits::{Beyond, EXEMPLAR_CHARACTERS, Few, Limit, Limits, encode_checked, full, show, text_of};
 use super::{Counts, Version};
-use crate::data::labels::{METRIC_NAME, encode_label};
 use crate::data::{Histogram, Labels, MetricKind, UnixMillis};
 use crate::formats::protobuf::{Fields, WireError};
 
@@ -16,13 +16,6 @@ pub enum DecodeError {
     /// It refers to a symbol that it does not have.
     #[error("the body refers to symbol {0} and has {1}")]
     Symbol(u32, usize),
-}
-
-/// Limits of what is taken.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Most labels of a series.
-    pub labels: usize,
 }
 
 /// What a request says about a metric.
@@ -56,7 +49,7 @@ pub trait Receive {
 
 /// Reads a request.
 pub fn decode(version: Version, message: &[u8], limits: Limits, to: &mut impl Receive) -> Result<(), DecodeError> {
-    let mut reader = Reader { limits, symbols: Vec::new(), labels: Vec::new(), exemplar: Vec::new() };
+    let mut reader = Reader { limits, text: 0, symbols: Vec::new(), labels: Vec::new(), exemplar: Vec::new() };
     let wire = |error| DecodeError::Wire(error, version);
     match version {
         Version::V1 => {
@@ -91,42 +84,13 @@ pub fn decode(version: Version, message: &[u8], limits: Limits, to: &mut impl Re
 
 struct Reader<'a> {
     limits: Limits,
+    /// Bytes of labels so far.
+    text: usize,
     symbols: Vec<&'a str>,
     /// Labels of the current series, encoded.
     labels: Vec<u8>,
     /// Labels of the current exemplar, encoded.
     exemplar: Vec<u8>,
-}
-
-/// Encodes labels; an error in words where the specification forbids them.
-fn check_labels<'l>(
-    pairs: impl Iterator<Item = (&'l str, &'l str)>,
-    limits: Limits,
-    out: &mut Vec<u8>,
-) -> Result<(), String> {
-    out.clear();
-    let (mut before, mut count, mut named): (Option<&str>, usize, bool) = (None, 0, false);
-    for (name, value) in pairs {
-        count += 1;
-        if name.is_empty() {
-            return Err("a label has an empty name".into());
-        }
-        match before {
-            Some(before) if before == name => return Err(format!("label `{name}` stands twice")),
-            Some(before) if before > name => return Err(format!("labels are not sorted: `{before}` before `{name}`")),
-            _ => {}
-        }
-        before = Some(name);
-        named |= name == METRIC_NAME && !value.is_empty();
-        // An empty value means that there is no such label.
-        if !value.is_empty() {
-            encode_label(name.as_bytes(), value.as_bytes(), out);
-        }
-    }
-    if count > limits.labels {
-        return Err(format!("{count} labels where at most {} are taken", limits.labels));
-    }
-    if named { Ok(()) } else { Err("there is no metric name".into()) }
 }
 
 fn shown(labels: &[u8], reason: &str) -> String {
@@ -204,7 +168,7 @@ fn hand_on(message: &[u8], labels: &[u8], to: &mut impl Receive) -> Result<(), W
 
 impl<'a> Reader<'a> {
     fn series_v1(&mut self, message: &'a [u8], to: &mut impl Receive) -> Result<(), WireError> {
-        let (mut pairs, mut had) = (Vec::new(), Counts::default());
+        let (mut pairs, mut had) = (Few::of(self.limits.labels), Counts::default());
         let mut fields = Fields::of(message);
         while let Some((number, value)) = fields.field()? {
             match number {
@@ -215,7 +179,7 @@ impl<'a> Reader<'a> {
                 _ => {}
             }
         }
-        if let Err(reason) = check_labels(pairs.into_iter(), self.limits, &mut self.labels) {
+        if let Err(reason) = self.check_labels(&pairs.kept, pairs.count) {
             to.refused(shown(&self.labels, &reason), had);
             return Ok(());
         }
@@ -233,8 +197,9 @@ impl<'a> Reader<'a> {
                 _ => {}
             }
         }
+        let mut beyond = Beyond::default();
         for message in exemplars {
-            let (mut pairs, mut value, mut time) = (Vec::new(), 0.0, UnixMillis(0));
+            let (mut pairs, mut value, mut time) = (Few::of(self.limits.labels), 0.0, UnixMillis(0));
             let mut fields = Fields::of(message);
             while let Some((number, field)) = fields.field()? {
                 match number {
@@ -244,22 +209,73 @@ impl<'a> Reader<'a> {
                     _ => {}
                 }
             }
-            self.exemplar(&pairs, value, time, to);
+            match self.exemplar(&pairs.kept, pairs.are_all()) {
+                Ok(labels) => to.exemplar(labels, value, time),
+                Err(limit) => beyond.add(limit),
+            }
         }
+        self.refuse_exemplars(beyond, to);
         Ok(())
     }
 
-    /// Labels of exemplars are sorted here: no receiver minds their order.
-    fn exemplar(&mut self, pairs: &[(&str, &str)], value: f64, time: UnixMillis, to: &mut impl Receive) {
+    /// Encodes the labels of a series, `count` in all, where they are within the limits.
+    fn check_labels(&mut self, pairs: &[(&str, &str)], count: usize) -> Result<(), String> {
+        self.labels.clear();
+        let (limits, bytes) = (self.limits, text_of(pairs));
+        if count > limits.labels {
+            show(pairs, &mut self.labels);
+            return Err(format!("{count} labels where at most {} are taken", limits.labels));
+        }
+        if bytes > limits.series_text {
+            show(pairs, &mut self.labels);
+            return Err(format!("labels of {bytes} bytes where at most {} are taken", limits.series_text));
+        }
+        if self.text + bytes > limits.text {
+            show(pairs, &mut self.labels);
+            return Err(full(limits));
+        }
+        self.text += bytes;
+        encode_checked(pairs, &mut self.labels)
+    }
+
+    /// Encodes the labels of an exemplar, or says what limit they are beyond. They are sorted here: no receiver minds
+    /// their order.
+    fn exemplar(&mut self, pairs: &[(&str, &str)], all: bool) -> Result<Labels<'_>, Limit> {
+        let bytes = text_of(pairs);
+        let characters =
+            || pairs.iter().map(|(name, value)| name.chars().count() + value.chars().count()).sum::<usize>();
+        // No character has more than four bytes.
+        if !all || bytes > 4 * EXEMPLAR_CHARACTERS || characters() > EXEMPLAR_CHARACTERS {
+            return Err(Limit::Characters);
+        }
+        if self.text + bytes > self.limits.text {
+            return Err(Limit::Text);
+        }
+        self.text += bytes;
         self.exemplar.clear();
         let set: crate::data::LabelSet = pairs.iter().copied().collect();
         set.encode(&mut self.exemplar);
-        to.exemplar(Labels::of_encoded(&self.exemplar), value, time);
+        Ok(Labels::of_encoded(&self.exemplar))
+    }
+
+    /// Tells once a series what exemplars of it were refused.
+    fn refuse_exemplars(&self, beyond: Beyond, to: &mut impl Receive) {
+        let long = format!("{} exemplars whose labels have more than {EXEMPLAR_CHARACTERS} characters", beyond.long);
+        for (exemplars, reason) in [(beyond.long, long), (beyond.full, full(self.limits))] {
+            if exemplars > 0 {
+                to.refused(shown(&self.labels, &reason), Counts { exemplars, ..Counts::default() });
+            }
+        }
     }
 
     fn symbol(&self, reference: u32) -> Result<&'a str, DecodeError> {
         let found = self.symbols.get(reference as usize).copied();
         found.ok_or(DecodeError::Symbol(reference, self.symbols.len()))
+    }
+
+    /// References to the labels of a series or an exemplar, as many as may be.
+    fn references(&self) -> Few<u32> {
+        Few::of(self.limits.labels.saturating_mul(2))
     }
 
     fn pairs(&self, references: &[u32]) -> Result<Vec<(&'a str, &'a str)>, DecodeError> {
@@ -269,7 +285,7 @@ impl<'a> Reader<'a> {
 
     fn series_v2(&mut self, message: &'a [u8], to: &mut impl Receive) -> Result<(), DecodeError> {
         let wire = |error| DecodeError::Wire(error, Version::V2);
-        let (mut references, mut had, mut metadata, mut created) = (Vec::new(), Counts::default(), None, None);
+        let (mut references, mut had, mut metadata, mut created) = (self.references(), Counts::default(), None, None);
         let mut fields = Fields::of(message);
         while let Some((number, value)) = fields.field().map_err(wire)? {
             match number {
@@ -283,10 +299,12 @@ impl<'a> Reader<'a> {
                 _ => {}
             }
         }
-        let reason = if references.len() % 2 == 1 {
+        let pairs = self.pairs(&references.kept)?;
+        let reason = if references.count % 2 == 1 {
+            self.labels.clear();
             Err("an odd number of references to labels".to_owned())
         } else {
-            check_labels(self.pairs(&references)?.into_iter(), self.limits, &mut self.labels)
+            self.check_labels(&pairs, references.count / 2)
         };
         // Prometheus sends exemplars as series of their own, although the specification wants a sample with them.
         let reason = reason.and_then(|()| match (had.samples, had.histograms, had.exemplars) {
@@ -312,8 +330,9 @@ impl<'a> Reader<'a> {
                 _ => {}
             }
         }
+        let mut beyond = Beyond::default();
         for message in exemplars {
-            let (mut references, mut value, mut time) = (Vec::new(), 0.0, UnixMillis(0));
+            let (mut references, mut value, mut time) = (self.references(), 0.0, UnixMillis(0));
             let mut fields = Fields::of(message);
             while let Some((number, field)) = fields.field().map_err(wire)? {
                 match number {
@@ -323,9 +342,13 @@ impl<'a> Reader<'a> {
                     _ => {}
                 }
             }
-            let pairs = self.pairs(&references)?;
-            self.exemplar(&pairs, value, time, to);
+            let pairs = self.pairs(&references.kept)?;
+            match self.exemplar(&pairs, references.are_all()) {
+                Ok(labels) => to.exemplar(labels, value, time),
+                Err(limit) => beyond.add(limit),
+            }
         }
+        self.refuse_exemplars(beyond, to);
         Ok(())
     }
 
@@ -349,3 +372,6 @@ impl<'a> Reader<'a> {
 fn narrow(reference: u64) -> u32 {
     u32::try_from(reference).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,13 +12,15 @@ mod decode;
 mod encode_v1;
 mod encode_v2;
 mod histogram;
+mod limits;
 mod out;
 mod symbols;
 
 pub use body::{Body, Compressor, Request};
-pub use decode::{DecodeError, Limits, ReadMetadata, Receive, decode};
+pub use decode::{DecodeError, ReadMetadata, Receive, decode};
 pub use encode_v1::EncoderV1;
 pub use encode_v2::EncoderV2;
+pub use limits::Limits;
 
 use crate::data::metrics::Exemplar;
 use crate::data::series_table::Series;

@@ -14,6 +14,7 @@ use axum::routing::post;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use super::*;
 use crate::data::series_table::ListBuilder;
@@ -55,6 +56,8 @@ struct Store {
     bad: &'static str,
     last: BTreeMap<String, i64>,
     taken: Vec<Key>,
+    /// The next request is answered once this is told.
+    hold: Option<Arc<Notify>>,
     requests: Vec<(Version, u16)>,
     headers: Vec<HeaderMap>,
 }
@@ -97,6 +100,7 @@ impl Receiver {
             bad: "nothing",
             last: BTreeMap::new(),
             taken: vec![],
+            hold: None,
             requests: vec![],
             headers: vec![],
         };
@@ -120,6 +124,10 @@ impl Receiver {
 }
 
 async fn write(State(store): State<Arc<Mutex<Store>>>, headers: HeaderMap, body: Bytes) -> Response {
+    let hold = store.lock().expect("not poisoned").hold.take();
+    if let Some(hold) = hold {
+        hold.notified().await;
+    }
     let mut store = store.lock().expect("not poisoned");
     let said = headers["content-type"].to_str().expect("text").to_owned();
     let version = Version::of_content_type(&said).expect("one of the two");
@@ -149,32 +157,32 @@ impl Store {
         }
         let body = snap::raw::Decoder::new().decompress_vec(body).expect("snappy");
         let mut seen = Seen::default();
-        decode(version, &body, Limits { labels: 30 }, &mut seen).expect("a request");
+        decode(version, &body, Limits::of_labels(30), &mut seen).expect("a request");
         match (self.kind, version) {
             (Kind::Blind, Version::V2) => return (204, String::new(), None),
             (Kind::Atomic, Version::V2) => return (415, "only prometheus.WriteRequest".into(), None),
             _ => {}
         }
-        let (mut last, mut taken, mut wrong) = (self.last.clone(), Vec::new(), None);
+        let (mut last, mut taken, mut wrong) = (self.last.clone(), Vec::new(), Vec::new());
         for (series, time) in seen.1 {
             let latest = last.entry(series.clone()).or_insert(i64::MIN);
             if series.contains(self.bad) {
-                wrong = Some(format!("invalid series {series}"));
+                wrong.push(format!("invalid series {series}"));
             } else if time < *latest {
-                wrong = Some(format!("out of order sample for series {series}"));
+                wrong.push(format!("out of order sample for series {series}"));
             } else {
                 *latest = time;
                 taken.push((series, time));
             }
         }
         let written = taken.len();
-        if let (Some(words), Kind::Atomic | Kind::Blind | Kind::Stripped) = (&wrong, self.kind) {
+        if let (Some(words), Kind::Atomic | Kind::Blind | Kind::Stripped) = (wrong.last(), self.kind) {
             return (400, words.clone(), None);
         }
         self.last = last;
         self.taken.extend(taken);
         let written = (version == Version::V2 && self.kind != Kind::Stripped).then_some(written);
-        wrong.map_or((204, String::new(), written), |words| (400, words, written))
+        if wrong.is_empty() { (204, String::new(), written) } else { (400, wrong.join("\n"), written) }
     }
 }
 
