@@ -55,22 +55,25 @@ fn written(headers: &HeaderMap) -> Option<Counts> {
 }
 
 /// Words by which receivers refuse a sample because they have it, or a later one, already: Prometheus, Thanos,
-/// Mimir and what descends from Cortex.
-const ALREADY: [&str; 8] = [
-    "out of order",
-    "out-of-order",
-    "duplicate sample",
-    "duplicate-timestamp",
-    "duplicate timestamp",
-    "too old",
-    "too-old",
-    "out of bounds",
-];
+/// Mimir and what descends from Cortex. Words about age are not among them: a sample that came too late for the
+/// receiver may well never have been stored.
+const ALREADY: [&str; 5] =
+    ["out of order", "out-of-order", "duplicate sample", "duplicate-timestamp", "duplicate timestamp"];
 
-/// Whether a refusal is about the order or the age of samples, as it is where they were sent before.
+/// Whether a refusal is about the order of samples, as it is where they were sent before.
 pub(super) fn is_about_order(words: &str) -> bool {
     let words = words.to_ascii_lowercase();
     ALREADY.iter().any(|known| words.contains(known))
+}
+
+/// How many of the samples that are missing of a request that was sent before are stored already, by the
+/// receiver's own words. Prometheus has a line for each sample that it refuses, so where some lines say something
+/// else, only as many samples as have a line about order are; others tell their first reason alone.
+pub(super) fn stored(body: &[u8], missing: u64) -> u64 {
+    let text = String::from_utf8_lossy(body);
+    let lines = || text.lines().filter(|line| !line.trim().is_empty());
+    let about_order = lines().filter(|line| is_about_order(line)).count();
+    if about_order > 0 && about_order == lines().count() { missing } else { missing.min(about_order as u64) }
 }
 
 /// Bytes of an answer that are quoted.
@@ -122,11 +125,23 @@ mod tests {
             "user=x: err: the sample has been rejected because another sample with a more recent timestamp has \
              already been ingested and out-of-order samples are not allowed (err-mimir-sample-out-of-order)",
             "err-mimir-sample-duplicate-timestamp",
-            "too old sample",
         ] {
             assert!(is_about_order(words), "{words}");
         }
-        assert!(!is_about_order("invalid metric name"));
+        for words in ["invalid metric name", "too old sample", "out of bounds", "err-mimir-sample-timestamp-too-old"] {
+            assert!(!is_about_order(words), "{words}");
+        }
+    }
+
+    #[test]
+    fn as_many_are_stored_as_the_lines_say() {
+        let (order, other) = ("out of order sample for series a\n", "too old sample for series b\n");
+        assert_eq!(stored(order.as_bytes(), 7), 7, "the first reason stands for all");
+        assert_eq!(stored(format!("{order}{order}\n").as_bytes(), 2), 2);
+        assert_eq!(stored(format!("{order}{other}{order}").as_bytes(), 3), 2);
+        assert_eq!(stored(format!("{order}{other}").as_bytes(), 1), 1, "never more than are missing");
+        assert_eq!(stored(other.as_bytes(), 3), 0);
+        assert_eq!(stored(b"", 3), 0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One parcel on its way: sent until every sample is settled, in parts where the receiver refuses the whole.
 //!
-//! What may have been sent before (a restart, an answer that never came) and is refused because of its order or
-//! its age is stored already. A receiver that writes nothing of a request in which one sample is refused does not
+//! What may have been sent before (a restart, an answer that never came) and is refused because of its order is
+//! stored already. A receiver that writes nothing of a request in which one sample is refused does not
 //! say which it has, so that is found by halves: within one batch and one shard, what was sent before is the
 //! samples up to some place. Where no series has samples on both sides of a cut, the half behind it is asked about
 //! first: refused, it says that all before it is stored, so few requests find the place. Where one has, its later
@@ -90,12 +90,13 @@ impl Delivery {
         }
         let shared = self.shared.clone();
         let started = Instant::now();
-        let answer = self.unless_withdrawn(shared.server.send(version, body.bytes.clone())).await;
+        let (answer, forgotten) = self.unless_withdrawn(shared.server.send(version, body.bytes.clone())).await;
         let took = started.elapsed();
         shared.used.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
         shared.metrics.bytes_out.inc_by(body.bytes.len() as u64);
         let (url, counts) = (shared.server.shown(), body.counts);
-        group.body = Some(body);
+        // A body that has what was withdrawn meanwhile is not sent again: its sender sends that itself.
+        group.body = (!forgotten).then_some(body);
         let answer = match answer {
             None => {
                 self.maybe_stored = true;
@@ -114,7 +115,11 @@ impl Delivery {
         let words = || format!("the receiver at {url} answered {status}: {}", answer::words(&answer.body));
         match answer::read(version, status, &answer.headers, counts) {
             Meaning::Taken => self.taken(&group),
-            Meaning::TakenInPart(written) => self.taken_in_part(&group, counts, written, &words()),
+            Meaning::TakenInPart(written) => {
+                let missing = counts.all_samples().saturating_sub(written.all_samples());
+                let stored = if self.maybe_stored { answer::stored(&answer.body, missing) } else { 0 };
+                self.taken_in_part(&group, missing - stored, &words());
+            }
             Meaning::OnlyV1 => {
                 // It may have taken the samples all the same, and a proxy have cut off the headers that say so.
                 self.maybe_stored |= answer.status.is_success();
@@ -151,18 +156,17 @@ impl Delivery {
         self.search_before(group);
     }
 
-    /// The receiver wrote some and refuses the others; it does not say which.
-    fn taken_in_part(&mut self, group: &Group, sent: Counts, written: Counts, words: &str) {
+    /// The receiver has some and refuses so many; it does not say which.
+    fn taken_in_part(&mut self, group: &Group, refused: u64, words: &str) {
         self.fruitless = 0;
         self.shared.taken.fetch_add(1, Ordering::Relaxed);
         self.search_before(group);
-        let missing = sent.all_samples().saturating_sub(written.all_samples());
-        if missing == 0 || self.maybe_stored && answer::is_about_order(words) {
+        if refused == 0 {
             return self.settle(&group.slices, None);
         }
-        self.shared.refusals.refused(missing, words);
+        self.shared.refusals.refused(refused, words);
         // Which batch a sample was of that is not written nobody knows: the counts are right, their places a guess.
-        let mut left = missing;
+        let mut left = refused;
         for slice in &group.slices {
             let refused = left.min(slice.samples);
             left -= refused;
@@ -347,26 +351,29 @@ impl Delivery {
     }
 
     /// Waits for `work`, unless everything in the parcel is withdrawn meanwhile: then `None`. What is withdrawn is
-    /// let go at once, so that nobody waits for it.
-    async fn unless_withdrawn<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+    /// let go at once, so that nobody waits for it. Says also whether anything was.
+    async fn unless_withdrawn<T>(&mut self, work: impl Future<Output = T>) -> (Option<T>, bool) {
         tokio::pin!(work);
+        let mut forgotten = false;
         loop {
             tokio::select! {
-                done = &mut work => return Some(done),
+                done = &mut work => return (Some(done), forgotten),
                 () = self.parcel.withdrawn() => {}
             }
-            self.forget_withdrawn();
+            forgotten |= self.forget_withdrawn();
             if self.parcel.is_empty() {
-                return None;
+                return (None, forgotten);
             }
         }
     }
 
-    /// Forgets what was withdrawn, and the bodies that have it.
-    fn forget_withdrawn(&mut self) {
-        if self.parcel.forget_withdrawn() {
+    /// Forgets what was withdrawn, and the bodies of the groups that wait. Returns whether there was any.
+    fn forget_withdrawn(&mut self) -> bool {
+        let any = self.parcel.forget_withdrawn();
+        if any {
             self.groups.iter_mut().for_each(|group| group.body = None);
         }
+        any
     }
 }
 

@@ -1,6 +1,7 @@
 //! Samples on their way: every answer, in every version, with all that changes series.
 
 use super::*;
+use crate::delivery::Path;
 
 #[tokio::test]
 async fn samples_are_delivered_with_external_labels_and_told_by_the_receivers_headers() {
@@ -130,4 +131,31 @@ async fn the_end_of_the_input_sends_what_lingers_and_a_withdrawal_lets_it_go() {
     driven.path.revoke();
     assert!(driven.verdict().await.abandoned);
     driven.finish().await.expect("ends");
+}
+
+/// Whoever withdrew it sends it again by itself: sent from here too it would come twice.
+#[tokio::test]
+async fn what_is_withdrawn_while_its_request_is_answered_is_not_sent_again() {
+    for (status, words) in [(503, "busy"), (400, "no")] {
+        let receiver = Receiver::start(Kind::Partial).await;
+        let answer = Arc::new(Notify::new());
+        receiver.with(|store| (store.hold, store.script) = (Some(answer.clone()), vec![(status, words)]));
+        let mut driven = start(&receiver, json!({ "shards": { "min": 1, "max": 1 }, "batch": { "linger": "100ms" } }));
+        let table = SeriesTable::new(100);
+        let (stays, goes) = (samples(&table, [(0, 1), (1, 1)]), samples(&table, [(2, 1), (3, 1)]));
+        let expected: BTreeSet<_> = keys_of(&table, &stays).into_iter().collect();
+        driven.send_batch(Batch::Metrics(stays), None).await;
+        let withdrawn = Path::new();
+        driven.path = withdrawn.clone();
+        driven.send_batch(Batch::Metrics(goes), None).await;
+        while receiver.with(|store| store.hold.is_some()) {
+            tokio::task::yield_now().await;
+        }
+        withdrawn.revoke();
+        assert!(driven.verdict().await.abandoned, "it is let go before the answer");
+        answer.notify_one();
+        assert_eq!(delivered(&driven.verdict().await), (2, 0));
+        assert_eq!(receiver.with(|store| once(&store.taken)), expected, "{status}");
+        driven.finish().await.expect("ends");
+    }
 }

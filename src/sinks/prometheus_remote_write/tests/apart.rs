@@ -51,6 +51,35 @@ async fn a_request_that_is_all_bad_costs_two_requests_a_sample_at_the_most() {
     driven.finish().await.expect("ends");
 }
 
+/// Replayed samples are refused for their order; what is refused for something else beside them is lost, and said to
+/// be.
+#[tokio::test]
+async fn what_is_stored_does_not_hide_what_is_bad() {
+    let receiver = Receiver::start(Kind::Partial).await;
+    receiver.with(|store| store.bad = "instance=\"9\"");
+    let mut driven = start(&receiver, json!({}));
+    let table = SeriesTable::new(100);
+    let later = keys_of(&table, &scrape(&table, 3, 2));
+    receiver.with(|store| store.have(later));
+    driven.send_batch(Batch::Metrics(scrape(&table, 10, 1)), Some(UnixNanos(1))).await;
+    let verdict = driven.verdict().await;
+    assert_eq!(delivered(&verdict), (9, 1));
+    assert!(verdict.reason.expect("a reason").contains("invalid series"));
+    driven.finish().await.expect("ends");
+}
+
+/// A sample of which the receiver says that it is too old may never have reached it.
+#[tokio::test]
+async fn what_is_refused_for_its_age_is_not_stored() {
+    let receiver = Receiver::start(Kind::Atomic).await;
+    receiver.with(|store| store.script = vec![(400, "out of bounds"); 3]);
+    let mut driven = start(&receiver, json!({ "version": "1.0" }));
+    let table = SeriesTable::new(100);
+    driven.send_batch(Batch::Metrics(scrape(&table, 2, 1)), Some(UnixNanos(1))).await;
+    assert_eq!(delivered(&driven.verdict().await), (0, 2));
+    driven.finish().await.expect("ends");
+}
+
 /// A kill: of each shard the receiver has what was sent up to some place, and everything is sent again.
 #[tokio::test]
 async fn what_is_stored_already_is_found_and_what_is_not_is_stored() {
