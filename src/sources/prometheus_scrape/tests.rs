@@ -277,11 +277,15 @@ async fn a_reload_goes_on_with_a_target_and_ends_what_is_gone() {
     let seen = running.until(|seen| last(seen, "a") == Some(2.0) && last(seen, "up") == Some(1.0)).await;
     assert!(stale(&seen, "b"), "what is not exposed any more: {seen:?}");
     assert!(seen["a"].iter().all(|(_, value)| !is_stale(*value)), "{seen:?}");
-    running.end(false).await;
+    let left = running.end(false).await;
+    let scrapes = [&seen, &left].into_iter().filter_map(|seen| seen.get("up")).flatten();
+    let latest = scrapes.map(|(time, _)| *time).max().expect("a scrape");
     let mut running = Running::after(job(), metrics, table);
     running.find(&[]);
     let seen = running.until(|seen| stale(seen, "up")).await;
     assert!(stale(&seen, "a"), "the target is gone: {seen:?}");
+    // Not now: a successor that exposes the same series may have scraped meanwhile.
+    assert_eq!(seen["a"].last().map(|(time, _)| *time), Some(latest + 1));
 }
 
 /// Fails where a series ended, or its samples are out of order.

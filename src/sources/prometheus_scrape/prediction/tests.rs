@@ -218,6 +218,16 @@ fn known_series_win_over_new_ones_where_the_job_says_so() {
     assert!(target.read("a 1\nb 2\nc 2\n").expect_err("too many").contains("`sample_limit` of 2"));
 }
 
+/// While the old series are still held nothing new has room; the next scrape brings it.
+#[test]
+fn a_target_whose_series_all_change_is_dark_for_one_scrape() {
+    let mut target = Scraped::new(100);
+    target.rules.limits = Limits { samples: 2, samples_mode: SampleLimitMode::KnownSeriesWin, ..Limits::default() };
+    let mut samples = |text: &str| target.read(text).expect("valid").0.len();
+    assert_eq!(samples("a 1\nb 1\n"), 2);
+    assert_eq!((samples("c 1\nd 1\n"), samples("c 1\nd 1\n")), (0, 2));
+}
+
 #[test]
 fn a_scrape_like_the_last_one_allocates_nothing_for_a_sample() {
     let mut target = Scraped::new(10_000);
