@@ -51,7 +51,7 @@ async fn a_shortage_of_memory_is_not_the_targets_fault() {
     assert!(running.metrics.errors.get() >= 1);
     drop(all);
     running.until_target(|state| state.last_error.is_empty()).await;
-    let seen = running.until(|seen| seen.contains_key("a")).await;
+    let seen = running.until(|seen| seen.contains_key("a") && seen.contains_key("up")).await;
     assert!(seen["a"].iter().all(|(_, value)| *value == 1.0), "no series ends: {seen:?}");
     assert!(seen["up"].iter().all(|(_, value)| *value == 1.0), "it was never down: {seen:?}");
 }
