@@ -26,7 +26,6 @@ struct State {
     fails: Option<ErrorKind>,
     sync_fails: bool,
     /// Every reading fails with this.
-    reads_fail: Option<ErrorKind>,
     /// Most bytes of all files.
     room: Option<usize>,
     crowded: bool,
@@ -104,10 +103,6 @@ impl SimulatedDisk {
 
     pub fn fail_syncs(&self, fails: bool) {
         self.state().sync_fails = fails;
-    }
-
-    pub fn fail_reads(&self, kind: Option<ErrorKind>) {
-        self.state().reads_fail = kind;
     }
 
     /// Bytes of segments that a power cut may take.
@@ -305,9 +300,6 @@ impl Appended for Handle {
 impl Readable for Handle {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let state = self.disk.state();
-        if let Some(kind) = state.reads_fail {
-            return Err(kind.into());
-        }
         let data = &state.files.get(&self.path).ok_or(ErrorKind::NotFound)?.data;
         let rest = data.get(offset as usize..).unwrap_or_default();
         let read = rest.len().min(buffer.len());

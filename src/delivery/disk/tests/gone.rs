@@ -1,7 +1,5 @@
 //! Segments that are not there any more when something of them is wanted again.
 
-use std::io::ErrorKind;
-
 use super::disk::SimulatedDisk;
 use super::*;
 
