@@ -38,7 +38,7 @@
 //! at 1 in every segment.
 //!
 //! Writer and reader remember only the newest of what was said in full: the last 4096 resources and as many scopes,
-//! and of samples what [`metrics`] counts. What is forgotten is said again. That is the one thing in which version 1 differs: it named
+//! and of samples what `metrics` counts. What is forgotten is said again. That is the one thing in which version 1 differs: it named
 //! whatever its segment had said, and of samples nothing may be forgotten while such a segment is read.
 //!
 //! Invariants: a record is written behind whole records only; a writer that fails never writes behind what it

@@ -66,7 +66,7 @@ pub struct Call {
     pub url: Url,
     /// Further metadata.
     pub metadata: HeaderMap,
-    /// The message, after [`frame`].
+    /// The message, after [`Call::prefix`].
     pub payload: Payload,
     /// How it is compressed.
     pub encoding: Option<HeaderValue>,
