@@ -152,8 +152,13 @@ async fn a_sample_that_comes_too_late_is_refused_in_prometheuss_words() {
         late.truncate(1);
         late[0].exemplars.clear();
         late.push(number("fresh", "a:1", now, 1.0));
-        // One of them is taken: the agent owns what became of the other, and tells it.
-        assert_eq!(relay.send(Version::V2, &late).await.status(), 204);
+        // One of them is taken, and the answer says so beside the reason why the other is not.
+        let answer = relay.send(Version::V2, &late).await;
+        let words = String::from_utf8_lossy(&answer.body).into_owned();
+        assert_eq!(answer.status(), 400, "{words}");
+        assert!(words.contains("1 samples were refused") && words.contains("out of order sample"), "{words}");
+        let written = answer.headers.get("x-prometheus-remote-write-samples-written");
+        assert_eq!(written.map(String::as_str), Some("1"), "{words}");
         late.truncate(1);
         let answer = relay.send(Version::V2, &late).await;
         let words = String::from_utf8_lossy(&answer.body).into_owned();
