@@ -14,6 +14,7 @@ pub mod disk;
 pub mod lost;
 pub mod message;
 pub mod parcel;
+pub mod parts;
 mod path;
 pub mod queue;
 pub mod refusals;

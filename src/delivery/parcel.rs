@@ -32,6 +32,11 @@ impl<B> Parcel<B> {
         self.0[message].as_ref().map(|held| &held.batch)
     }
 
+    /// The same, to change it.
+    pub fn batch_mut(&mut self, message: usize) -> Option<&mut B> {
+        self.0[message].as_mut().map(|held| &mut held.batch)
+    }
+
     /// Whether nothing is left in it.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)
@@ -64,6 +69,23 @@ impl<B> Parcel<B> {
             }
         }
         any
+    }
+
+    /// Waits for `work`, unless everything in the parcel is withdrawn meanwhile: then there is none of it. Forgets what
+    /// is withdrawn at once, so that nobody waits for it, and tells whether anything was.
+    pub async fn unless_withdrawn<T>(&mut self, work: impl Future<Output = T>) -> (Option<T>, bool) {
+        tokio::pin!(work);
+        let mut forgot = false;
+        loop {
+            tokio::select! {
+                done = &mut work => return (Some(done), forgot),
+                () = self.withdrawn() => {}
+            }
+            forgot |= self.forget_withdrawn();
+            if self.is_empty() {
+                return (None, forgot);
+            }
+        }
     }
 
     /// Waits until a message in the parcel is withdrawn.

@@ -6,7 +6,6 @@
 
 mod answer;
 mod options;
-mod parcel;
 mod request;
 mod server;
 
@@ -20,6 +19,7 @@ use crate::data::{Batch, Names, Signal};
 use crate::delivery::Message;
 use crate::delivery::batcher::Batcher;
 use crate::delivery::complaints::Complaints;
+use crate::delivery::parts::Part;
 use crate::delivery::sender::Sender;
 use crate::formats::otlp::logs::LogsEncoder;
 use crate::formats::otlp::traces;
@@ -27,7 +27,6 @@ use crate::options::Problem;
 use crate::pipeline::component::{Plan, PrepareContext, Sink};
 use crate::pipeline::{Descriptor, PrepareError, SinkContext, SinkPlan, Task, TaskError};
 use options::Options;
-use parcel::Part;
 use request::{Delivery, Shared};
 use server::Server;
 

@@ -8,10 +8,10 @@ use flate2::write::GzEncoder;
 
 use super::answer::Meaning;
 use super::options::Compression;
-use super::parcel::{Parcel, Part};
 use super::server::{Body, Server};
 use crate::data::{Batch, UnixNanos};
 use crate::delivery::Outcome;
+use crate::delivery::parts::{Parcel, Part};
 use crate::delivery::sender::{Attempted, Work};
 use crate::formats::otlp::logs::LogsEncoder;
 use crate::formats::otlp::traces::Emitter;
@@ -45,8 +45,6 @@ pub(super) struct Delivery {
     failures: u32,
     /// Whether the receiver has settled anything of it.
     answered: bool,
-    /// Whether something was withdrawn while a request was under way.
-    forgot: bool,
     logs: LogsEncoder,
     /// Log records of one message, being written.
     records: Vec<u8>,
@@ -72,7 +70,6 @@ impl Delivery {
             groups,
             failures: 0,
             answered: false,
-            forgot: false,
             logs,
             records: Vec::new(),
             arrival: UnixNanos::now(),
@@ -90,11 +87,11 @@ impl Delivery {
         };
         let shared = self.shared.clone();
         shared.metrics.bytes_out.inc_by(body.payload.len() as u64);
-        self.forgot = false;
-        let sent = self.unless_withdrawn(shared.server.send(signal, body)).await;
-        if self.forgot {
-            // Its body has what its sender brings again.
+        let (sent, forgot) = self.parcel.unless_withdrawn(shared.server.send(signal, body)).await;
+        if forgot {
+            // The bodies have what its sender brings again.
             group.body = None;
+            self.forget_bodies();
         }
         let Some(sent) = sent else {
             self.groups.push(group);
@@ -115,7 +112,7 @@ impl Delivery {
                 self.groups.push(group);
                 return Err(Attempted::Blocked { reason: sent.words });
             }
-            Meaning::TooLarge | Meaning::Failed | Meaning::Refused => match self.halves(&group.parts) {
+            Meaning::TooLarge | Meaning::Failed | Meaning::Refused => match Part::split(&group.parts, &self.parcel) {
                 Some([front, behind]) => {
                     shared.metrics.retries.inc();
                     self.groups.push(Group { parts: behind, body: None });
@@ -177,18 +174,6 @@ impl Delivery {
         body
     }
 
-    /// Two halves of parts; `None` where there is only one record.
-    fn halves(&self, parts: &[Part]) -> Option<[Vec<Part>; 2]> {
-        match parts {
-            [] => None,
-            [part] => part.halves(&self.parcel).map(|halves| halves.map(|half| vec![half])),
-            _ => {
-                let (front, behind) = parts.split_at(parts.len() / 2);
-                Some([front.to_vec(), behind.to_vec()])
-            }
-        }
-    }
-
     fn taken(&mut self, parts: &[Part], rejected: u64, words: &str) {
         if rejected > 0 {
             self.tell(rejected, words);
@@ -227,34 +212,17 @@ impl Delivery {
         self.shared.metrics.error(format!("{records} were refused for good: {words}"));
     }
 
-    /// Waits for `work`, unless everything in the parcel is withdrawn meanwhile: then `None`.
-    async fn unless_withdrawn<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return Some(done),
-                () = self.parcel.withdrawn() => {}
-            }
-            self.forget_withdrawn();
-            if self.parcel.is_empty() {
-                return None;
-            }
-        }
-    }
-
-    /// Forgets what was withdrawn, and the bodies that have it.
-    fn forget_withdrawn(&mut self) {
-        if self.parcel.forget_withdrawn() {
-            self.forgot = true;
-            self.groups.iter_mut().for_each(|group| group.body = None);
-        }
+    fn forget_bodies(&mut self) {
+        self.groups.iter_mut().for_each(|group| group.body = None);
     }
 }
 
 impl Work for Delivery {
     async fn attempt(&mut self) -> Attempted {
         loop {
-            self.forget_withdrawn();
+            if self.parcel.forget_withdrawn() {
+                self.forget_bodies();
+            }
             if self.parcel.is_empty() {
                 return if self.answered { Attempted::Done } else { Attempted::Withdrawn };
             }

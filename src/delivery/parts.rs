@@ -1,16 +1,17 @@
-//! The parts of messages that are still to be sent.
+//! The parts of messages that are still to be sent, for sinks whose receivers answer for requests as a whole.
 
 use std::sync::Arc;
 
+use super::{Message, parcel};
 use crate::data::Batch;
-use crate::delivery::{Message, parcel};
 
 /// Messages that share requests.
-pub(super) type Parcel = parcel::Parcel<Held>;
+pub type Parcel = parcel::Parcel<Held>;
 
 /// What is kept of a message.
 #[derive(Debug)]
-pub(super) struct Held {
+pub struct Held {
+    /// Its records.
     pub batch: Batch,
     /// Component output through which it came; part of a record's id.
     pub input: Arc<str>,
@@ -18,7 +19,7 @@ pub(super) struct Held {
 
 /// A run of a message's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub struct Part {
     /// Index of its message in the parcel.
     pub message: usize,
     /// Index of the first record in the batch.
@@ -49,6 +50,18 @@ impl Part {
         let batch = &parcel.batch(self.message)?.batch;
         let middle = self.indices(batch).nth(self.indices(batch).count().div_ceil(2))?;
         Some([Self { to: middle, ..*self }, Self { from: middle, ..*self }])
+    }
+
+    /// Two halves of parts that are sent together; `None` where they are one record.
+    pub fn split(parts: &[Self], parcel: &Parcel) -> Option<[Vec<Self>; 2]> {
+        match parts {
+            [] => None,
+            [part] => part.halves(parcel).map(|halves| halves.map(|half| vec![half])),
+            _ => {
+                let (front, behind) = parts.split_at(parts.len() / 2);
+                Some([front.to_vec(), behind.to_vec()])
+            }
+        }
     }
 
     fn indices(self, batch: &Batch) -> impl Iterator<Item = usize> + '_ {
