@@ -17,6 +17,16 @@ pub struct Identity {
     pub external_labels: BTreeMap<String, String>,
 }
 
+impl Identity {
+    /// What of it is true of who sends to this agent: the cluster and the external labels, and the node where the
+    /// agent is one of each node. A standalone agent takes from everywhere.
+    pub fn of_senders(&self) -> Self {
+        let on_its_node = matches!(self.role, Role::Node | Role::Sidecar);
+        let node = self.node.clone().filter(|_| on_its_node);
+        Self { node, ..self.clone() }
+    }
+}
+
 /// What the agent is deployed as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -3,6 +3,7 @@
 use crate::data::traces::{ResourceSpans, TraceBatch};
 use crate::data::{Chunk, Slice};
 use crate::formats::protobuf::{Fields, push_bytes, push_varint};
+use crate::options::Identity;
 
 /// Attributes, encoded once.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +28,13 @@ impl ResourceAttributes {
             Encoded { key: key.into(), field: field.into() }
         };
         Self(attributes.into_iter().map(encode).collect())
+    }
+
+    /// An identity by OpenTelemetry's names, and its labels.
+    pub fn of_identity(identity: &Identity) -> Self {
+        let named = [("k8s.cluster.name", identity.cluster.as_deref()), ("k8s.node.name", identity.node.as_deref())];
+        let named = named.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        Self::new(named.chain(identity.external_labels.iter().map(|(key, value)| (&**key, &**value))))
     }
 
     /// Adds to each resource of a batch those that it has not. Spans stay where they are.

@@ -15,7 +15,6 @@ use crate::formats::otlp::resource::ResourceAttributes;
 use crate::formats::otlp::{Malformed, logs, traces};
 use crate::formats::protobuf::{push_bytes, push_uint};
 use crate::options::Identity;
-use crate::options::identity::Role;
 use crate::pipeline::outlet::Outlet;
 use crate::pipeline::pushed::{Became, Intake};
 use crate::telemetry::ComponentMetrics;
@@ -74,14 +73,14 @@ impl Receiver {
         outlets: Vec<Outlet>,
         metrics: Arc<ComponentMetrics>,
     ) -> Self {
-        let identity = of_senders(identity);
+        let identity = identity.of_senders();
         let intakes: Vec<_> = outlets.into_iter().map(|outlet| Intake::new(outlet, metrics.clone())).collect();
         Self(Arc::new(Inner {
             intakes: intakes.try_into().unwrap_or_else(|_| unreachable!("one outlet an output")),
             memory: OUTPUTS.map(|signal| memory.share(signal)),
             metrics,
             answer_within: options.answer_within.0,
-            identity: attributes(&identity),
+            identity: ResourceAttributes::of_identity(&identity),
             resources: Resources::new(identity),
             points,
         }))
@@ -170,18 +169,4 @@ struct Read {
     batches: Vec<Batch>,
     refused: u64,
     reason: Option<String>,
-}
-
-/// What of the agent's identity is true of who sends to it: the cluster and the external labels, and the node where
-/// this agent is one of each node. A standalone agent takes from everywhere.
-fn of_senders(identity: &Identity) -> Identity {
-    let on_its_node = matches!(identity.role, Role::Node | Role::Sidecar);
-    let node = identity.node.clone().filter(|_| on_its_node);
-    Identity { node, ..identity.clone() }
-}
-
-fn attributes(identity: &Identity) -> ResourceAttributes {
-    let named = [("k8s.cluster.name", identity.cluster.as_deref()), ("k8s.node.name", identity.node.as_deref())];
-    let named = named.into_iter().filter_map(|(key, value)| Some((key, value?)));
-    ResourceAttributes::new(named.chain(identity.external_labels.iter().map(|(key, value)| (&**key, &**value))))
 }
