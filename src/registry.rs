@@ -15,6 +15,7 @@ pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[
     &sources::prometheus_remote_write::DESCRIPTOR,
     &sources::prometheus_scrape::DESCRIPTOR,
     &sources::stdin::DESCRIPTOR,
+    &sources::zipkin::DESCRIPTOR,
 ];
 
 /// Every kind of transform.
@@ -37,6 +38,7 @@ pub const SINKS: &[&Descriptor<dyn SinkPlan>] = &[
     &sinks::otlp::OTLP,
     &sinks::prometheus_exposition::DESCRIPTOR,
     &sinks::prometheus_remote_write::DESCRIPTOR,
+    &sinks::zipkin::DESCRIPTOR,
 ];
 
 /// Every root section that a part of the agent owns.

@@ -7,3 +7,4 @@ pub mod file;
 pub mod otlp;
 pub mod prometheus_exposition;
 pub mod prometheus_remote_write;
+pub mod zipkin;

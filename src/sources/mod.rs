@@ -7,3 +7,4 @@ pub mod otlp;
 pub mod prometheus_remote_write;
 pub mod prometheus_scrape;
 pub mod stdin;
+pub mod zipkin;

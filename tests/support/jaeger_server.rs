@@ -19,6 +19,8 @@ pub struct JaegerServer {
     pub grpc: SocketAddr,
     /// OTLP over HTTP.
     pub http: SocketAddr,
+    /// Zipkin's API.
+    pub zipkin: SocketAddr,
     query: SocketAddr,
     process: ServerProcess,
 }
@@ -26,17 +28,17 @@ pub struct JaegerServer {
 impl JaegerServer {
     /// An empty server.
     pub async fn start() -> Self {
-        let ports: [u16; 4] = free_ports();
+        let ports: [u16; 5] = free_ports();
         let folder = new_folder("jaeger");
         let log = folder.with_extension("log");
         let mut arguments = vec![folder.display().to_string()];
         arguments.extend(ports.iter().map(u16::to_string));
         let mut process = ServerProcess::start("jaeger", &arguments, &log);
-        let [grpc, http, query, health] = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let [grpc, http, zipkin, query, health] = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         process
             .wait_ready(|| async move { get(health, "/status").await.is_some_and(|(status, _)| status == 200) })
             .await;
-        Self { grpc, http, query, process }
+        Self { grpc, http, zipkin, query, process }
     }
 
     /// What it said.

@@ -19,3 +19,4 @@ mod jaeger;
 mod logs;
 mod metrics;
 mod tail_sampling;
+mod zipkin;

@@ -79,5 +79,15 @@ pub(super) const CODES: &[Explanation] = &[
         "requests would be too small, too slow or too many",
         "`batch.max_bytes` is a size from 1KiB to 1GiB, `timeout` from 100ms to 10m, `concurrency` from 1 to 64.",
     ),
+    code(
+        "TW0660",
+        "this is no address of a receiver",
+        "`endpoint` of the sink `zipkin` is the whole address, with the path, such as http://zipkin:9411/api/v2/spans.",
+    ),
+    code(
+        "TW0661",
+        "requests would be too small, too slow or too many",
+        "`batch.max_bytes` is a size from 1KiB to 1GiB, `timeout` from 100ms to 10m, `concurrency` from 1 to 64.",
+    ),
     code("TW0670", "nothing would be exposed", "`expiry` and `limit` of the sink `prometheus_exposition` are above 0."),
 ];

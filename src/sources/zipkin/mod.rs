@@ -1,0 +1,93 @@
+//! The source `zipkin`: takes what Zipkin's tracers send by its API 1.0 (<https://zipkin.io/zipkin-api/>): v2 in JSON
+//! and Protocol Buffers, v1 in JSON.
+//!
+//! Spans become a request of OTLP and are spans like any other from there on. A request is answered by what becomes of
+//! it ([`pushed`](crate::pipeline::pushed)): 202 once a destination has it. What is wrong with one span costs that span.
+
+mod options;
+mod receive;
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+
+use crate::data::{MemoryBudget, Signal};
+use crate::formats::otlp::resource::ResourceAttributes;
+use crate::net::http_server::{BodyLimits, Server};
+use crate::options::{Listen, Problem};
+use crate::pipeline::component::{Plan, PrepareContext, Source};
+use crate::pipeline::pushed::Intake;
+use crate::pipeline::{Descriptor, Outputs, PrepareError, SourceContext, SourcePlan, Task, TaskError};
+use options::Options;
+use receive::Receiver;
+
+/// The registry's entry.
+pub const DESCRIPTOR: Descriptor<dyn SourcePlan> = Descriptor {
+    name: "zipkin",
+    summary: "Receives spans by Zipkin's API, v2 in JSON and Protocol Buffers and v1 in JSON.",
+    plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?)),
+    schema: |generator| Options::json_schema(generator),
+};
+
+/// Where it listens unless told.
+const LISTEN: Listen = Listen::loopback(9411);
+
+impl Plan for Options {
+    fn problems(&self) -> Vec<Problem> {
+        options::problems(self)
+    }
+}
+
+impl SourcePlan for Options {
+    fn outputs(&self) -> Outputs {
+        Outputs::One(Signal::Traces)
+    }
+
+    fn replayable(&self) -> bool {
+        false
+    }
+
+    fn prepare(&self, cx: &PrepareContext) -> Result<Box<dyn Source>, PrepareError> {
+        Ok(Box::new(Zipkin {
+            options: self.clone(),
+            memory: cx.memory.clone(),
+            identity: ResourceAttributes::of_identity(&cx.identity.of_senders()),
+        }))
+    }
+}
+
+struct Zipkin {
+    options: Options,
+    memory: Arc<MemoryBudget>,
+    identity: ResourceAttributes,
+}
+
+impl Source for Zipkin {
+    fn start(self: Box<Self>, cx: SourceContext) -> Task {
+        Box::pin(self.run(cx))
+    }
+}
+
+impl Zipkin {
+    async fn run(self: Box<Self>, cx: SourceContext) -> Result<(), TaskError> {
+        let Some(address) = self.options.shared.address(LISTEN) else {
+            cx.shutdown.cancelled().await;
+            return Ok(());
+        };
+        let outlet = cx.outlets.into_iter().next().ok_or_else(|| TaskError("it has no output".into()))?;
+        let receiver = Receiver {
+            intake: Intake::new(outlet, cx.metrics.clone()),
+            memory: self.memory.share(Signal::Traces),
+            identity: self.identity,
+            metrics: cx.metrics.clone(),
+            limits: BodyLimits::new(&self.options.shared),
+            answer_within: self.options.own.answer_within.0,
+        };
+        let server = Server::receive(address, &cx.id.0, &self.options.shared, receiver.router()).await;
+        let server = server.map_err(|error| TaskError(error.to_string()))?;
+        tracing::info!(component = %cx.id, address = %server.address(), "listens");
+        cx.shutdown.cancelled().await;
+        server.stop().await;
+        Ok(())
+    }
+}
