@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::Ack;
+use super::{Ack, Outcome};
 use crate::data::{Batch, UnixNanos};
+use crate::telemetry::ComponentMetrics;
 
 /// A batch and the acknowledgement that its source waits for.
 #[derive(Debug)]
@@ -30,6 +31,15 @@ impl Message {
     /// or because a sink let it go.
     pub fn is_replayed(&self) -> bool {
         self.first_attempt.is_some()
+    }
+
+    /// Settles all of it as refused for good by the component with these metrics.
+    pub fn refuse(self, why: &str, metrics: &ComponentMetrics) {
+        let records = self.batch.count() as u64;
+        metrics.records_refused.inc_by(records);
+        metrics.error(format!("{records} refused for good: {why}"));
+        self.ack.refuse(Outcome::Refused, records, why);
+        self.ack.done();
     }
 
     /// The same records for one more destination.

@@ -12,6 +12,7 @@ pub mod prometheus;
 pub mod protobuf;
 pub mod sample_lines;
 pub mod segment;
+pub mod span_lines;
 pub mod trace_ids;
 pub mod trace_state;
 pub mod zipkin;

@@ -105,7 +105,7 @@ fn origin(batch: &LogBatch) -> String {
 }
 
 /// Appends text with its control characters escaped, tabs apart, and invalid UTF-8 replaced.
-fn printable(bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn printable(bytes: &[u8], out: &mut Vec<u8>) {
     const INTO_MEMORY: &str = "writing into memory does not fail";
     for character in bytes.utf8_chunks().flat_map(|chunk| {
         chunk.valid().chars().chain((!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER))

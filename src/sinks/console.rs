@@ -1,4 +1,4 @@
-//! The sink `console`: prints records, or samples, to stdout, one a line. It is a display, not a store: where nobody
+//! The sink `console`: prints records, samples or spans to stdout, one a line. It is a display, not a store: where nobody
 //! reads stdout any more it drops what it cannot show, counts it and never holds the others up.
 
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use crate::data::names::Interest;
 use crate::data::{Batch, Names, Signal};
 use crate::delivery::{Message, Outcome};
 use crate::formats::ndjson::LineWriter;
-use crate::formats::sample_lines;
+use crate::formats::{sample_lines, span_lines};
 use crate::pipeline::component::{Plan, PrepareContext, Sink};
 use crate::pipeline::{Descriptor, PrepareError, SinkContext, SinkPlan, Task, TaskError};
 use crate::telemetry::ComponentMetrics;
@@ -20,7 +20,7 @@ use crate::telemetry::ComponentMetrics;
 /// The registry's entry.
 pub const DESCRIPTOR: Descriptor<dyn SinkPlan> = Descriptor {
     name: "console",
-    summary: "Prints records or samples to standard output, one a line.",
+    summary: "Prints records, samples or spans to standard output, one a line.",
     plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?)),
     schema: |generator| Options::json_schema(generator),
 };
@@ -40,18 +40,18 @@ struct Options {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Format {
-    /// One JSON object a line.
+    /// One JSON object a line; of traces a request, as in OpenTelemetry's files.
     #[default]
     Json,
-    /// Time, severity, origin and text; of samples time, series and value.
+    /// Time, severity, origin and text; of samples time, series and value; of spans start, service, name and duration.
     Text,
 }
 
 impl Plan for Options {}
 
 impl SinkPlan for Options {
-    fn accepts(&self, signal: Signal) -> bool {
-        matches!(signal, Signal::Logs | Signal::Metrics)
+    fn accepts(&self, _signal: Signal) -> bool {
+        true
     }
 
     fn interest(&self, _names: &Names) -> Result<Interest, PrepareError> {
@@ -96,7 +96,13 @@ impl Console {
                 (Batch::Logs(logs), Format::Text) => lines.text(logs, &mut text),
                 (Batch::Metrics(metrics), Format::Json) => sample_lines::json(metrics, &mut text),
                 (Batch::Metrics(metrics), Format::Text) => sample_lines::text(metrics, &mut text),
-                (Batch::Traces(_), _) => {}
+                (Batch::Traces(spans), Format::Json) => {
+                    if let Err(error) = span_lines::json(spans, &mut text) {
+                        message.refuse(&error.to_string(), &cx.metrics);
+                        continue;
+                    }
+                }
+                (Batch::Traces(spans), Format::Text) => span_lines::text(spans, &mut text),
             }
             tokio::select! {
                 biased;

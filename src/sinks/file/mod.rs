@@ -1,4 +1,4 @@
-//! The sink `file`: newline-delimited JSON on disk, rotated by size. A record, or a sample, is acknowledged once its
+//! The sink `file`: newline-delimited JSON on disk, rotated by size. A record, a sample or a span is acknowledged once its
 //! line is written and, unless told otherwise, on stable storage; a disk that is full or failing is
 //! waited for, so nothing is lost while the sources' own files last.
 //!
@@ -16,7 +16,7 @@ use crate::data::names::Interest;
 use crate::data::{Batch, Names, Signal};
 use crate::delivery::{Message, Outcome};
 use crate::formats::ndjson::LineWriter;
-use crate::formats::sample_lines;
+use crate::formats::{sample_lines, span_lines};
 use crate::options::{ByteSize, Code, Problem, Spanned};
 use crate::pipeline::component::{Plan, PrepareContext, Sink};
 use crate::pipeline::{Descriptor, PrepareError, SinkContext, SinkPlan, Task, TaskError};
@@ -26,7 +26,7 @@ use rotated::{Appended, Limits, Rotated, WriteError};
 /// The registry's entry.
 pub const DESCRIPTOR: Descriptor<dyn SinkPlan> = Descriptor {
     name: "file",
-    summary: "Writes records or samples to a file as newline-delimited JSON, rotated by size.",
+    summary: "Writes records, samples or spans to a file as newline-delimited JSON, rotated by size.",
     plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?)),
     schema: |generator| Options::json_schema(generator),
 };
@@ -91,8 +91,8 @@ impl Plan for Options {
 }
 
 impl SinkPlan for Options {
-    fn accepts(&self, signal: Signal) -> bool {
-        matches!(signal, Signal::Logs | Signal::Metrics)
+    fn accepts(&self, _signal: Signal) -> bool {
+        true
     }
 
     fn interest(&self, _names: &Names) -> Result<Interest, PrepareError> {
@@ -191,7 +191,11 @@ impl FileSink {
         match &message.batch {
             Batch::Logs(logs) => self.lines.json(logs, &mut group.text),
             Batch::Metrics(metrics) => sample_lines::json(metrics, &mut group.text),
-            Batch::Traces(_) => {}
+            Batch::Traces(spans) => {
+                if let Err(error) = span_lines::json(spans, &mut group.text) {
+                    return message.refuse(&error.to_string(), metrics);
+                }
+            }
         }
         group.messages.push(message);
     }
