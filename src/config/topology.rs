@@ -321,17 +321,24 @@ fn output_name(input: &OutputId, drafts: &[Draft], resolved: &[Option<Resolved>]
     }
 }
 
-/// Warns of outputs that nobody reads. The output `unmatched` is there to be left alone.
+/// Warns of outputs that nobody reads. The output `unmatched` is there to be left alone, and so are signals of a source of
+/// several of which one is read.
 fn unread(drafts: &[Draft], resolved: &[Option<Resolved>], warnings: &mut Vec<Problem>) {
     for (component, draft) in drafts.iter().enumerate() {
         let Some(outputs) = resolved[component].as_ref().and_then(|resolved| resolved.outputs.as_ref()) else {
             continue;
         };
-        for output in 0..outputs.len() {
+        let read = |output| {
             let id = OutputId { component, output };
-            let read = resolved.iter().flatten().any(|reader| reader.inputs.contains(&id));
+            resolved.iter().flatten().any(|reader| reader.inputs.contains(&id))
+        };
+        if of_several_signals(outputs) && (0..outputs.len()).any(read) {
+            continue;
+        }
+        for output in 0..outputs.len() {
             let left_alone = matches!(outputs, Outputs::Named(names) if &*names[output].0 == "unmatched");
-            if !read && !left_alone {
+            if !read(output) && !left_alone {
+                let id = OutputId { component, output };
                 let name = output_name(&id, drafts, resolved);
                 let message = format!("nothing reads `{name}`: what it sends counts as filtered");
                 let help = "name it in the `inputs` of a sink or a transform";
@@ -339,4 +346,9 @@ fn unread(drafts: &[Draft], resolved: &[Option<Resolved>], warnings: &mut Vec<Pr
             }
         }
     }
+}
+
+fn of_several_signals(outputs: &Outputs) -> bool {
+    let Outputs::Named(names) = outputs else { return false };
+    names.iter().any(|(_, signal)| *signal != names[0].1)
 }

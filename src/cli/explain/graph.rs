@@ -7,7 +7,8 @@ pub(super) const CODES: &[Explanation] = &[
         "TW0801",
         "nothing reads an output",
         "A warning. What this component sends goes nowhere and counts as filtered. Name the output in the `inputs` \
-         of a sink or a transform, or leave the component out.",
+         of a sink or a transform, or leave the component out. Of a source with an output for each signal, such as \
+         `otlp`, it is enough that one is read.",
     ),
     code(
         "TW0802",
