@@ -8,6 +8,7 @@ pub mod http_server;
 pub mod listen;
 pub mod proxy;
 mod shown;
+pub mod span_exporter;
 pub mod tls;
 
 pub use http_client::{Answer, ClientError, Endpoints, HttpClient};
