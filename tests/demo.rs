@@ -1,7 +1,7 @@
 //! `tailwater demo` and a pipe into `tailwater run`, as a person would start them: the real binary, its
 //! output and what it leaves on disk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -58,6 +58,12 @@ fn the_demo_loses_doubles_and_leaks_nothing() {
     }
     assert!(samples.iter().all(|sample| sample["labels"]["env"] == "demo"));
 
+    let sent = row(&shown, "spans");
+    assert!(sent > 200 && shown.contains(&format!(": {sent} arrived, 0 lost, 0 doubled\n")), "{shown}");
+    assert!(shown.contains("otlp/shop") && shown.contains(" spans "), "{shown}");
+    let spans = spans(&data.join("out/spans.jsonl"));
+    assert_eq!(spans.len() as u64, sent);
+
     let (records, errors) = (documents(&data.join("out/records.ndjson")), documents(&data.join("out/errors.ndjson")));
     assert_eq!((records.len() + errors.len()) as u64, row(&shown, "out"));
     let at = |document: &Value, pointer: &str| document.pointer(pointer).cloned().unwrap_or_default();
@@ -71,9 +77,73 @@ fn the_demo_loses_doubles_and_leaks_nothing() {
     let long = records.iter().map(|document| document["attributes"]["items"].as_array().map_or(0, Vec::len)).max();
     assert!(long > Some(1000), "a line that was split, across a rotation, is one record: {long:?}");
 
+    the_log_of_a_request_names_its_span(records.iter().chain(&errors), &spans);
+
     let again = tailwater(&["demo", "--for", "1s", "--rate", "50", "--data", data_text]).output().expect("runs");
     assert!(again.status.success(), "{}", text(&again));
     assert!(row(&text(&again), "written") < written, "the second demo starts anew");
+}
+
+/// A span of the output, and its resource.
+struct Arrived {
+    service: String,
+    span: Value,
+}
+
+/// The spans of a file in OpenTelemetry's format, by their ids.
+fn spans(path: &Path) -> BTreeMap<String, Arrived> {
+    let mut spans = BTreeMap::new();
+    for line in documents(path) {
+        for resource in line["resourceSpans"].as_array().expect("resources") {
+            let service = text_of(&resource["resource"], "service.name");
+            for scope in resource["scopeSpans"].as_array().expect("scopes") {
+                for span in scope["spans"].as_array().expect("spans") {
+                    let id = span["spanId"].as_str().expect("an id").to_owned();
+                    let twice = spans.insert(id, Arrived { service: service.clone(), span: span.clone() });
+                    assert!(twice.is_none(), "{span}");
+                }
+            }
+        }
+    }
+    spans
+}
+
+/// The text of an attribute; empty where there is none.
+fn text_of(of: &Value, key: &str) -> String {
+    let attributes = of["attributes"].as_array().expect("attributes");
+    let found = attributes.iter().find(|attribute| attribute["key"] == key);
+    found.and_then(|attribute| attribute["value"]["stringValue"].as_str()).unwrap_or_default().to_owned()
+}
+
+fn the_log_of_a_request_names_its_span<'a>(
+    records: impl Iterator<Item = &'a Value>,
+    spans: &BTreeMap<String, Arrived>,
+) {
+    let mut roots: BTreeSet<&str> =
+        spans.iter().filter(|(_, one)| one.span["kind"] == 2).map(|(id, _)| &**id).collect();
+    for record in records {
+        let Some(id) = record["span_id"].as_str() else { continue };
+        let Arrived { service, span } = &spans[id];
+        assert_eq!(span["traceId"], record["trace_id"]);
+        assert_eq!(*service, record["resource"]["attributes"]["k8s.container.name"]);
+        assert_eq!((text_of(span, "env"), &span["parentSpanId"]), ("demo".into(), &Value::Null));
+        assert!(roots.remove(id), "one line a request: {record}");
+    }
+    assert!(roots.is_empty(), "every request has a line: {roots:?}");
+    for Arrived { service, span } in spans.values().filter(|one| one.span["kind"] == 3) {
+        let parent = &spans[span["parentSpanId"].as_str().expect("a parent")];
+        assert_eq!((&parent.span["traceId"], &parent.service), (&span["traceId"], service));
+        let [begun, ended, parent_begun, parent_ended] = [
+            &span["startTimeUnixNano"],
+            &span["endTimeUnixNano"],
+            &parent.span["startTimeUnixNano"],
+            &parent.span["endTimeUnixNano"],
+        ]
+        .map(|time| time.as_str().expect("a time").parse::<u64>().expect("a number"));
+        assert!(parent_begun <= begun && begun <= ended && ended <= parent_ended, "{span}");
+    }
+    let urls = spans.values().map(|one| text_of(&one.span, "url.full")).filter(|url| !url.is_empty());
+    assert!(urls.into_iter().all(|url| url.starts_with("https://payments.example/v1/charges?card=[")));
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub struct Folder {
     pub admin: String,
     /// Where the checkout exposes its metrics, and the web server.
     pub exposed: [String; 2],
+    /// Where the agent takes spans.
+    pub otlp: String,
 }
 
 /// The folder cannot be used.
@@ -46,12 +48,12 @@ impl Folder {
             Err(error) => return Err(FolderError::Io { path: root, error }),
         }
         let admin = free_port().map_or_else(|_| "off".to_owned(), |port| format!("127.0.0.1:{port}"));
-        let exposed = || free_port().map(|port| format!("127.0.0.1:{port}"));
-        let exposed = match (exposed(), exposed()) {
-            (Ok(checkout), Ok(web)) => [checkout, web],
-            (Err(error), _) | (_, Err(error)) => return Err(FolderError::Io { path: root, error }),
+        let address = || match free_port() {
+            Ok(port) => Ok(format!("127.0.0.1:{port}")),
+            Err(error) => Err(FolderError::Io { path: root.clone(), error }),
         };
-        let folder = Self { root, admin, exposed };
+        let (exposed, otlp) = ([address()?, address()?], address()?);
+        let folder = Self { root, admin, exposed, otlp };
         fs::write(folder.config(), folder.text()).map_err(|error| FolderError::Io { path: folder.config(), error })?;
         Ok(folder)
     }
@@ -97,6 +99,11 @@ impl Folder {
         self.root.join(MADE[2]).join("samples.ndjson")
     }
 
+    /// What the sink of the spans writes.
+    pub fn spans(&self) -> PathBuf {
+        self.root.join(MADE[2]).join("spans.jsonl")
+    }
+
     /// What the two sinks of the records write.
     pub fn results(&self) -> [PathBuf; 2] {
         ["records.ndjson", "errors.ndjson"].map(|name| self.root.join(MADE[2]).join(name))
@@ -111,6 +118,8 @@ impl Folder {
             .replace("{records}", &quoted(&records))
             .replace("{errors}", &quoted(&errors))
             .replace("{samples}", &quoted(&self.samples()))
+            .replace("{spans}", &quoted(&self.spans()))
+            .replace("{otlp}", &self.otlp)
             .replace("{checkout}", &self.exposed[0])
             .replace("{web}", &self.exposed[1])
             .replace("{admin}", &self.admin)

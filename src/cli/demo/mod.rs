@@ -1,6 +1,7 @@
 //! `tailwater demo`: the main job on a machine that has nothing else. A small shop writes container logs as
-//! a node would have them and exposes metrics, the agent runs its real pipeline over both, every record that was
-//! written is looked for in what comes out, and what the metrics say at the end is compared with what happened.
+//! a node would have them, exposes metrics and traces its requests, the agent runs its real pipeline over all of it, every
+//! record that was written and every span that was sent is looked for in what comes out, and what the metrics say at the
+//! end is compared with what happened.
 
 mod endpoints;
 mod folder;
@@ -9,7 +10,9 @@ mod results;
 mod samples;
 mod screen;
 mod shop;
+mod spans;
 mod summary;
+mod tracer;
 mod view;
 
 use std::io::Write;
@@ -25,20 +28,23 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use self::endpoints::Endpoints;
 use self::folder::Folder;
 use self::ledger::Ledger;
-use self::results::Results;
+use self::results::{Results, ResultsError};
 use self::samples::Samples;
 use self::screen::Screen;
 use self::shop::till::Till;
-use self::shop::{Deeds, Shop, ShopError};
+use self::shop::{Books, Deeds, Shop, ShopError};
+use self::spans::{SpanLedger, Spans};
 use self::summary::Summary;
+use self::tracer::Tracer;
 use self::view::{Frame, Row, Scrapes};
 use super::run::Failed;
 use crate::app::limits::Limits;
 use crate::app::{Agent, Shared};
 use crate::config;
 use crate::data::{Signal, UnixNanos};
-use crate::options;
-use crate::pipeline::Outputs;
+use crate::net::HttpClient;
+use crate::options::{self, HttpClientOptions};
+use crate::pipeline;
 use crate::pipeline::graph::Role;
 use crate::registry::TABLES;
 use crate::telemetry::{ComponentMetrics, logging};
@@ -100,22 +106,22 @@ async fn demonstrate(args: &DemoArgs, folder: &Folder, mut screen: Screen) -> Re
         "and exposes metrics at           {}",
         folder.exposed.clone().map(|at| format!("http://{at}/metrics")).join(", ")
     ));
+    say(format_args!("and sends spans to               http://{}/v1/traces", folder.otlp));
     say(format_args!("Tailwater carries them to        {}", folder.root().join("out").display()));
     say(format_args!("by the configuration             {}", folder.config().display()));
     say(format_args!("and tells about itself at        http://{}/\n", folder.admin));
 
     let signals = |kind| signal(kind).map_err(|error| Failed::Process(format!("cannot listen for signals: {error}")));
     let (mut interrupt, mut terminate) = (signals(SignalKind::interrupt())?, signals(SignalKind::terminate())?);
-    let ledger = Arc::new(Ledger::default());
-    let mut results = Results::new(folder.results(), ledger.clone());
-    let till = Arc::new(Till::default());
-    let mut samples = Samples::new(folder.samples());
+    let happened = Happened::default();
+    let mut outputs = Outputs::of(folder, &happened);
     let [checkout, web] = &folder.exposed;
-    let _endpoints = Endpoints::open(checkout, web, &till).await.map_err(process)?;
-    let shop = OpenShop::open(args, folder, (ledger.clone(), till.clone()))?;
+    let _endpoints = Endpoints::open(checkout, web, &happened.till).await.map_err(process)?;
+    let shop = found(args, folder, &happened)?;
     let config = folder.config();
     let agent = Agent::start(Box::new(move || config::load(std::slice::from_ref(&config), TABLES))).await?;
     let shared = agent.shared().clone();
+    let shop = OpenShop::open(shop)?;
     let opened = Instant::now();
 
     let every = screen.interval();
@@ -123,7 +129,7 @@ async fn demonstrate(args: &DemoArgs, folder: &Folder, mut screen: Screen) -> Re
     looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut show = || {
         // A reader of the view that has gone does not end the demo.
-        let _ = screen.show(&frame(&shared, &ledger, &till, opened.elapsed()));
+        let _ = screen.show(&frame(&shared, &happened, opened.elapsed()));
     };
     let end = args.length.map(|length| opened + length);
     let mut shown = opened;
@@ -134,8 +140,7 @@ async fn demonstrate(args: &DemoArgs, folder: &Folder, mut screen: Screen) -> Re
             () = sleep_until(end.unwrap_or(opened)), if end.is_some() => break,
             _ = looks.tick() => {}
         }
-        results.look().map_err(process)?;
-        samples.look().map_err(process)?;
+        outputs.look().map_err(process)?;
         if shop.is_closed() {
             break;
         }
@@ -147,23 +152,69 @@ async fn demonstrate(args: &DemoArgs, folder: &Folder, mut screen: Screen) -> Re
 
     let deeds = shop.close().map_err(process)?;
     let deadline = Instant::now() + SETTLE;
-    while (ledger.counts().open > 0 || samples.orders() != till.orders()) && Instant::now() < deadline {
+    while !outputs.complete(&happened) && Instant::now() < deadline {
         tokio::select! {
             // Asked twice: what is still on the way is told as lost.
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            _ = looks.tick() => {
-                results.look().map_err(process)?;
-                samples.look().map_err(process)?;
-            }
+            _ = looks.tick() => outputs.look().map_err(process)?,
         }
     }
     show();
     agent.shutdown().await;
-    results.look().map_err(process)?;
-    samples.look().map_err(process)?;
-    let metrics = summary::Metrics { samples: samples.lines(), happened: till.orders(), told: samples.orders() };
-    Ok(summarize(&shared, &ledger, deeds, &results, (metrics, folder)))
+    outputs.look().map_err(process)?;
+    Ok(summarize(&shared, &happened, deeds, &outputs, folder))
+}
+
+/// What happened in the shop, by signal.
+#[derive(Default)]
+struct Happened {
+    ledger: Arc<Ledger>,
+    till: Arc<Till>,
+    spans: Arc<SpanLedger>,
+}
+
+/// What the agent made of it.
+struct Outputs {
+    results: Results,
+    samples: Samples,
+    spans: Spans,
+}
+
+impl Outputs {
+    fn of(folder: &Folder, happened: &Happened) -> Self {
+        Self {
+            results: Results::new(folder.results(), happened.ledger.clone()),
+            samples: Samples::new(folder.samples()),
+            spans: Spans::new(folder.spans(), happened.spans.clone()),
+        }
+    }
+
+    /// Reads what is new.
+    fn look(&mut self) -> Result<(), ResultsError> {
+        self.results.look()?;
+        self.samples.look()?;
+        self.spans.look()
+    }
+
+    /// Whether everything that happened is there.
+    fn complete(&self, Happened { ledger, till, spans }: &Happened) -> bool {
+        ledger.counts().open == 0 && spans.counts().open == 0 && self.samples.orders() == till.orders()
+    }
+}
+
+/// The shop: its pods are there, and have said nothing yet.
+fn found(args: &DemoArgs, folder: &Folder, happened: &Happened) -> Result<Shop, Failed> {
+    let client = HttpClient::new(&HttpClientOptions::default()).map_err(process)?;
+    let endpoint = format!("http://{}/v1/traces", folder.otlp).parse().map_err(process)?;
+    let mut tracer = Tracer::new(client, endpoint, happened.spans.clone()).map_err(process)?;
+    let books = Books {
+        ledger: happened.ledger.clone(),
+        till: happened.till.clone(),
+        tracer: Box::new(move |container, request, end| tracer.trace(container, request, end)),
+    };
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
+    Shop::open(&folder.node(), f64::from(args.rate), seed, books, UnixNanos::now()).map_err(process)
 }
 
 /// The shop on a thread of its own: it writes by the clock, whatever the agent does.
@@ -173,10 +224,7 @@ struct OpenShop {
 }
 
 impl OpenShop {
-    fn open(args: &DemoArgs, folder: &Folder, books: (Arc<Ledger>, Arc<Till>)) -> Result<Self, Failed> {
-        let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
-        let shop = Shop::open(&folder.node(), f64::from(args.rate), seed, books, UnixNanos::now());
-        let mut shop = shop.map_err(process)?;
+    fn open(mut shop: Shop) -> Result<Self, Failed> {
         let (stop, stopped) = channel::<()>();
         let work = move || {
             while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
@@ -213,7 +261,7 @@ fn components(shared: &Shared) -> Vec<(Role, Arc<ComponentMetrics>)> {
     metrics.collect()
 }
 
-fn frame(shared: &Shared, ledger: &Ledger, till: &Till, elapsed: Duration) -> Frame {
+fn frame(shared: &Shared, Happened { ledger, till, spans }: &Happened, elapsed: Duration) -> Frame {
     let row = |metrics: Arc<ComponentMetrics>| Row {
         name: metrics.name.to_string(),
         rates: shared.rates.of(&metrics),
@@ -231,38 +279,37 @@ fn frame(shared: &Shared, ledger: &Ledger, till: &Till, elapsed: Duration) -> Fr
         elapsed,
         rows: components.into_iter().map(|(_, metrics)| row(metrics)).collect(),
         scrapes,
+        spans: spans.counts(),
         counts: ledger.counts(),
         delay: ledger.delay(),
         sample: ledger.sample(),
     }
 }
 
-fn summarize(
-    shared: &Shared,
-    ledger: &Ledger,
-    deeds: Deeds,
-    results: &Results,
-    (metrics, folder): (summary::Metrics, &Folder),
-) -> Summary {
+fn summarize(shared: &Shared, happened: &Happened, deeds: Deeds, outputs: &Outputs, folder: &Folder) -> Summary {
+    let Outputs { results, samples, .. } = outputs;
+    let metrics =
+        summary::Metrics { samples: samples.lines(), happened: happened.till.orders(), told: samples.orders() };
     let components = components(shared);
     let sum = |wanted: fn(&Role) -> bool, count: fn(&ComponentMetrics) -> u64| {
         components.iter().filter(|(role, _)| wanted(role)).map(|(_, metrics)| count(metrics)).sum()
     };
     Summary {
-        counts: ledger.counts(),
+        counts: happened.ledger.counts(),
         deeds,
         read: sum(of_logs, |metrics| metrics.records_out.get()),
         filtered: filtered(shared),
         refused: sum(|_| true, |metrics| metrics.records_refused.get() + metrics.records_dropped.get()),
         outputs: results.lines().map(|(path, lines)| (path.to_owned(), lines)).collect(),
         metrics,
+        spans: happened.spans.counts(),
         config: folder.config(),
     }
 }
 
 /// Whether it is a source of log records.
 fn of_logs(role: &Role) -> bool {
-    matches!(role, Role::Source(plan) if plan.outputs() == Outputs::One(Signal::Logs))
+    matches!(role, Role::Source(plan) if plan.outputs() == pipeline::Outputs::One(Signal::Logs))
 }
 
 /// Log records that transforms dropped.

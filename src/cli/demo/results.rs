@@ -17,7 +17,23 @@ use crate::data::UnixNanos;
 pub struct Results {
     ledger: Arc<Ledger>,
     outputs: Vec<Output>,
-    secrets: Vec<Finder<'static>>,
+    secrets: Secrets,
+}
+
+/// What the shop's customers would not want to be seen.
+pub struct Secrets(Vec<Finder<'static>>);
+
+impl Default for Secrets {
+    fn default() -> Self {
+        Self(CARDS.iter().chain([&CUSTOMERS]).map(Finder::new).collect())
+    }
+}
+
+impl Secrets {
+    /// Whether one of them is in a line.
+    pub fn are_in(&self, line: &[u8]) -> bool {
+        self.0.iter().any(|secret| secret.find(line).is_some())
+    }
 }
 
 /// One sink's file, the rotated ones included.
@@ -47,8 +63,7 @@ struct Document<'a> {
 impl Results {
     /// Reads the files at these paths, which need not exist yet.
     pub fn new(paths: impl IntoIterator<Item = PathBuf>, ledger: Arc<Ledger>) -> Self {
-        let secrets = CARDS.iter().chain([&CUSTOMERS]).map(Finder::new).collect();
-        Self { ledger, outputs: paths.into_iter().map(Output::new).collect(), secrets }
+        Self { ledger, outputs: paths.into_iter().map(Output::new).collect(), secrets: Secrets::default() }
     }
 
     /// Reads what is new.
@@ -59,8 +74,7 @@ impl Results {
             let each = |line: &[u8]| {
                 let number = serde_json::from_slice::<Document<'_>>(line).ok();
                 let number = number.and_then(|document| UnixNanos::parse_rfc3339(document.timestamp.as_bytes()));
-                let leaks = secrets.iter().any(|secret| secret.find(line).is_some());
-                ledger.find(number, &String::from_utf8_lossy(line), leaks, now);
+                ledger.find(number, &String::from_utf8_lossy(line), secrets.are_in(line), now);
             };
             output.read(each)?;
         }

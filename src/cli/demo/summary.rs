@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::ledger::Counts;
 use super::shop::Deeds;
+use super::spans::SpanCounts;
 
 /// The whole run.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub struct Summary {
     pub refused: u64,
     /// The shop's metrics.
     pub metrics: Metrics,
+    /// The shop's spans on both sides.
+    pub spans: SpanCounts,
     /// Each output file and its lines.
     pub outputs: Vec<(PathBuf, u64)>,
     /// The configuration.
@@ -42,7 +45,11 @@ impl Summary {
     /// Whether everything is where it should be.
     pub fn holds(&self) -> bool {
         let Counts { open, unexpected, leaked, .. } = self.counts;
-        open == 0 && unexpected == 0 && leaked == 0 && self.refused == 0 && self.metrics.happened == self.metrics.told
+        let spans = self.spans;
+        let records = open == 0 && unexpected == 0 && leaked == 0 && self.refused == 0;
+        records
+            && self.metrics.happened == self.metrics.told
+            && (spans.open, spans.doubled, spans.altered, spans.leaked) == (0, 0, 0, 0)
     }
 }
 
@@ -66,8 +73,11 @@ impl fmt::Display for Summary {
         row("extra", unexpected, format_args!("in the output twice, or though they should not be there"))?;
         row(
             "leaked",
-            leaked,
-            format_args!("lines with one of the {secrets} e-mail addresses and card numbers that the shop wrote"),
+            leaked + self.spans.leaked,
+            format_args!(
+                "lines with one of the {} e-mail addresses and card numbers that the shop wrote and sent",
+                secrets + self.spans.secrets
+            ),
         )?;
         let Metrics { samples, happened, told } = self.metrics;
         let compared = match happened == told {
@@ -79,6 +89,15 @@ impl fmt::Display for Summary {
             "samples",
             samples,
             format_args!("of the shop's metrics: {accepted} orders accepted, {declined} declined, {compared}"),
+        )?;
+        let SpanCounts { requests, sent, arrived, open, doubled, altered, .. } = self.spans;
+        let altered = if altered == 0 { String::new() } else { format!(", {altered} altered") };
+        row(
+            "spans",
+            sent,
+            format_args!(
+                "sent over OTLP, of {requests} requests: {arrived} arrived, {open} lost, {doubled} doubled{altered}"
+            ),
         )?;
         writeln!(f)?;
         for (path, lines) in &self.outputs {
@@ -107,5 +126,9 @@ mod tests {
             !wrong.holds() && wrong.to_string().contains("4 orders accepted, 1 declined, but it had 5 and 1"),
             "{wrong}"
         );
+        let spans = SpanCounts { requests: 2, sent: 5, arrived: 4, open: 1, ..SpanCounts::default() };
+        let lost = Summary { metrics: Metrics::default(), spans, ..wrong };
+        let told = lost.to_string();
+        assert!(!lost.holds() && told.contains("of 2 requests: 4 arrived, 1 lost, 0 doubled\n"), "{told}");
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::ledger::{Counts, Sample};
+use super::spans::SpanCounts;
 use crate::telemetry::{Flow, TargetCounts};
 
 /// What the view shows of one moment.
@@ -16,6 +17,8 @@ pub struct Frame {
     pub rows: Vec<Row>,
     /// What is scraped.
     pub scrapes: Option<Scrapes>,
+    /// What was counted of spans on both sides.
+    pub spans: SpanCounts,
     /// What was counted on both sides.
     pub counts: Counts,
     /// Median and 99th percentile of the time from write to output.
@@ -89,6 +92,10 @@ pub fn table(frame: &Frame, width: usize) -> Vec<String> {
         }
     }
     lines.extend(frame.scrapes.as_ref().map(Scrapes::line));
+    let SpanCounts { requests, sent, arrived, open, doubled, .. } = frame.spans;
+    lines.push(format!(
+        "spans {sent} sent, of {requests} requests   {arrived} arrived   {open} on the way   {doubled} doubled"
+    ));
     if let Some((median, worst)) = frame.delay {
         lines.push(format!("from write to output: median {}, p99 {}", time(median), time(worst)));
     }
@@ -115,6 +122,7 @@ pub fn line(frame: &Frame) -> String {
     if let Some(Scrapes { targets: TargetCounts { up, down, unknown, .. }, .. }) = &frame.scrapes {
         let _ = write!(text, "  targets {up} of {} up", up + down + unknown);
     }
+    let _ = write!(text, "  spans {} sent {} arrived", frame.spans.sent, frame.spans.arrived);
     if let Some((median, worst)) = frame.delay {
         let _ = write!(text, "  lag {} p99 {}", time(median), time(worst));
     }
@@ -214,6 +222,7 @@ mod tests {
                 samples: 24.4,
                 orders: (37, 4),
             }),
+            spans: SpanCounts { requests: 610, sent: 1430, arrived: 1421, open: 9, ..SpanCounts::default() },
             counts: Counts { written: 2584, found: 2061, open: 11, ..Counts::default() },
             delay: Some((Duration::from_millis(105), Duration::from_millis(240))),
             sample: Some(Sample { before: "a\tb\u{1b}[2Jc".into(), after: document() }),
@@ -233,6 +242,7 @@ mod tests {
             "file/records                   0       0         0         0        0    112 ms",
             "  unhealthy: No space left on device",
             "targets 1 of 2 up   24 samples/s   orders 37 accepted, 4 declined",
+            "spans 1430 sent, of 610 requests   1421 arrived   9 on the way   0 doubled",
             "from write to output: median 105 ms, p99 240 ms",
             "before  a b [2Jc",
             r#"after   {"@timestamp":"t","resource":{…},"attributes":"xxx"#,
@@ -249,6 +259,6 @@ mod tests {
         assert!(!text.contains('\n'));
         assert!(text.contains("steps/clean 203/s>160/s"), "{text}");
         assert!(text.contains("file/records 0/s>0/s (unhealthy: No space left on device)"), "{text}");
-        assert!(text.ends_with("targets 1 of 2 up  lag 105 ms p99 240 ms"), "{text}");
+        assert!(text.ends_with("targets 1 of 2 up  spans 1430 sent 1421 arrived  lag 105 ms p99 240 ms"), "{text}");
     }
 }

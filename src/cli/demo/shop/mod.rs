@@ -2,7 +2,8 @@
 //! (one in the middle of a split line), and a pod that lives one second. Everything follows from a seed and
 //! the times that it is told, so that tests need no clock.
 
-mod kubelet;
+pub mod kubelet;
+pub mod request;
 pub mod till;
 pub mod voice;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::kubelet::{Container, ContainerLog};
+use self::request::Request;
 use self::till::Till;
 use self::voice::{LAST_OF_MIGRATION, Utterance, Voice};
 use crate::cli::demo::ledger::{Ledger, Written};
@@ -60,6 +62,19 @@ pub struct ShopError {
     error: io::Error,
 }
 
+/// Where the shop's spans go: each request with the container that served it and the time at which it ended.
+pub type Tracer = Box<dyn FnMut(&Container, &Request, UnixNanos) + Send>;
+
+/// What the shop tells beside its logs.
+pub struct Books {
+    /// The records that it wrote.
+    pub ledger: Arc<Ledger>,
+    /// What its applications count.
+    pub till: Arc<Till>,
+    /// Its spans.
+    pub tracer: Tracer,
+}
+
 /// The shop.
 pub struct Shop {
     root: PathBuf,
@@ -82,19 +97,13 @@ pub struct Shop {
 
 impl Shop {
     /// Opens the shop at `now`: its pods exist and have not said anything. It writes `rate` lines a second
-    /// under `root`, which stands for `/` of the node, notes them in `ledger` and what they tell in `till`.
-    pub fn open(
-        root: &Path,
-        rate: f64,
-        seed: u64,
-        (ledger, till): (Arc<Ledger>, Arc<Till>),
-        now: UnixNanos,
-    ) -> Result<Self, ShopError> {
+    /// under `root`, which stands for `/` of the node, and notes in `books` what they tell.
+    pub fn open(root: &Path, rate: f64, seed: u64, books: Books, now: UnixNanos) -> Result<Self, ShopError> {
         let mut shop = Self {
             root: root.to_owned(),
             rate,
             rng: fastrand::Rng::with_seed(seed),
-            runtime: Runtime { ledger, till, last: now, split: 0 },
+            runtime: Runtime { books, last: now, split: 0 },
             staff: Vec::new(),
             migration: None,
             leaving: VecDeque::new(),
@@ -158,7 +167,7 @@ impl Shop {
         }
         let line = Voice::speak_long(member.said, &mut self.rng);
         member.said += 1;
-        self.runtime.write(&mut member.log, self.now, &line, Rotate::Amid)
+        self.runtime.write((&member.container, &mut member.log), self.now, &line, Rotate::Amid)
     }
 
     /// Lets a migration begin, speak, end and be deleted, each when it is time.
@@ -193,7 +202,7 @@ impl Shop {
         let pod = format!("{workload}-{}", digits(5));
         let uid = [8, 4, 4, 4, 12].map(&mut digits).join("-");
         let container = Container { namespace, pod, uid, name, id: digits(64) };
-        Ok(Member { voice, log: ContainerLog::create(&self.root, &container)?, said: 0 })
+        Ok(Member { voice, log: ContainerLog::create(&self.root, &container)?, container, said: 0 })
     }
 
     fn failed(&self, error: io::Error) -> ShopError {
@@ -204,6 +213,7 @@ impl Shop {
 /// A container at work.
 struct Member {
     voice: Voice,
+    container: Container,
     log: ContainerLog,
     said: u64,
 }
@@ -214,7 +224,7 @@ impl Member {
         let lines = self.voice.speak(now, self.said, rng);
         self.said += 1;
         for line in &lines {
-            runtime.write(&mut self.log, now, line, Rotate::No)?;
+            runtime.write((&self.container, &mut self.log), now, line, Rotate::No)?;
         }
         Ok(lines.len())
     }
@@ -222,8 +232,7 @@ impl Member {
 
 /// The node's container runtime: stamps lines and writes them to their logs.
 struct Runtime {
-    ledger: Arc<Ledger>,
-    till: Arc<Till>,
+    books: Books,
     last: UnixNanos,
     split: u64,
 }
@@ -236,14 +245,23 @@ enum Rotate {
 }
 
 impl Runtime {
-    /// Stamps a line with a nanosecond that no other has, notes it and writes it.
-    fn write(&mut self, log: &mut ContainerLog, now: UnixNanos, line: &Utterance, rotate: Rotate) -> io::Result<()> {
+    /// Stamps a line with a nanosecond that no other has, notes it and writes it, and traces the request that it is about.
+    fn write(
+        &mut self,
+        (container, log): (&Container, &mut ContainerLog),
+        now: UnixNanos,
+        line: &Utterance,
+        rotate: Rotate,
+    ) -> io::Result<()> {
         self.last = UnixNanos(now.0.max(self.last.0 + 1));
-        let Utterance { stream, text, fate, secrets, event } = line;
+        let Utterance { stream, text, fate, secrets, event, request } = line;
         if let Some(event) = event {
-            self.till.count(*event);
+            self.books.till.count(*event);
         }
-        self.ledger.write(Written { number: self.last, fate: *fate, secrets: *secrets, text });
+        if let Some(request) = request {
+            (self.books.tracer)(container, request, self.last);
+        }
+        self.books.ledger.write(Written { number: self.last, fate: *fate, secrets: *secrets, text });
         let parts = match rotate {
             Rotate::No => log.write(self.last, *stream, text)?,
             Rotate::Amid => log.write_across_rotation(self.last, *stream, text, now)?,

@@ -10,7 +10,8 @@ const START: UnixNanos = UnixNanos(1_795_392_123_000_000_000);
 
 fn run(root: &Path, seed: u64, seconds: u64, rate: f64) -> (Shop, Arc<Ledger>) {
     let ledger = Arc::new(Ledger::default());
-    let mut shop = Shop::open(root, rate, seed, (ledger.clone(), Arc::default()), START).expect("opens");
+    let books = Books { ledger: ledger.clone(), till: Arc::default(), tracer: Box::new(|_, _, _| {}) };
+    let mut shop = Shop::open(root, rate, seed, books, START).expect("opens");
     for tick in 0..=seconds * 20 {
         shop.advance(plus(START, Duration::from_millis(tick * 50))).expect("writes");
     }
@@ -99,4 +100,29 @@ fn a_migration_lives_a_second_and_is_deleted_later() {
     shop.advance(plus(START, Duration::from_millis(6500))).expect("writes");
     assert_eq!(shop.deeds().short_lived, 2);
     assert_eq!(pods(root.path()), 1, "the first is gone, the second is there");
+}
+
+#[test]
+fn every_request_of_the_logs_is_traced() {
+    let root = tempfile::tempdir().expect("a folder");
+    let (till, traced) = (Arc::new(Till::default()), Arc::new(std::sync::Mutex::new(Vec::new())));
+    let keep = traced.clone();
+    let tracer = Box::new(move |container: &Container, request: &Request, end: UnixNanos| {
+        keep.lock().expect("not poisoned").push((container.name, request.clone(), end));
+    });
+    let books = Books { ledger: Arc::default(), till: till.clone(), tracer };
+    let mut shop = Shop::open(root.path(), 500.0, fastrand::u64(..), books, START).expect("opens");
+    for tick in 0..=40 {
+        shop.advance(plus(START, Duration::from_millis(tick * 50))).expect("writes");
+    }
+    let (records, _) = on_disk(root.path());
+    let traced = traced.lock().expect("not poisoned");
+    let (accepted, declined) = till.orders();
+    let of = |name: &str| traced.iter().filter(|(container, ..)| *container == name).count() as u64;
+    assert_eq!(of("checkout"), accepted + declined);
+    assert!(of("web") > 0);
+    for (_, request, end) in traced.iter() {
+        let line = String::from_utf8_lossy(&records[&end.0]);
+        assert!(line.contains(&format!("{}", request.trace)), "{line}");
+    }
 }

@@ -6,6 +6,7 @@ use crate::data::UnixNanos;
 use crate::formats::container::Stream;
 
 use super::kubelet::FRAGMENT;
+use super::request::Request;
 use super::till::Event;
 
 /// The domain of every e-mail address that the shop logs, and of nothing else.
@@ -46,11 +47,13 @@ pub struct Utterance {
     pub secrets: u64,
     /// What the application counts when it says this.
     pub event: Option<Event>,
+    /// The request that it is about, as the application traces it.
+    pub request: Option<Request>,
 }
 
 impl Utterance {
     fn new(stream: Stream, text: String) -> Self {
-        Self { stream, text, fate: Fate::Kept, secrets: 0, event: None }
+        Self { stream, text, fate: Fate::Kept, secrets: 0, event: None, request: None }
     }
 
     fn debug(text: String) -> Self {
@@ -59,6 +62,11 @@ impl Utterance {
 
     fn counted(mut self, event: Event) -> Self {
         self.event = Some(event);
+        self
+    }
+
+    fn about(mut self, request: Request) -> Self {
+        self.request = Some(request);
         self
     }
 
@@ -106,6 +114,11 @@ impl Voice {
 }
 
 const PATHS: [&str; 6] = ["/", "/search?q=teapot", "/item/1138", "/cart", "/checkout", "/assets/app.js"];
+
+/// What spans of requests for them are called.
+const ROUTES: [&str; 6] =
+    ["GET /", "GET /search", "GET /item/{id}", "GET /cart", "GET /checkout", "GET /assets/{file}"];
+
 const NAMES: [&str; 6] = ["ada", "grace", "edsger", "barbara", "tony", "radia"];
 
 fn email(rng: &mut fastrand::Rng) -> String {
@@ -116,20 +129,27 @@ fn pick<'a>(list: &[&'a str], rng: &mut fastrand::Rng) -> &'a str {
     rng.choice(list).copied().unwrap_or_default()
 }
 
+/// The members by which a line says which span it belongs to.
+fn ids(request: &Request) -> String {
+    format!(r#""trace_id":"{}","span_id":"{}""#, request.trace, request.root().id)
+}
+
 fn web(sequence: u64, rng: &mut fastrand::Rng) -> Utterance {
-    let (path, took) = (pick(&PATHS, rng), rng.u32(1..180));
+    let page = rng.usize(0..PATHS.len());
+    let (path, route, took) = (PATHS[page], ROUTES[page], rng.u32(1..180));
     match rng.u32(0..12) {
         0..4 => Utterance::debug(format!(
             r#"{{"level":"debug","msg":"cache lookup","seq":{sequence},"key":"page:{path}","hit":{}}}"#,
             rng.bool()
         )),
-        4 => Utterance::new(
-            Stream::Stderr,
-            format!(
-                r#"{{"level":"error","msg":"upstream timed out","seq":{sequence},"path":"{path}","status":504,"ms":{took}}}"#
-            ),
-        )
-        .counted(Event::Request { code: 504 }),
+        4 => {
+            let request = Request::page(route, path, (504, took), "", rng);
+            let text = format!(
+                r#"{{"level":"error","msg":"upstream timed out","seq":{sequence},"path":"{path}","status":504,"ms":{took},{}}}"#,
+                ids(&request)
+            );
+            Utterance::new(Stream::Stderr, text).counted(Event::Request { code: 504 }).about(request)
+        }
         5 | 6 => {
             // Escaped, as some encoders write it: the address is the same.
             let user = email(rng).replace('@', "\\u0040");
@@ -140,11 +160,13 @@ fn web(sequence: u64, rng: &mut fastrand::Rng) -> Utterance {
             Utterance::new(Stream::Stdout, text).with_secrets(1)
         }
         _ => {
+            let user = email(rng);
+            let request = Request::page(route, path, (200, took), &user, rng);
             let text = format!(
-                r#"{{"level":"info","msg":"request served","seq":{sequence},"method":"GET","path":"{path}","status":200,"ms":{took},"user_email":"{}"}}"#,
-                email(rng)
+                r#"{{"level":"info","msg":"request served","seq":{sequence},"method":"GET","path":"{path}","status":200,"ms":{took},"user_email":"{user}",{}}}"#,
+                ids(&request)
             );
-            Utterance::new(Stream::Stdout, text).with_secrets(1).counted(Event::Request { code: 200 })
+            Utterance::new(Stream::Stdout, text).with_secrets(1).counted(Event::Request { code: 200 }).about(request)
         }
     }
 }
@@ -178,11 +200,13 @@ fn checkout(sequence: u64, rng: &mut fastrand::Rng) -> Utterance {
     let accepted = rng.u32(0..8) > 0;
     let (level, msg) = if accepted { ("info", "payment accepted") } else { ("error", "payment declined") };
     let millis = rng.u32(20..400);
+    let request = Request::payment((accepted, millis), card, rng);
     let text = format!(
-        r#"{{"level":"{level}","msg":"{msg}","seq":{sequence},"ms":{millis},"amount":{amount:.2},"card":"{card}","customer":{{"email":"{}"}}}}"#,
-        email(rng)
+        r#"{{"level":"{level}","msg":"{msg}","seq":{sequence},"ms":{millis},"amount":{amount:.2},"card":"{card}","customer":{{"email":"{}"}},{}}}"#,
+        email(rng),
+        ids(&request)
     );
-    Utterance::new(Stream::Stdout, text).with_secrets(2).counted(Event::Payment { accepted, millis })
+    Utterance::new(Stream::Stdout, text).with_secrets(2).counted(Event::Payment { accepted, millis }).about(request)
 }
 
 fn search(now: UnixNanos, sequence: u64, rng: &mut fastrand::Rng) -> Vec<Utterance> {
@@ -267,6 +291,9 @@ mod tests {
                     let emails = line.text.matches(CUSTOMERS).count();
                     let cards: usize = CARDS.iter().map(|card| line.text.matches(card).count()).sum();
                     assert_eq!(line.secrets, (emails + cards) as u64, "{}", line.text);
+                    if let Some(request) = &line.request {
+                        assert!(line.text.contains(&request.root().id.to_string()), "{}", line.text);
+                    }
                     assert_eq!(
                         line.text.contains(r#""level":"debug""#) || line.text.contains(r#""level":20"#),
                         line.fate == Fate::Dropped
