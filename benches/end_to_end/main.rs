@@ -1,6 +1,7 @@
-//! The paths of logs and of metrics end to end, as a user would run them: the release binary, pinned to one core.
+//! The paths of logs, metrics and traces end to end, as a user would run them: the release binary, pinned to one core.
 //! It tails a corpus of container logs and sends it to a counting stand-in for Elasticsearch on the other core;
-//! or it scrapes targets and sends to a counting receiver of remote write, beside its peers.
+//! or it scrapes targets and sends to a counting receiver of remote write, beside its peers; or it forwards spans, beside a
+//! forwarder that does nothing else.
 //!
 //! ```text
 //! cargo bench --bench end_to_end -- logs                  everything at full size; writes benches/results/
@@ -8,6 +9,7 @@
 //! cargo bench --bench end_to_end -- logs --only rows      one part: rows, many, idle or fair
 //! cargo bench --bench end_to_end -- metrics               10 k, 100 k and 1 M series, beside peers; writes benches/results/
 //! cargo bench --bench end_to_end -- metrics --series 100000 --agents tailwater1,prometheus1 --seconds 20
+//! cargo bench --bench end_to_end -- traces                spans, beside a bare forwarder; writes benches/results/
 //! ```
 //!
 //! Costs are processor time. Those of logs are told as the ratio to a plain `read` and newline search of the same files in
@@ -24,6 +26,7 @@ mod process;
 mod reference;
 mod report;
 mod throughput;
+mod traces;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -67,6 +70,36 @@ enum Command {
     },
     /// Measures the path of metrics.
     Metrics(metrics::Options),
+    /// Measures the path of traces.
+    Traces(traces::Options),
+    /// The forwarder that `traces` compares with; started by it.
+    #[command(hide = true)]
+    Forward {
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        to: String,
+    },
+    /// The counting receiver of spans; started by `traces`.
+    #[command(hide = true)]
+    Counter {
+        #[arg(long)]
+        listen: SocketAddr,
+    },
+    /// Sends spans; started by `traces`.
+    #[command(hide = true)]
+    Load {
+        #[arg(long)]
+        to: String,
+        #[arg(long)]
+        seconds: u64,
+        #[arg(long)]
+        connections: usize,
+        #[arg(long)]
+        in_flight: usize,
+        #[arg(long)]
+        seed: u64,
+    },
     /// The targets; started by `metrics`.
     #[command(hide = true)]
     Targets {
@@ -118,6 +151,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(())
         }
         Command::Metrics(options) => metrics::run(&options),
+        Command::Traces(options) => traces::run(&options),
+        Command::Forward { listen, to } => traces::raw::forward(listen, &to),
+        Command::Counter { listen } => traces::receiver::serve(listen),
+        Command::Load { to, seconds, connections, in_flight, seed } => {
+            traces::raw::load(&to, seconds, connections, in_flight, seed)
+        }
         Command::Targets { port, count, series, seed } => Ok(metrics::targets::serve(port, count, series, seed)?),
         Command::Receiver { listen } => Ok(metrics::receiver::serve(listen)?),
         Command::Logs { size, only, seed, seconds, repeat } => logs(size, only, seed, seconds, repeat.max(1)),

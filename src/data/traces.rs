@@ -16,12 +16,17 @@ use super::time::UnixNanos;
 pub struct SpanEntry {
     /// The span's encoded message (opentelemetry.proto.trace.v1.Span).
     pub message: Slice,
+    /// Where its first attribute stands in the message: nobody who looks for one need begin before. 0 where there is
+    /// none, where it stands too far behind, and once an edit has moved it.
+    pub attributes: u16,
     /// Bytes of the field's tag and length right before the message.
     pub header: u8,
     /// `SpanKind` of the proto.
     pub kind: u8,
     /// `Status.code` of the proto.
     pub status: u8,
+    /// Whether it has no parent.
+    pub is_root: bool,
     /// Index of its [`ScopeSpans`].
     pub scope: u32,
     /// Trace id; zeros where the span has none.

@@ -118,7 +118,8 @@ impl<'a> Record<'a> for SpanView<'a> {
     }
 
     fn attribute(&self, path: &AttributePath) -> ValueRef<'a> {
-        self.message.attribute(&path.keys).map_or(ValueRef::Missing, ValueRef::of_otlp)
+        let from = usize::from(self.entry.attributes).min(self.message.0.len());
+        SpanMessage(&self.message.0[from..]).attribute(&path.keys).map_or(ValueRef::Missing, ValueRef::of_otlp)
     }
 
     fn event(&self, keys: &[Box<str>]) -> ValueRef<'a> {
@@ -161,7 +162,9 @@ mod tests {
     fn holds(span: &Span, condition: &str) -> bool {
         let entry = SpanEntry {
             message: Slice::EMPTY,
+            attributes: 0,
             header: 0,
+            is_root: span.parent_span_id.is_empty(),
             kind: span.kind as u8,
             status: span.status.as_ref().map_or(0, |status| status.code as u8),
             scope: 0,

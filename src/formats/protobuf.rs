@@ -134,14 +134,16 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field: its number and value; `None` at the end.
-    #[inline]
+    #[inline(always)]
     pub fn field(&mut self) -> Result<Option<(u32, Value<'a>)>, WireError> {
         if self.0.is_empty() {
             return Ok(None);
         }
         let tag = take_varint(&mut self.0)?;
-        let number =
-            u32::try_from(tag >> 3).ok().filter(|number| (1..1 << 29).contains(number)).ok_or(WireError::Tag)?;
+        let number = tag >> 3;
+        if number == 0 || number >= 1 << 29 {
+            return Err(WireError::Tag);
+        }
         let value = match tag & 7 {
             0 => Value::Varint(take_varint(&mut self.0)?),
             1 => Value::Fixed64(u64::from_le_bytes(take_array(&mut self.0)?)),
@@ -149,7 +151,7 @@ impl<'a> Fields<'a> {
             5 => Value::Fixed32(u32::from_le_bytes(take_array(&mut self.0)?)),
             _ => return Err(WireError::Tag),
         };
-        Ok(Some((number, value)))
+        Ok(Some((number as u32, value)))
     }
 }
 
@@ -167,14 +169,20 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 /// Takes a varint from the front.
-#[inline]
+#[inline(always)]
 pub fn take_varint(bytes: &mut &[u8]) -> Result<u64, WireError> {
-    if let [first, rest @ ..] = *bytes
-        && *first < 0x80
-    {
-        *bytes = rest;
-        return Ok(u64::from(*first));
-    }
+    let (value, rest) = match *bytes {
+        [first, rest @ ..] if *first < 0x80 => (u64::from(*first), rest),
+        // Lengths of most messages.
+        [first, second, rest @ ..] if *second < 0x80 => (u64::from(first & 0x7f) | u64::from(*second) << 7, rest),
+        longer => long_varint(longer)?,
+    };
+    *bytes = rest;
+    Ok(value)
+}
+
+#[cold]
+fn long_varint(bytes: &[u8]) -> Result<(u64, &[u8]), WireError> {
     let mut value = 0;
     for (index, byte) in bytes.iter().enumerate().take(10) {
         if index == 9 && *byte > 1 {
@@ -182,15 +190,14 @@ pub fn take_varint(bytes: &mut &[u8]) -> Result<u64, WireError> {
         }
         value |= u64::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
-            *bytes = &bytes[index + 1..];
-            return Ok(value);
+            return Ok((value, &bytes[index + 1..]));
         }
     }
     Err(if bytes.len() >= 10 { WireError::Varint } else { WireError::Short })
 }
 
 /// Takes a length and as many bytes from the front.
-#[inline]
+#[inline(always)]
 pub fn take_delimited<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], WireError> {
     let length = take_varint(bytes)?;
     let length = usize::try_from(length).map_err(|_| WireError::Short)?;
@@ -199,6 +206,7 @@ pub fn take_delimited<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], WireError> {
     Ok(taken)
 }
 
+#[inline(always)]
 fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], WireError> {
     let (taken, rest) = bytes.split_first_chunk::<N>().ok_or(WireError::Short)?;
     *bytes = rest;
@@ -269,6 +277,8 @@ pub const fn delimited_len(number: u32, length: usize) -> usize {
 pub struct Open {
     /// Where its tag begins.
     tag: usize,
+    /// Where its length begins.
+    length: usize,
     /// Where its content begins.
     content: usize,
 }
@@ -276,11 +286,18 @@ pub struct Open {
 /// Begins a field that is a message: what is appended until [`Open::close`] is its content.
 #[inline]
 pub fn open_message(number: u32, out: &mut Vec<u8>) -> Open {
+    // Most messages are short, so one byte is kept free for the length; the content of others moves once.
+    open_message_of(number, 0, out)
+}
+
+/// The same for a message that will be about so long: it need not move.
+#[inline]
+pub fn open_message_of(number: u32, about: usize, out: &mut Vec<u8>) -> Open {
     let tag = out.len();
     push_varint(u64::from(number) << 3 | 2, out);
-    // Most messages are short, so one byte is kept free for the length; the content of others moves once.
-    out.push(0);
-    Open { tag, content: out.len() }
+    let length = out.len();
+    push_varint(about as u64, out);
+    Open { tag, length, content: out.len() }
 }
 
 impl Open {
@@ -288,19 +305,36 @@ impl Open {
     #[inline]
     pub fn close(self, out: &mut Vec<u8>) {
         let length = out.len() - self.content;
-        if length < 0x80 {
-            out[self.content - 1] = length as u8;
-            return;
+        let (kept, needed) = (self.content - self.length, varint_len(length as u64));
+        if kept != needed {
+            if kept < needed {
+                out.resize(out.len() + needed - kept, 0);
+            }
+            out.copy_within(self.content..self.content + length, self.length + needed);
+            out.truncate(self.length + needed + length);
         }
-        let more = (64 - (length as u64).leading_zeros()).div_ceil(7) as usize - 1;
-        out.resize(out.len() + more, 0);
-        out.copy_within(self.content..self.content + length, self.content + more);
         let mut rest = length;
-        for place in &mut out[self.content - 1..self.content - 1 + more] {
+        let (last, more) = out[self.length..self.length + needed].split_last_mut().expect("a varint has a byte");
+        for place in more {
             *place = rest as u8 | 0x80;
             rest >>= 7;
         }
-        out[self.content - 1 + more] = rest as u8;
+        *last = rest as u8;
+    }
+
+    /// Where the message's tag stands.
+    pub const fn start(self) -> usize {
+        self.tag
+    }
+
+    /// What was appended to the message so far.
+    pub fn content(self, out: &[u8]) -> &[u8] {
+        &out[self.content..]
+    }
+
+    /// Makes the message empty again.
+    pub fn clear(self, out: &mut Vec<u8>) {
+        out.truncate(self.content);
     }
 
     /// Whether nothing was appended yet.

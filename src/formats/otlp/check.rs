@@ -2,6 +2,7 @@
 //! refuse what others sent in the same request. Fields that are not known are passed over.
 
 use super::MessageError;
+use super::value::plain_key_value;
 use crate::formats::protobuf::{Fields, Value};
 
 /// Values within values that are read. A message of this depth is one that receivers built on prost still take,
@@ -11,8 +12,15 @@ pub const MOST_DEPTH: u32 = 30;
 type Checked = Result<(), MessageError>;
 
 /// A `KeyValue`.
-#[inline]
+#[inline(always)]
 pub fn key_value(message: &[u8], depth: u32) -> Checked {
+    match plain_key_value(message) {
+        Some((_, value)) => any_value(value, depth),
+        None => any_key_value(message, depth),
+    }
+}
+
+fn any_key_value(message: &[u8], depth: u32) -> Checked {
     let mut fields = Fields::of(message);
     while let Some((number, value)) = fields.field()? {
         match number {
@@ -25,8 +33,17 @@ pub fn key_value(message: &[u8], depth: u32) -> Checked {
 }
 
 /// An `AnyValue` that `depth` further values may be nested in.
-#[inline]
+#[inline(always)]
 pub fn any_value(message: &[u8], depth: u32) -> Checked {
+    match message {
+        // Nearly all of them: a short text, a small number, a boolean.
+        [0x0a, length @ ..0x80, text @ ..] if usize::from(*length) == text.len() => Ok(()),
+        [0x10 | 0x18, ..0x80] => Ok(()),
+        _ => any_other_value(message, depth),
+    }
+}
+
+fn any_other_value(message: &[u8], depth: u32) -> Checked {
     let mut fields = Fields::of(message);
     while let Some((number, value)) = fields.field()? {
         match (number, value) {

@@ -27,7 +27,7 @@ pub fn set(message: &[u8], number: u32, keys: &[Box<str>], value: &[u8], out: &m
     let mut splice = Splice::new(message);
     if rest.is_empty() {
         let mut is_set = false;
-        for pair in Pairs::of(message, number).filter(|pair| pair.key == key.as_bytes()) {
+        for pair in Pairs::of(message, number, key) {
             splice.cut(pair.place, out);
             if !std::mem::replace(&mut is_set, true) {
                 write_pair(number, key, out, |out| out.extend_from_slice(value));
@@ -40,7 +40,7 @@ pub fn set(message: &[u8], number: u32, keys: &[Box<str>], value: &[u8], out: &m
         return splice.finish(out);
     }
     // Of several a reader sees the last.
-    let known = Pairs::of(message, number).filter(|pair| pair.key == key.as_bytes()).last();
+    let known = Pairs::of(message, number, key).last();
     let start = out.len();
     match known {
         None => {
@@ -64,7 +64,8 @@ pub fn set(message: &[u8], number: u32, keys: &[Box<str>], value: &[u8], out: &m
     }
     splice.finish(out);
     // A map that went into another may be deeper now than receivers read.
-    let is_sound = Pairs::of(&out[start..], number).all(|pair| check::any_value(pair.value, check::MOST_DEPTH).is_ok());
+    let is_sound =
+        Pairs::of(&out[start..], number, key).all(|pair| check::any_value(pair.value, check::MOST_DEPTH).is_ok());
     if !is_sound {
         out.truncate(start);
     }
@@ -75,7 +76,7 @@ pub fn set(message: &[u8], number: u32, keys: &[Box<str>], value: &[u8], out: &m
 pub fn delete(message: &[u8], number: u32, keys: &[Box<str>], out: &mut Vec<u8>) -> bool {
     let [key, rest @ ..] = keys else { return false };
     let mut splice = Splice::new(message);
-    for pair in Pairs::of(message, number).filter(|pair| pair.key == key.as_bytes()) {
+    for pair in Pairs::of(message, number, key) {
         if rest.is_empty() {
             splice.cut(pair.place, out);
         } else if let Ok(AnyValue::Map(list)) = AnyValue::read(pair.value)
@@ -96,7 +97,7 @@ pub fn delete(message: &[u8], number: u32, keys: &[Box<str>], out: &mut Vec<u8>)
 pub fn edit(message: &[u8], number: u32, keys: &[Box<str>], edit: &mut dyn ValueEdit, out: &mut Vec<u8>) -> bool {
     let [key, rest @ ..] = keys else { return false };
     let mut splice = Splice::new(message);
-    for pair in Pairs::of(message, number).filter(|pair| pair.key == key.as_bytes()) {
+    for pair in Pairs::of(message, number, key) {
         if !changes(pair.value, rest, edit) {
             continue;
         }
@@ -117,7 +118,7 @@ pub fn edit(message: &[u8], number: u32, keys: &[Box<str>], edit: &mut dyn Value
 fn changes(value: &[u8], keys: &[Box<str>], edit: &mut dyn ValueEdit) -> bool {
     let [key, rest @ ..] = keys else { return edit.changes(value) };
     let Ok(AnyValue::Map(list)) = AnyValue::read(value) else { return false };
-    Pairs::of(list, 1).filter(|pair| pair.key == key.as_bytes()).any(|pair| changes(pair.value, rest, edit))
+    Pairs::of(list, 1, key).any(|pair| changes(pair.value, rest, edit))
 }
 
 /// Replaces a field that is a text.
@@ -165,7 +166,7 @@ pub fn set_status_code(span: &[u8], code: u8, out: &mut Vec<u8>) -> bool {
 /// Whether there is an attribute.
 pub fn has(message: &[u8], number: u32, keys: &[Box<str>]) -> bool {
     let [key, rest @ ..] = keys else { return false };
-    Pairs::of(message, number).filter(|pair| pair.key == key.as_bytes()).any(|pair| match AnyValue::read(pair.value) {
+    Pairs::of(message, number, key).any(|pair| match AnyValue::read(pair.value) {
         _ if rest.is_empty() => true,
         Ok(AnyValue::Map(list)) => has(list, 1, rest),
         _ => false,
@@ -224,33 +225,60 @@ impl<'a> Splice<'a> {
 }
 
 /// The fields of a message, each with its number, where it stands, and its value.
-pub(super) fn places(message: &[u8]) -> impl Iterator<Item = (u32, Range<usize>, Value<'_>)> {
-    let mut fields = Fields::of(message);
-    std::iter::from_fn(move || {
-        let from = message.len() - fields.rest().len();
-        let (number, value) = fields.field().ok().flatten()?;
-        Some((number, from..message.len() - fields.rest().len(), value))
-    })
+pub(super) fn places(message: &[u8]) -> Places<'_> {
+    Places { message, fields: Fields::of(message) }
+}
+
+/// See [`places`].
+pub(super) struct Places<'a> {
+    message: &'a [u8],
+    fields: Fields<'a>,
+}
+
+impl<'a> Iterator for Places<'a> {
+    type Item = (u32, Range<usize>, Value<'a>);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let from = self.message.len() - self.fields.rest().len();
+        let (number, value) = self.fields.field().ok().flatten()?;
+        Some((number, from..self.message.len() - self.fields.rest().len(), value))
+    }
 }
 
 struct Pair<'a> {
     place: Range<usize>,
-    key: &'a [u8],
     value: &'a [u8],
 }
 
-/// The attributes of a message.
-struct Pairs;
+/// The attributes of a message that have this key.
+struct Pairs<'a, 'k> {
+    places: Places<'a>,
+    number: u32,
+    key: &'k [u8],
+}
 
-impl Pairs {
-    fn of(message: &[u8], number: u32) -> impl Iterator<Item = Pair<'_>> {
-        places(message).filter_map(move |(found, place, value)| match value {
-            Value::Bytes(pair) if found == number => {
-                let (key, value) = key_value(pair).ok()?;
-                Some(Pair { place, key, value })
+impl<'a, 'k> Pairs<'a, 'k> {
+    fn of(message: &'a [u8], number: u32, key: &'k str) -> Self {
+        Self { places: places(message), number, key: key.as_bytes() }
+    }
+}
+
+impl<'a> Iterator for Pairs<'a, '_> {
+    type Item = Pair<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Pair<'a>> {
+        loop {
+            let (number, place, value) = self.places.next()?;
+            if number == self.number
+                && let Value::Bytes(pair) = value
+                && let Ok((key, value)) = key_value(pair)
+                && key == self.key
+            {
+                return Some(Pair { place, value });
             }
-            _ => None,
-        })
+        }
     }
 }
 

@@ -102,9 +102,20 @@ pub fn attribute<'a>(message: &'a [u8], number: u32, keys: &[Box<str>]) -> Optio
     Some(found)
 }
 
+/// The last of several counts.
 fn member<'a>(message: &'a [u8], number: u32, key: &[u8]) -> Option<&'a [u8]> {
-    let pairs = each(message, number).filter_map(|pair| key_value(pair).ok());
-    pairs.filter(|(known, _)| *known == key).last().map(|(_, value)| value)
+    let mut found = None;
+    let mut fields = Fields::of(message);
+    while let Ok(Some((at, value))) = fields.field() {
+        if at == number
+            && let Value::Bytes(pair) = value
+            && let Ok((known, value)) = key_value(pair)
+            && known == key
+        {
+            found = Some(value);
+        }
+    }
+    found
 }
 
 /// The messages of a repeated field.
@@ -116,5 +127,14 @@ fn each(message: &[u8], number: u32) -> impl Iterator<Item = &[u8]> {
 }
 
 fn last(message: &[u8], number: u32) -> &[u8] {
-    each(message, number).last().unwrap_or_default()
+    let mut last: &[u8] = &[];
+    let mut fields = Fields::of(message);
+    while let Ok(Some((at, value))) = fields.field() {
+        if at == number
+            && let Value::Bytes(bytes) = value
+        {
+            last = bytes;
+        }
+    }
+    last
 }

@@ -109,9 +109,22 @@ fn each(
     Ok(())
 }
 
+/// A `KeyValue` as nearly all are written: a key and a value behind it, each shorter than 128 bytes; nothing else.
+#[inline(always)]
+pub(super) fn plain_key_value(message: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [0x0a, length @ ..0x80, rest @ ..] = message else { return None };
+    let (key, rest) = rest.split_at_checked(usize::from(*length))?;
+    let [0x12, length @ ..0x80, value @ ..] = rest else { return None };
+    (usize::from(*length) == value.len()).then_some((key, value))
+}
+
 /// Reads a `KeyValue`: its key, not proven to be UTF-8, and its `AnyValue`, empty where there is none.
-#[inline]
+#[inline(always)]
 pub fn key_value(message: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
+    plain_key_value(message).map_or_else(|| any_key_value(message), Ok)
+}
+
+fn any_key_value(message: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
     let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
     for field in Fields::of(message) {
         match field? {

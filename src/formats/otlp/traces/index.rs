@@ -210,9 +210,11 @@ fn span(message: &[u8]) -> Result<SpanRead, MessageError> {
     let mut read = SpanRead {
         entry: SpanEntry {
             message: Slice::EMPTY,
+            attributes: 0,
             header: 0,
             kind: 0,
             status: 0,
+            is_root: true,
             scope: 0,
             trace_id: [0; 16],
             span_id: [0; 8],
@@ -224,15 +226,24 @@ fn span(message: &[u8]) -> Result<SpanRead, MessageError> {
     };
     let mut has_status = false;
     let mut fields = Fields::of(message);
-    while let Some((number, value)) = fields.field()? {
+    let mut is_first = true;
+    loop {
+        let from = message.len() - fields.rest().len();
+        let Some((number, value)) = fields.field()? else { break };
         match (number, value) {
-            (9, Value::Bytes(attribute)) => check::key_value(attribute, check::MOST_DEPTH)?,
+            (9, Value::Bytes(attribute)) => {
+                if std::mem::take(&mut is_first) {
+                    read.entry.attributes = u16::try_from(from).unwrap_or(0);
+                }
+                check::key_value(attribute, check::MOST_DEPTH)?;
+            }
             (1, Value::Bytes(id)) => {
                 let halves = |id: &[u8]| id.as_chunks::<8>().0.try_into().ok().map(|[a, b]: [[u8; 8]; 2]| [a, b]);
                 read.trace_id = (id.len() == 16).then(|| halves(id)).flatten().map(|id| id.map(u64::from_ne_bytes));
             }
             (2, Value::Bytes(id)) => read.span_id = id.try_into().ok().map(u64::from_ne_bytes),
-            (3..=5, Value::Bytes(_)) | (10 | 12 | 14, Value::Varint(_)) | (16, Value::Fixed32(_)) => {}
+            (4, Value::Bytes(parent)) => read.entry.is_root = parent.iter().all(|byte| *byte == 0),
+            (3 | 5, Value::Bytes(_)) | (10 | 12 | 14, Value::Varint(_)) | (16, Value::Fixed32(_)) => {}
             (6, Value::Varint(kind)) => read.entry.kind = u8::try_from(kind).unwrap_or(0),
             (7, Value::Fixed64(time)) => read.entry.start = UnixNanos(time),
             (8, Value::Fixed64(time)) => read.entry.end = UnixNanos(time),

@@ -24,7 +24,7 @@ use crate::formats::otlp::patch;
 use crate::formats::otlp::resource::replaced;
 use crate::formats::otlp::span::{ATTRIBUTES, RESOURCE_ATTRIBUTES, SpanMessage};
 use crate::formats::otlp::texts::{self, OfValue, TextEdit};
-use crate::formats::protobuf::{push_varint, varint_len};
+use crate::formats::protobuf::{Open, open_message_of};
 use crate::pipeline::component::{Transform, TransformFactory};
 use crate::pipeline::outlet::Ports;
 
@@ -102,31 +102,64 @@ pub struct Desk<'a> {
     /// What it is.
     pub on: On,
     /// What the index says of the span.
-    pub entry: SpanEntry,
+    pub entry: &'a mut SpanEntry,
     came: &'a [u8],
     scope: &'a [u8],
     resource: &'a Arc<Resource>,
     sheets: &'a mut Sheets,
 }
 
-/// Room for what edits make of a message, used again and again.
+/// What edits write.
 #[derive(Clone, Debug, Default)]
 struct Sheets {
-    now: Vec<u8>,
+    /// The edited messages, one behind the other, each with its tag and length in front.
+    written: Vec<u8>,
+    /// The message on the desk, the last of them, where it is edited.
+    open: Option<Open>,
+    /// Room for what a further edit makes of that.
     next: Vec<u8>,
-    is_edited: bool,
+}
+
+impl Sheets {
+    /// The message on the desk, which came so.
+    fn message<'a>(&'a self, came: &'a [u8]) -> &'a [u8] {
+        self.open.map_or(came, |open| open.content(&self.written))
+    }
+
+    /// Makes that what `edit` appends, unless it returns false, as this does then.
+    fn edit(&mut self, came: &[u8], edit: impl FnOnce(&[u8], &mut Vec<u8>) -> bool) -> bool {
+        let Self { written, open, next } = self;
+        if let Some(open) = open {
+            next.clear();
+            let is_edited = edit(open.content(written), next);
+            if is_edited {
+                open.clear(written);
+                written.extend_from_slice(next);
+            }
+            return is_edited;
+        }
+        // The field `spans` of a `ScopeSpans`.
+        let begun = open_message_of(2, came.len(), written);
+        let is_edited = edit(came, written);
+        if is_edited {
+            *open = Some(begun);
+        } else {
+            begun.cancel(written);
+        }
+        is_edited
+    }
 }
 
 impl Desk<'_> {
     /// The encoded message.
     pub fn message(&self) -> &[u8] {
-        if self.sheets.is_edited { &self.sheets.now } else { self.came }
+        self.sheets.message(self.came)
     }
 
     /// What expressions read. Of a resource alone they read only that.
     pub fn view(&self) -> SpanView<'_> {
         let message = if self.on == On::Span { self.message() } else { &[] };
-        SpanView { entry: &self.entry, message: SpanMessage(message), scope: self.scope, resource: self.resource }
+        SpanView { entry: self.entry, message: SpanMessage(message), scope: self.scope, resource: self.resource }
     }
 
     /// Whether a condition holds.
@@ -136,12 +169,8 @@ impl Desk<'_> {
 
     /// Makes the message what `edit` appends, unless that returns false.
     pub fn edit(&mut self, edit: impl FnOnce(&[u8], &mut Vec<u8>) -> bool) {
-        let Sheets { now, next, is_edited } = &mut *self.sheets;
-        next.clear();
-        let message = if *is_edited { &**now } else { self.came };
-        if edit(message, next) {
-            std::mem::swap(now, next);
-            *is_edited = true;
+        if self.sheets.edit(self.came, edit) {
+            self.entry.attributes = 0;
         }
     }
 }
@@ -247,9 +276,11 @@ const TOO_LARGE: &str = "the steps make more than 1 GiB of its request";
 
 const NO_ENTRY: SpanEntry = SpanEntry {
     message: Slice::EMPTY,
+    attributes: 0,
     header: 0,
     kind: 0,
     status: 0,
+    is_root: false,
     scope: 0,
     trace_id: [0; 16],
     span_id: [0; 8],
@@ -288,14 +319,13 @@ impl Worker {
 
     /// Applies every step to every span.
     fn apply(&mut self, batch: &mut TraceBatch) {
-        let mut written = Vec::new();
-        self.judge(batch, &mut written);
+        self.judge(batch);
+        let mut written = std::mem::take(&mut self.sheets.written);
         self.dropped.drain(..).for_each(|at| batch.selection.remove(at as usize));
         let chunk = batch.next_chunk();
         let mut resources = Vec::new();
         for (place, entry) in batch.index().resources.iter().enumerate() {
-            if let Some(edited) = self.resources.edited(batch.bytes(entry.resource), &mut self.steps, &mut self.sheets)
-            {
+            if let Some(edited) = self.resources.edited(batch.bytes(entry.resource), &mut self.steps) {
                 resources.push((place, replaced(batch, entry, edited, chunk, &mut written)));
             }
         }
@@ -313,7 +343,7 @@ impl Worker {
     }
 
     /// Finds out which spans go, and writes those that are edited.
-    fn judge(&mut self, batch: &TraceBatch, written: &mut Vec<u8>) {
+    fn judge(&mut self, batch: &TraceBatch) {
         let Self { steps, resources, sheets, dropped, edited, made, refused } = self;
         let (index, chunk) = (batch.index(), batch.next_chunk());
         let (mut of, mut seen) = (u32::MAX, 0);
@@ -322,37 +352,34 @@ impl Worker {
             let scope = &index.scopes[entry.scope as usize];
             if scope.resource != of {
                 of = scope.resource;
-                seen = resources.find(batch.bytes(index.resources[of as usize].resource), steps, sheets);
+                seen = resources.find(batch.bytes(index.resources[of as usize].resource), steps);
             }
-            sheets.is_edited = false;
             let mut after = entry;
             let (came, scope) = (batch.bytes(entry.message), batch.bytes(scope.scope));
             let stays = steps.iter_mut().enumerate().all(|(step, guarded)| {
                 let resource = resources.seen(seen, step);
-                let mut desk = Desk { on: On::Span, entry: after, came, scope, resource, sheets };
-                let stays = guarded.run(&mut desk);
-                after = desk.entry;
-                stays
+                guarded.run(&mut Desk { on: On::Span, entry: &mut after, came, scope, resource, sheets })
             });
-            if !stays {
-                dropped.push(at as u32);
-            } else if sheets.is_edited {
-                let length = sheets.now.len();
-                if written.len() + length > MOST_BYTES {
-                    *refused += 1;
+            let written = &mut sheets.written;
+            match sheets.open.take() {
+                None if stays => {}
+                None => dropped.push(at as u32),
+                Some(open) if stays && written.len() <= MOST_BYTES => {
+                    let (length, start) = (open.content(written).len(), open.start());
+                    open.close(written);
+                    let message = written.len() - length;
+                    after.header = (message - start) as u8;
+                    after.message = Slice::new(chunk, message as u32, length as u32);
+                    edited.push((at as u32, after));
+                    if edited.len() == 1 {
+                        written.reserve(*made);
+                    }
+                }
+                Some(open) => {
+                    *refused += u64::from(stays);
+                    open.cancel(written);
                     dropped.push(at as u32);
-                    continue;
                 }
-                if written.is_empty() {
-                    written.reserve(*made);
-                }
-                // The field `spans` of a `ScopeSpans`.
-                written.push(2 << 3 | 2);
-                push_varint(length as u64, written);
-                after.header = 1 + varint_len(length as u64) as u8;
-                after.message = Slice::new(chunk, written.len() as u32, length as u32);
-                written.extend_from_slice(&sheets.now);
-                edited.push((at as u32, after));
             }
         }
     }

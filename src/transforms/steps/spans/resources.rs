@@ -40,7 +40,7 @@ impl Resources {
     }
 
     /// The place of a resource, for [`Resources::seen`]; good until another one is looked for.
-    pub(super) fn find(&mut self, came: &[u8], steps: &mut [Guarded], sheets: &mut Sheets) -> usize {
+    pub(super) fn find(&mut self, came: &[u8], steps: &mut [Guarded]) -> usize {
         if !self.asks {
             return 0;
         }
@@ -53,7 +53,7 @@ impl Resources {
                 self.known.clear();
                 self.bytes = 0;
             }
-            self.known.push(Known::new(came, steps, sheets));
+            self.known.push(Known::new(came, steps));
             self.bytes += came.len();
             self.known.len() - 1
         });
@@ -66,30 +66,37 @@ impl Resources {
     }
 
     /// What the steps make of a resource, if they change it.
-    pub(super) fn edited(&mut self, came: &[u8], steps: &mut [Guarded], sheets: &mut Sheets) -> Option<&[u8]> {
+    pub(super) fn edited(&mut self, came: &[u8], steps: &mut [Guarded]) -> Option<&[u8]> {
         if !self.edits {
             return None;
         }
-        let place = self.find(came, steps, sheets);
+        let place = self.find(came, steps);
         self.known[place].edited.as_deref()
     }
 }
 
 impl Known {
-    fn new(came: &[u8], steps: &mut [Guarded], sheets: &mut Sheets) -> Self {
+    fn new(came: &[u8], steps: &mut [Guarded]) -> Self {
         let mut resource = Arc::new(read(came));
         let mut seen = Vec::with_capacity(steps.len());
-        sheets.is_edited = false;
+        let mut sheets = Sheets::default();
         for guarded in steps {
             seen.push(resource.clone());
             if guarded.step.edits_resource() {
                 let now = resource.clone();
-                let mut desk = Desk { on: On::Resource, entry: NO_ENTRY, came, scope: &[], resource: &now, sheets };
+                let mut desk = Desk {
+                    on: On::Resource,
+                    entry: &mut NO_ENTRY.clone(),
+                    came,
+                    scope: &[],
+                    resource: &now,
+                    sheets: &mut sheets,
+                };
                 guarded.run(&mut desk);
                 resource = Arc::new(read(desk.message()));
             }
         }
-        let edited = sheets.is_edited.then(|| sheets.now.as_slice().into());
+        let edited = sheets.open.map(|open| open.content(&sheets.written).into());
         Self { came: came.into(), seen, edited }
     }
 }
