@@ -1,6 +1,8 @@
 //! Spans as expressions see them. What the index knows costs nothing to read; anything else is one walk over the
 //! encoded span.
 
+use std::sync::Arc;
+
 use super::compile::AttributePath;
 use super::eval::Record;
 use super::subject::{FieldId, FieldSpec, Kind, Subject, Words};
@@ -69,7 +71,7 @@ pub struct SpanView<'a> {
     /// The encoded message of its scope.
     pub scope: &'a [u8],
     /// Its resource.
-    pub resource: &'a Resource,
+    pub resource: &'a Arc<Resource>,
 }
 
 fn text(text: &[u8]) -> ValueRef<'_> {
@@ -138,8 +140,6 @@ impl<'a> Record<'a> for SpanView<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use opentelemetry_proto::tonic::common::v1::any_value::Value;
     use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList};
     use opentelemetry_proto::tonic::trace::v1::span::Event;
@@ -178,8 +178,7 @@ mod tests {
         let message = span.encode_to_vec();
         let program = Condition::of(condition).compile(&SUBJECT, &Names::default()).expect(condition);
         let mut evaluator = Evaluator::new(program);
-        let view =
-            SpanView { entry: &entry, message: SpanMessage(&message), scope: &scope, resource: resource.as_ref() };
+        let view = SpanView { entry: &entry, message: SpanMessage(&message), scope: &scope, resource: &resource };
         evaluator.begin(&resource).unwrap_or_else(|| evaluator.holds(&view))
     }
 

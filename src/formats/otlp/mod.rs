@@ -5,7 +5,6 @@
 //! metrics become samples, and samples metrics ([`metrics`]). JSON becomes the bytes of its message before anything else
 //! looks at it ([`json`]).
 
-pub mod attribute;
 pub mod check;
 pub mod json;
 pub mod logs;

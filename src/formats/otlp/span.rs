@@ -90,6 +90,11 @@ pub fn scope_version(scope: &[u8]) -> &[u8] {
     last(scope, 2)
 }
 
+/// The attributes of a message whose field `number` they are: key, and encoded `AnyValue`.
+pub fn attributes(message: &[u8], number: u32) -> impl Iterator<Item = (&[u8], &[u8])> {
+    each(message, number).filter_map(|pair| key_value(pair).ok())
+}
+
 /// The encoded value of an attribute of a message whose attributes have this number, at the keys of maps in each
 /// other.
 pub fn attribute<'a>(message: &'a [u8], number: u32, keys: &[Box<str>]) -> Option<&'a [u8]> {

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use super::Kind;
 use super::options::are_bounds;
 use crate::data::UnixNanos;
-use crate::formats::otlp::attribute::{Scalar, scalar};
+use crate::formats::otlp::value::AnyValue;
 use crate::options::{Code, Duration, Problem, Spanned};
 
 /// A label that is an attribute of a span or of its resource.
@@ -133,13 +133,13 @@ pub fn duration(start: UnixNanos, end: UnixNanos) -> StdDuration {
 
 /// Appends the text of an encoded `AnyValue`. False where it is a list, a map, bytes or nothing: no value of a label.
 pub fn write_value(any: &[u8], out: &mut Vec<u8>) -> bool {
-    match scalar(any) {
-        None => return false,
-        Some(Scalar::Text(text)) => out.extend_from_slice(&text[..text.len().min(LONGEST_TEXT)]),
-        Some(Scalar::Bool(value)) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+    match AnyValue::read(any) {
+        Ok(AnyValue::Text(text)) => out.extend_from_slice(&text[..text.len().min(LONGEST_TEXT)]),
+        Ok(AnyValue::Bool(value)) => out.extend_from_slice(if value { b"true" } else { b"false" }),
         // Writing into memory cannot fail.
-        Some(Scalar::Int(int)) => drop(write!(out, "{int}")),
-        Some(Scalar::Double(double)) => drop(write!(out, "{double}")),
+        Ok(AnyValue::Int(int)) => drop(write!(out, "{int}")),
+        Ok(AnyValue::Double(double)) => drop(write!(out, "{double}")),
+        Ok(AnyValue::Array(_) | AnyValue::Map(_) | AnyValue::Bytes(_) | AnyValue::Empty) | Err(_) => return false,
     }
     true
 }

@@ -5,8 +5,9 @@ use tokio::time::Instant;
 use super::pending::{Half, Key, Pending, Side};
 use crate::data::traces::SpanEntry;
 use crate::data::{Batch, TraceBatch, UnixNanos};
-use crate::formats::otlp::attribute::{OF_RESOURCE, OF_SPAN, attribute, attributes};
 use crate::formats::otlp::sampled::adjusted_count;
+use crate::formats::otlp::span::{ATTRIBUTES, RESOURCE_ATTRIBUTES, attributes};
+use crate::formats::otlp::value::key_value;
 use crate::formats::protobuf::Fields;
 use crate::pipeline::aggregate::spans::{Found, duration};
 use crate::pipeline::aggregate::{Count, Counters, Observation, Touch, key};
@@ -107,7 +108,8 @@ impl Graph {
             if resource != Some(of) {
                 resource = Some(of);
                 self.resource.clear();
-                attributes(batch.resource_of(entry), OF_RESOURCE).for_each(|(key, any)| self.resource.take(key, any));
+                attributes(batch.resource_of(entry), RESOURCE_ATTRIBUTES)
+                    .for_each(|(key, any)| self.resource.take(key, any));
             }
             // Without the name of its service a span is no end of an edge.
             if self.resource.get(self.defaults.len()).is_some_and(|service| !service.is_empty()) {
@@ -130,8 +132,8 @@ impl Graph {
             match number {
                 TRACE_STATE => trace_state = bytes,
                 PARENT => parent = bytes,
-                OF_SPAN => {
-                    let (key, any) = attribute(bytes);
+                ATTRIBUTES => {
+                    let Ok((key, any)) = key_value(bytes) else { continue };
                     self.span.take(key, any);
                 }
                 _ => {}

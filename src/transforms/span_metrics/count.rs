@@ -3,8 +3,9 @@
 
 use crate::data::traces::SpanEntry;
 use crate::data::{Batch, TraceBatch};
-use crate::formats::otlp::attribute::{OF_RESOURCE, OF_SPAN, attribute, attributes};
 use crate::formats::otlp::sampled::adjusted_count;
+use crate::formats::otlp::span::{ATTRIBUTES, RESOURCE_ATTRIBUTES, attributes};
+use crate::formats::otlp::value::key_value;
 use crate::formats::protobuf::Fields;
 use crate::pipeline::aggregate::spans::{Found, Unit, duration};
 use crate::pipeline::aggregate::{Count, Counters, Observation, Touch, key};
@@ -67,7 +68,8 @@ impl Counting {
             if resource != Some(of) {
                 resource = Some(of);
                 self.resource.clear();
-                attributes(batch.resource_of(entry), OF_RESOURCE).for_each(|(key, any)| self.resource.take(key, any));
+                attributes(batch.resource_of(entry), RESOURCE_ATTRIBUTES)
+                    .for_each(|(key, any)| self.resource.take(key, any));
             }
             refused += usize::from(!self.count_span(entry, batch.span(at), counters, now));
         }
@@ -82,8 +84,8 @@ impl Counting {
             match number {
                 TRACE_STATE => trace_state = bytes,
                 NAME => name = bytes,
-                OF_SPAN => {
-                    let (key, any) = attribute(bytes);
+                ATTRIBUTES => {
+                    let Ok((key, any)) = key_value(bytes) else { continue };
                     self.span.take(key, any);
                 }
                 _ => {}

@@ -11,6 +11,7 @@
 mod decided;
 mod options;
 mod policy;
+mod question;
 mod rate;
 #[cfg(test)]
 mod tests;
@@ -22,8 +23,12 @@ use schemars::JsonSchema;
 use tokio::time::{Instant, sleep_until};
 
 use crate::data::names::Interest;
-use crate::data::{Batch, Names, Signal, TraceBatch};
+use crate::data::traces::ResourceSpans;
+use crate::data::{Batch, Names, Resource, Signal, TraceBatch};
 use crate::delivery::{Message, Outcome};
+use crate::expression::traces::SpanView;
+use crate::formats::otlp::origin::read_resource;
+use crate::formats::otlp::span::SpanMessage;
 use crate::formats::otlp::traces::index;
 use crate::options::Problem;
 use crate::pipeline::component::{Plan, PrepareTransform, TransformTask};
@@ -35,7 +40,7 @@ use crate::pipeline::{
 use crate::telemetry::ComponentMetrics;
 use options::Options;
 use policy::Policies;
-use traces::{Decided, Part, Traces};
+use traces::{Decided, OneTrace, Part, Traces};
 
 /// The registry's entry.
 pub const DESCRIPTOR: Descriptor<dyn TransformPlan> = Descriptor {
@@ -162,23 +167,33 @@ impl Sampler {
             return Vec::new();
         };
         let mut late = Vec::new();
+        let resources = self.resources(&batch);
+        let mut only = OneTrace::of(&batch);
         for (trace_id, spans) in traces::by_trace(&batch) {
             match self.traces.decision(&trace_id) {
-                Some(Decided::Kept) => late.push(Part::new(&batch, &spans, ack.fork())),
+                Some(Decided::Kept) => late.push(only.part(&spans, ack.fork())),
                 Some(Decided::Dropped) => {
                     self.metrics.records_filtered.inc_by(spans.len() as u64);
                     ack.count(Outcome::Filtered, spans.len() as u64);
                 }
                 None => {
-                    let part = Part::new(&batch, &spans, ack.fork());
+                    let part = only.part(&spans, ack.fork());
                     let trace = self.traces.open(trace_id, now);
-                    look(&batch, &spans, &self.policies, trace);
+                    look(&batch, &spans, &resources, &mut self.policies, trace);
                     self.traces.add(trace_id, part, now);
                 }
             }
         }
         ack.done();
         late
+    }
+
+    /// What conditions read of the resources of a batch, in their order; nothing where they read none.
+    fn resources(&self, batch: &TraceBatch) -> Vec<Arc<Resource>> {
+        let all: &[_] = if self.policies.read_resource() { &batch.index().resources } else { &[] };
+        // What the index has proven cannot fail to be read.
+        let read = |entry: &ResourceSpans| read_resource(batch.bytes(entry.resource), b"").unwrap_or_default();
+        all.iter().map(|entry| Arc::new(read(entry))).collect()
     }
 
     /// Decides traces, and hands on those that are kept.
@@ -209,9 +224,20 @@ impl Sampler {
 }
 
 /// Notes what the policies want to know of a trace's new spans.
-fn look(batch: &TraceBatch, spans: &[usize], policies: &Policies, trace: &mut policy::Seen) {
+fn look(
+    batch: &TraceBatch,
+    spans: &[usize],
+    resources: &[Arc<Resource>],
+    policies: &mut Policies,
+    trace: &mut policy::Seen,
+) {
+    let unread = Arc::default();
     for &span in spans {
         let entry = &batch.spans()[span];
-        policies.look(entry, batch.span(span), batch.resource_of(entry), trace);
+        let scope = &batch.index().scopes[entry.scope as usize];
+        let resource = resources.get(scope.resource as usize).unwrap_or(&unread);
+        let message = SpanMessage(batch.span(span));
+        let view = SpanView { entry, message, scope: batch.bytes(scope.scope), resource };
+        policies.look(&view, batch.resource_of(entry), trace);
     }
 }

@@ -6,9 +6,13 @@ use std::time::Duration as StdDuration;
 use schemars::JsonSchema;
 
 use super::policy::Policies;
+use crate::expression::Condition;
 use crate::options::{ByteSize, Code, Duration, Problem, Spanned};
 
 const LIMITS: Code = Code("TW0460");
+
+/// A policy that cannot be.
+pub(super) const POLICY: Code = Code("TW0461");
 
 /// Options of the transform `tail_sampling`.
 #[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
@@ -70,6 +74,9 @@ pub(super) struct Written {
     /// Of type `boolean_attribute`.
     #[serde(default)]
     pub boolean_attribute: Option<BooleanAttribute>,
+    /// Of type `condition`: true of some span, as in the transform `steps`.
+    #[serde(default)]
+    pub condition: Option<Condition>,
     /// Of type `probabilistic`.
     #[serde(default)]
     pub probabilistic: Option<Probabilistic>,
@@ -116,6 +123,8 @@ pub(super) enum Kind {
     StringAttribute,
     /// Whether a span or its resource has a boolean.
     BooleanAttribute,
+    /// Whether a condition holds for a span.
+    Condition,
     /// Whether the trace id is among so many of a hundred.
     Probabilistic,
     /// Whether a span has one of these statuses.

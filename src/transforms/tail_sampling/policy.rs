@@ -1,26 +1,22 @@
 //! Policies: what they look at in every span as it comes, and what they decide once a trace is there.
 
-use regex::bytes::Regex;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::options::{Composite, Kind, Options, StatusCode, Written};
+use super::options::{Composite, Kind, Options, POLICY, StatusCode, Written};
+use super::question::{Question, texts};
 use super::rate::Rate;
-use crate::data::traces::SpanEntry;
-use crate::formats::otlp::attribute::{OF_RESOURCE, OF_SPAN, Scalar, attributes, scalar, text};
-use crate::options::{Code, Problem, Span, Spanned};
-
-const POLICY: Code = Code("TW0461");
+use crate::data::Names;
+use crate::expression::Evaluator;
+use crate::expression::option::CompileError;
+use crate::expression::traces::{SUBJECT, SpanView};
+use crate::options::{Problem, Span, Spanned};
 
 /// Questions about spans that one transform may ask: one bit each for every open trace.
 const MOST_QUESTIONS: usize = 128;
 
 /// Randomness of a trace id: its last 56 bits (W3C Trace Context 2, random-trace-id).
 const RANDOM_BITS: u32 = 56;
-
-/// Field of a `Span`: its trace state, and the id of its parent.
-const TRACE_STATE: u32 = 3;
-const PARENT: u32 = 4;
 
 /// What was seen of an open trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,36 +43,6 @@ pub(super) struct Policies {
     questions: Vec<Question>,
     drops: Vec<Policy>,
     keeps: Vec<Policy>,
-}
-
-/// What is asked of every span.
-#[derive(Clone, Debug)]
-enum Question {
-    Number {
-        key: Box<[u8]>,
-        min: i64,
-        max: i64,
-    },
-    Text {
-        key: Box<[u8]>,
-        values: Texts,
-    },
-    Bool {
-        key: Box<[u8]>,
-        value: bool,
-    },
-    /// One bit a status.
-    Status(u8),
-    State {
-        key: Box<[u8]>,
-        values: Vec<Box<[u8]>>,
-    },
-}
-
-#[derive(Clone, Debug)]
-enum Texts {
-    Plain(Vec<Box<[u8]>>),
-    Patterns(Vec<Regex>),
 }
 
 /// What is asked of a trace.
@@ -131,15 +97,20 @@ impl Policies {
         Ok(policies)
     }
 
-    /// Notes what one span says.
-    pub fn look(&self, entry: &SpanEntry, span: &[u8], resource: &[u8], seen: &mut Seen) {
+    /// Whether any of them asks for attributes of the resource by a condition.
+    pub fn read_resource(&self) -> bool {
+        self.questions.iter().any(Question::reads_resource)
+    }
+
+    /// Notes what one span says, whose resource is encoded so.
+    pub fn look(&mut self, span: &SpanView<'_>, resource: &[u8], seen: &mut Seen) {
         seen.spans += 1;
-        seen.bytes += span.len() as u64;
-        seen.first_start = seen.first_start.min(entry.start.0);
-        seen.last_end = seen.last_end.max(entry.end.0);
-        seen.root |= text(span, PARENT).iter().all(|byte| *byte == 0);
-        for (bit, question) in self.questions.iter().enumerate() {
-            if seen.yes >> bit & 1 == 0 && question.holds(entry, span, resource) {
+        seen.bytes += span.message.0.len() as u64;
+        seen.first_start = seen.first_start.min(span.entry.start.0);
+        seen.last_end = seen.last_end.max(span.entry.end.0);
+        seen.root |= span.entry.is_root;
+        for (bit, question) in self.questions.iter_mut().enumerate() {
+            if seen.yes >> bit & 1 == 0 && question.holds(span, resource) {
                 seen.yes |= 1 << bit;
             }
         }
@@ -210,6 +181,18 @@ impl Policies {
                 let asked = written.trace_state.as_ref().ok_or_else(|| lacks("trace_state"))?;
                 let values = asked.values.iter().map(|value| value.as_bytes().into()).collect();
                 self.ask(Question::State { key: asked.key.as_bytes().into(), values }, false, written)?
+            }
+            Kind::Condition => {
+                let asked = written.condition.as_ref().ok_or_else(|| lacks("condition"))?;
+                // Names are for parsers of what has none yet; spans have theirs with them.
+                let program = asked.compile(&SUBJECT, &Names::default());
+                let program = program.map_err(|error| match error {
+                    CompileError::Expression(error) => asked.problem(error),
+                    other => Problem::new(POLICY, asked.span(), other.to_string()),
+                })?;
+                let reads_resource = program.reads_resource();
+                let question = Question::Condition { holds: Box::new(Evaluator::new(program)), reads_resource };
+                self.ask(question, false, written)?
             }
             Kind::Probabilistic => {
                 let asked = written.probabilistic.as_ref().ok_or_else(|| lacks("probabilistic"))?;
@@ -288,61 +271,6 @@ impl Policies {
             Ok((self.compile(policy)?, Rate::new(rate, rate)))
         };
         order.into_iter().map(compile).collect()
-    }
-}
-
-fn texts(values: &[Spanned<String>], patterns: bool) -> Result<Texts, Problem> {
-    if !patterns {
-        return Ok(Texts::Plain(values.iter().map(|value| value.as_bytes().into()).collect()));
-    }
-    let compile = |value: &Spanned<String>| {
-        crate::expression::check::regex(&value.value).map_err(|why| {
-            Problem::new(POLICY, value.span, format!("the pattern is wrong: {why}"))
-                .help("the syntax is that of https://docs.rs/regex#syntax")
-        })
-    };
-    values.iter().map(compile).collect::<Result<_, _>>().map(Texts::Patterns)
-}
-
-impl Question {
-    fn holds(&self, entry: &SpanEntry, span: &[u8], resource: &[u8]) -> bool {
-        let any = |key: &[u8], fits: &dyn Fn(Scalar<'_>) -> bool| {
-            let of = |message, number| {
-                let mut found = attributes(message, number).filter(|(known, _)| *known == key);
-                found.any(|(_, value)| scalar(value).is_some_and(fits))
-            };
-            of(span, OF_SPAN) || of(resource, OF_RESOURCE)
-        };
-        match self {
-            Self::Status(codes) => codes >> entry.status.min(7) & 1 == 1,
-            Self::Number { key, min, max } => any(key, &|value| match value {
-                Scalar::Int(number) => (*min..=*max).contains(&number),
-                Scalar::Double(number) => *min as f64 <= number && number <= *max as f64,
-                _ => false,
-            }),
-            Self::Text { key, values } => any(key, &|value| match value {
-                Scalar::Text(text) => values.have(text),
-                _ => false,
-            }),
-            Self::Bool { key, value } => any(key, &|found| found == Scalar::Bool(*value)),
-            Self::State { key, values } => {
-                // W3C Trace Context, 3.3: members are separated by commas, with white space around them.
-                let mut members = text(span, TRACE_STATE).split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-                members.any(|member| {
-                    let value = member.strip_prefix(&**key).and_then(|rest| rest.strip_prefix(b"="));
-                    value.is_some_and(|value| values.iter().any(|wanted| **wanted == *value))
-                })
-            }
-        }
-    }
-}
-
-impl Texts {
-    fn have(&self, text: &[u8]) -> bool {
-        match self {
-            Self::Plain(values) => values.iter().any(|value| **value == *text),
-            Self::Patterns(patterns) => patterns.iter().any(|pattern| pattern.is_match(text)),
-        }
     }
 }
 

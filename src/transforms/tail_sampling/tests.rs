@@ -6,6 +6,7 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as ProtoValue;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource as ProtoResource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message as _;
 use tokio::task::JoinHandle;
@@ -54,9 +55,13 @@ impl Bench {
     }
 
     async fn send(&mut self, spans: Vec<Span>) {
+        self.send_batch(batch(spans)).await;
+    }
+
+    async fn send_batch(&mut self, batch: TraceBatch) {
         self.sent += 1;
         let ack = Ack::new(self.heard.clone(), self.sent, Path::new(), false);
-        let message = Message::new(Batch::Traces(batch(spans)), ack);
+        let message = Message::new(Batch::Traces(batch), ack);
         self.input.as_ref().expect("open").send(message).await.expect("open");
     }
 
@@ -139,6 +144,45 @@ fn with(mut span: Span, key: &str, value: ProtoValue) -> Span {
 
 fn errors() -> serde_json::Value {
     serde_json::json!({ "policies": [{ "type": "status_code", "status_code": { "status_codes": ["ERROR"] } }] })
+}
+
+/// A request with the spans of these services.
+fn of_services(services: Vec<(&str, Vec<Span>)>) -> TraceBatch {
+    let resource_spans = services.into_iter().map(|(service, spans)| {
+        let name = with(Span::default(), "service.name", ProtoValue::StringValue(service.into())).attributes;
+        let resource = Some(ProtoResource { attributes: name, ..ProtoResource::default() });
+        let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+        ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }
+    });
+    let request = ExportTraceServiceRequest { resource_spans: resource_spans.collect() };
+    index(crate::data::Chunk::from_vec(request.encode_to_vec())).expect("valid").batch
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_condition_keeps_a_trace_for_one_of_its_spans() {
+    let kept = async |condition: &str| {
+        let mut bench =
+            Bench::new(serde_json::json!({ "policies": [{ "type": "condition", "condition": condition }] }));
+        let (shop, bank) = (vec![root(1, "a", 5), root(2, "b", 700)], vec![failed(span(1, "c", 2)), root(3, "d", 5)]);
+        bench.send_batch(of_services(vec![("shop", shop), ("bank", bank)])).await;
+        bench.pass(Duration::from_secs(31)).await;
+        bench.kept()
+    };
+    assert_eq!(kept(r#"duration > "500ms""#).await, ["b"]);
+    assert_eq!(kept(r#"resource["service.name"] == "bank""#).await, ["a", "c", "d"]);
+    assert_eq!(kept(r#"resource["service.name"] == "shop" and status.code == "ERROR""#).await, [""; 0]);
+    assert_eq!(kept(r#"resource["service.name"] == "bank" and status.code == "ERROR""#).await, ["a", "c"]);
+}
+
+#[test]
+fn a_condition_that_is_none_is_told_with_its_place() {
+    for (condition, says) in [("duration > 5", "with its unit"), ("duratoin > \"5s\"", "no field `duratoin`")] {
+        let policies = serde_json::json!({ "policies": [{ "type": "condition", "condition": condition }] });
+        let options: Options = serde_json::from_value(policies).expect("the shape is right");
+        let [problem] = &options::problems(&options)[..] else { panic!("one problem") };
+        let said = format!("{} {}", problem.message, problem.help.clone().unwrap_or_default());
+        assert!(said.contains(says), "{said}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::decided::Decisions;
 use super::options::Options;
 use super::policy::Seen;
-use crate::data::{Chunk, TraceBatch};
+use crate::data::{Chunk, Selection, TraceBatch};
 use crate::delivery::Ack;
 use crate::formats::otlp::traces::Emitter;
 
@@ -29,16 +29,28 @@ pub(super) struct Part {
     pub ack: Ack,
 }
 
-impl Part {
-    /// Copies spans of a batch.
-    pub fn new(batch: &TraceBatch, spans: &[usize], ack: Ack) -> Self {
-        let mut only = batch.clone();
-        only.selection = crate::data::Selection::none(batch.spans().len());
-        spans.iter().for_each(|&span| only.selection.insert(span));
-        let mut emitter = Emitter::default();
-        emitter.emit(&only, 0..usize::MAX, usize::MAX);
-        let request = Chunk::from_vec(emitter.finish().concat());
-        Self { request, spans: spans.len() as u64, ack }
+/// Takes a batch apart into the spans of its traces.
+pub(super) struct OneTrace {
+    batch: TraceBatch,
+    emitter: Emitter,
+}
+
+impl OneTrace {
+    /// Of this batch.
+    pub fn of(batch: &TraceBatch) -> Self {
+        let mut batch = batch.clone();
+        batch.selection = Selection::none(batch.spans().len());
+        Self { batch, emitter: Emitter::default() }
+    }
+
+    /// Copies these spans.
+    pub fn part(&mut self, spans: &[usize], ack: Ack) -> Part {
+        let Self { batch, emitter } = self;
+        spans.iter().for_each(|&span| batch.selection.insert(span));
+        let (first, last) = (spans.iter().min().copied(), spans.iter().max().copied());
+        emitter.emit(batch, first.unwrap_or(0)..last.map_or(0, |last| last + 1), usize::MAX);
+        spans.iter().for_each(|&span| batch.selection.remove(span));
+        Part { request: Chunk::from_vec(emitter.finish().concat()), spans: spans.len() as u64, ack }
     }
 }
 

@@ -1,8 +1,9 @@
 //! A log line costs no heap allocation on its way from a read to the body of a bulk request, in the steady
 //! state: what is allocated is allocated for batches, and mostly used again.
 
-#[path = "../benches/stages/mod.rs"]
+#[path = "../../benches/stages/mod.rs"]
 mod stages;
+mod tail_sampling;
 
 use std::fs::File;
 use std::sync::Arc;
