@@ -43,7 +43,7 @@ pub const SINKS: &[&Descriptor<dyn SinkPlan>] = &[
 
 /// Every root section that a part of the agent owns.
 pub const SECTIONS: &[&Section] =
-    &[&admin::SECTION, &admin::health::SECTION, &telemetry::logging::SECTION, &telemetry::series::SECTION];
+    &[&admin::SECTION, &admin::health::SECTION, &telemetry::options::SECTION, &telemetry::series::SECTION];
 
 /// Everything that a configuration may name.
 pub const TABLES: Tables = Tables { sources: SOURCES, transforms: TRANSFORMS, sinks: SINKS, sections: SECTIONS };

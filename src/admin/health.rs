@@ -21,6 +21,7 @@ pub const SECTION: Section = Section {
     summary: "The listener for probes and for scrapes of the agent's own metrics.",
     plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?) as Value),
     default: || Box::new(Options::default()),
+    problems: |_| Vec::new(),
     schema: |generator| Options::json_schema(generator),
 };
 

@@ -29,6 +29,7 @@ pub const SECTION: Section = Section {
     summary: "The listener for people: status, configuration, reload.",
     plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?) as Value),
     default: || Box::new(Options::default()),
+    problems: |_| Vec::new(),
     schema: |generator| Written::json_schema(generator),
 };
 

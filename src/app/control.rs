@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
+use super::own_traces::OwnTraces;
 use super::{Loader, Rejected, Shared, hash_text, lines, listener_options, series_limit};
 use crate::admin::Listeners;
 use crate::pipeline::graph::Role;
@@ -29,6 +30,7 @@ pub(super) struct Control {
     pub runner: Runner,
     pub listeners: Listeners,
     pub common: Common,
+    pub own_traces: OwnTraces,
     pub shared: Arc<Shared>,
     pub finish: watch::Sender<bool>,
     pub failures: BTreeMap<ComponentId, Failure>,
@@ -63,6 +65,7 @@ impl Control {
         }
         self.shared.status.enter(Phase::Draining);
         self.runner.shutdown(self.shared.plan().drain_timeout).await;
+        self.own_traces.finish().await;
         self.listeners.stop().await;
     }
 
@@ -126,8 +129,10 @@ impl Control {
         let common = Common { identity: Arc::new(plan.identity.clone()), ..self.common.clone() };
         let prepared =
             prepare(plan.graph.clone(), &common).map_err(|errors| Rejected::Config(plan.refused(&errors)))?;
+        let traces = self.own_traces.prepare(&plan).map_err(Rejected::Unavailable)?;
         let (admin, health) = listener_options(&plan);
         self.listeners.apply(admin, health).await.map_err(|error| Rejected::Unavailable(error.to_string()))?;
+        self.own_traces.put(traces);
         // Sources write the agent's identity into every resource.
         let identity_changed = plan.identity != old.identity;
         let sources = plan.graph.components.iter().filter(|c| identity_changed && matches!(c.role, Role::Source(_)));

@@ -7,6 +7,7 @@ pub mod check;
 mod control;
 mod data_dir;
 pub mod limits;
+mod own_traces;
 pub mod serve;
 pub mod trial;
 
@@ -25,6 +26,7 @@ use crate::telemetry::{AgentStatus, Phase, Rates, SeriesWatch, Telemetry, series
 use control::{Command, Control};
 use data_dir::DataDir;
 use limits::Limits;
+use own_traces::OwnTraces;
 
 /// Reads the configuration: at the start, and again at each reload.
 pub type Loader = Box<dyn Fn() -> Result<Plan, Errors> + Send + Sync>;
@@ -92,6 +94,9 @@ impl Agent {
         let prepared =
             prepare(plan.graph.clone(), &common).map_err(|errors| Rejected::Config(plan.refused(&errors)))?;
         let (admin, health) = listener_options(&plan);
+        let mut own_traces = OwnTraces::register(&telemetry).expect("a fresh registry takes every metric");
+        let traces = own_traces.prepare(&plan).map_err(Rejected::Unavailable)?;
+        own_traces.put(traces);
         status.accepted(&hash_text(&plan));
         let (commands, inbox) = mpsc::channel(8);
         let rates = Arc::new(Rates::new(telemetry.clone()));
@@ -106,8 +111,16 @@ impl Agent {
         let hurry = runner.hurry();
         shared.status.enter(Phase::Running);
         let (finish, finished) = watch::channel(false);
-        let control =
-            Control { loader, runner, listeners, common, shared: shared.clone(), finish, failures: Default::default() };
+        let control = Control {
+            loader,
+            runner,
+            listeners,
+            common,
+            own_traces,
+            shared: shared.clone(),
+            finish,
+            failures: Default::default(),
+        };
         let control = tokio::spawn(control.run(inbox, ended));
         Ok(Self { shared, control, hurry, finished, _data_dir: data_dir })
     }

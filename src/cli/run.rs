@@ -6,7 +6,7 @@ use crate::app::serve::serve;
 use crate::app::{Agent, Rejected};
 use crate::config::{self, Plan};
 use crate::registry::TABLES;
-use crate::telemetry::logging;
+use crate::telemetry::{logging, options};
 
 /// Runs the agent with these files and folders.
 pub fn run(paths: Vec<PathBuf>) -> Result<(), Failed> {
@@ -56,5 +56,5 @@ pub enum Failed {
 }
 
 fn log_options(plan: &Plan) -> logging::Log {
-    plan.sections.get::<logging::Options>(logging::SECTION.name).copied().unwrap_or_default().log
+    plan.sections.get::<options::Options>(options::SECTION.name).map(|options| options.log).unwrap_or_default()
 }

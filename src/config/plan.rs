@@ -100,9 +100,14 @@ pub(super) fn make(document: &Document, tables: Tables, context: &Context<'_>, f
                 (section.plan)(&mut <dyn erased_serde::Deserializer<'_>>::erase(de))
             })?,
         };
-        Some((section.name, value))
+        Some((section, value))
     });
-    let sections = Sections(sections.collect());
+    let sections: Vec<_> = sections.collect();
+    for (section, value) in &sections {
+        let key = document.get(section.name).map_or(Span::UNKNOWN, |entry| entry.key_span);
+        findings.problems.extend((section.problems)(&**value).into_iter().map(|problem| problem.at_least(key)));
+    }
+    let sections = Sections(sections.into_iter().map(|(section, value)| (section.name, value)).collect());
 
     let mut expanded: [Vec<Entry>; 3] = Default::default();
     let mut fragments = Fragments::new(&document.fragments, &mut findings.problems);
@@ -220,12 +225,7 @@ fn draft<P: ?Sized + component::Plan>(
     });
     if let Some(plan) = &plan {
         let wrong = plan.problems().into_iter().chain(plan.misplaced(identity));
-        problems.extend(wrong.map(|mut problem| {
-            if problem.span == Span::UNKNOWN {
-                problem.span = entry.key_span;
-            }
-            problem
-        }));
+        problems.extend(wrong.map(|problem| problem.at_least(entry.key_span)));
     }
     let role = plan.map(|plan| role(Arc::from(plan)));
     let defaults = match &role {

@@ -6,9 +6,14 @@
 //! cursor.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use opentelemetry::trace::SpanKind;
+
+use super::journey::{ABANDONED, Leg};
 use super::path::Path;
+use crate::data::Batch;
+use crate::telemetry::ComponentMetrics;
 
 /// What became of a record at one destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +54,11 @@ pub trait Settle: Send + Sync + 'static {
 }
 
 /// One holder's duty to say what became of a batch.
-pub struct Ack(Option<Arc<Shared>>);
+pub struct Ack {
+    shared: Option<Arc<Shared>>,
+    /// Which part of its way the batch is on, if it is followed; holders of parts of the batch share it.
+    leg: Option<Arc<Leg>>,
+}
 
 struct Shared {
     settle: Arc<dyn Settle>,
@@ -59,6 +68,8 @@ struct Shared {
     counts: [AtomicU64; 5],
     reason: Mutex<Option<Box<str>>>,
     abandoned: AtomicBool,
+    /// The whole way of the batch, if it is followed.
+    way: OnceLock<Box<Leg>>,
 }
 
 const HELD: &str = "an ack is taken out only when it is done or dropped";
@@ -68,7 +79,7 @@ impl Ack {
     /// somebody waits for the verdict, so that no batcher should linger.
     pub fn new(settle: Arc<dyn Settle>, token: u64, path: Arc<Path>, waited_for: bool) -> Self {
         path.enter();
-        Self(Some(Arc::new(Shared {
+        let shared = Shared {
             settle,
             token,
             path,
@@ -76,7 +87,9 @@ impl Ack {
             counts: Default::default(),
             reason: Mutex::default(),
             abandoned: AtomicBool::new(false),
-        })))
+            way: OnceLock::new(),
+        };
+        Self { shared: Some(Arc::new(shared)), leg: None }
     }
 
     /// An ack that nobody waits for.
@@ -90,7 +103,7 @@ impl Ack {
 
     /// One more holder, for another destination or for a part of the batch.
     pub fn fork(&self) -> Self {
-        Self(self.0.clone())
+        Self { shared: self.shared.clone(), leg: self.leg.clone() }
     }
 
     /// Whether somebody waits for the verdict.
@@ -111,23 +124,31 @@ impl Ack {
     /// Counts records without being done.
     pub fn count(&self, outcome: Outcome, records: u64) {
         self.shared().counts[outcome as usize].fetch_add(records, Ordering::Relaxed);
+        if let Some(leg) = &self.leg {
+            leg.count(outcome, records);
+        }
     }
 
     /// Counts refused records and keeps the first reason.
     pub fn refuse(&self, outcome: Outcome, records: u64, reason: &str) {
         self.count(outcome, records);
+        if let Some(leg) = &self.leg {
+            leg.fail(reason);
+        }
         let mut first = self.shared().reason.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert_with(|| reason.into());
     }
 
     /// A look at what is counted so far, which holds nothing up.
     pub fn watch(&self) -> AckWatch {
-        AckWatch(self.0.as_ref().map(Arc::downgrade).unwrap_or_default())
+        AckWatch(self.shared.as_ref().map(Arc::downgrade).unwrap_or_default())
     }
 
     /// This holder has said all it had to say.
     pub fn done(mut self) {
-        drop(self.0.take());
+        // A part of the way ends before the whole.
+        drop(self.leg.take());
+        drop(self.shared.take());
     }
 
     /// Counts and is done.
@@ -137,7 +158,39 @@ impl Ack {
     }
 
     fn shared(&self) -> &Shared {
-        self.0.as_ref().expect(HELD)
+        self.shared.as_ref().expect(HELD)
+    }
+
+    /// Follows the batch on this way from now on, unless it is followed already.
+    pub fn follow(&self, way: Box<Leg>) {
+        // One that comes second is told as a way on which nothing happened, which is true.
+        let _ = self.shared().way.set(way);
+    }
+
+    /// The whole way of the batch, if it is followed.
+    #[inline]
+    pub fn way(&self) -> Option<&Leg> {
+        self.shared().way.get().map(|way| &**way)
+    }
+
+    /// Whether the holder is on a part of a followed batch's way.
+    #[inline]
+    pub fn on_leg(&self) -> bool {
+        self.leg.is_some()
+    }
+
+    /// The holder goes on to another part of the batch's way, if that is followed.
+    #[inline]
+    pub fn go_on(&mut self, verb: &'static str, metrics: &ComponentMetrics, batch: &Batch) {
+        if let Some(way) = self.way() {
+            self.leg = Some(Arc::new(way.part(verb, metrics, SpanKind::Internal).with(batch)));
+        }
+    }
+
+    /// A request to a destination that begins now, if the batch is followed.
+    pub fn request(&self, metrics: &ComponentMetrics) -> Option<Leg> {
+        let around = self.leg.as_deref().or(self.way())?;
+        Some(around.part("send", metrics, SpanKind::Client))
     }
 }
 
@@ -160,7 +213,10 @@ impl std::fmt::Debug for Ack {
 
 impl Drop for Ack {
     fn drop(&mut self) {
-        if let Some(shared) = self.0.take() {
+        if let Some(shared) = self.shared.take() {
+            if let Some(leg) = self.leg.take() {
+                leg.fail(ABANDONED);
+            }
             shared.abandoned.store(true, Ordering::Release);
         }
     }
@@ -173,6 +229,9 @@ impl Drop for Shared {
             reason: self.reason.get_mut().unwrap_or_else(PoisonError::into_inner).take(),
             abandoned: *self.abandoned.get_mut() || self.path.is_revoked(),
         };
+        if let Some(way) = self.way.get() {
+            way.settled(&verdict);
+        }
         self.settle.settled(self.token, verdict);
         self.path.leave();
     }

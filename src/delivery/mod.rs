@@ -11,6 +11,7 @@ pub mod complaints;
 pub mod cursor;
 pub mod dead_letter;
 pub mod disk;
+pub mod journey;
 pub mod lost;
 pub mod message;
 pub mod parcel;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
+use super::journey::Leg;
 use super::{Ack, Outcome, Path};
+use crate::telemetry::ComponentMetrics;
 
 /// Messages whose records share requests, by the order in which they came. One leaves when all its records are
 /// settled, or when it is withdrawn.
@@ -57,6 +59,11 @@ impl<B> Parcel<B> {
             held.ack.done();
         }
         records
+    }
+
+    /// Requests that begin now, of those batches that are followed.
+    pub fn legs(&self, metrics: &ComponentMetrics) -> Vec<Leg> {
+        self.0.iter().flatten().filter_map(|held| held.ack.request(metrics)).collect()
     }
 
     /// Forgets messages that were withdrawn, which abandons them. Returns whether there were any.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::disk::queue::DiskQueue;
-use super::{Message, Outcome, Path, disk};
+use super::{Message, Outcome, Path, disk, journey};
 use crate::telemetry::ComponentMetrics;
 use memory::MemoryQueue;
 
@@ -81,7 +81,11 @@ impl Edge {
     }
 
     #[expect(clippy::result_large_err, reason = "the message comes back to its sender, which moves it on")]
-    fn put(&self, message: Message, offered: bool) -> Result<(), TrySend> {
+    fn put(&self, mut message: Message, offered: bool) -> Result<(), TrySend> {
+        // One that found no room waits already.
+        if !message.ack.on_leg() {
+            message.ack.go_on("wait for", self.metrics(), &message.batch);
+        }
         match self {
             Self::Memory(queue) => queue.put(message, offered),
             Self::Disk(queue) => queue.put(message, offered),
@@ -89,9 +93,21 @@ impl Edge {
     }
 
     fn take(&self) -> Option<Message> {
-        match self {
+        let mut message = match self {
             Self::Memory(queue) => queue.take(),
-            Self::Disk(queue) => queue.take(),
+            Self::Disk(queue) => queue.take().inspect(|message| self.set_out(message)),
+        }?;
+        let verb = if self.metrics().kind == "sink" { "deliver" } else { "process" };
+        message.ack.go_on(verb, self.metrics(), &message.batch);
+        Some(message)
+    }
+
+    /// What comes from the disk was settled where it came from, and may be followed anew.
+    fn set_out(&self, message: &Message) {
+        if message.ack.way().is_none()
+            && let Some(way) = journey::begin("dequeue", self.metrics(), &message.batch)
+        {
+            message.ack.follow(way);
         }
     }
 

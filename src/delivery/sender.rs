@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::complaints::Complaints;
+use super::journey::Leg;
 use super::retry::Backoff;
 use crate::telemetry::ComponentMetrics;
 
@@ -37,6 +38,11 @@ pub enum Attempted {
 pub trait Work: Send {
     /// Tries once.
     fn attempt(&mut self) -> impl Future<Output = Attempted> + Send;
+
+    /// Requests that begin now, of those batches that are followed.
+    fn legs(&self, _metrics: &ComponentMetrics) -> Vec<Leg> {
+        Vec::new()
+    }
 
     /// Waits until something of the work is withdrawn, so that the next attempt would be another one.
     fn withdrawn(&self) -> impl Future<Output = ()> + Send;
@@ -108,7 +114,10 @@ impl Sender {
         let random = self.random.lock().unwrap_or_else(PoisonError::into_inner).fork();
         let mut backoff = Backoff::new(random);
         loop {
-            let wait = match work.attempt().await {
+            let legs = work.legs(&self.metrics);
+            let attempted = work.attempt().await;
+            legs.into_iter().for_each(|leg| leg.attempted(&attempted));
+            let wait = match attempted {
                 Attempted::Withdrawn => return,
                 Attempted::Done => {
                     self.concurrency.succeeded();

@@ -49,6 +49,12 @@ impl Problem {
         self
     }
 
+    /// At `span` where it has no place of its own.
+    #[must_use]
+    pub fn at_least(self, span: Span) -> Self {
+        if self.span == Span::UNKNOWN { Self { span, ..self } } else { self }
+    }
+
     /// Points at bytes `from..to` of the scalar's value.
     #[must_use]
     pub fn within(mut self, from: usize, to: usize) -> Self {

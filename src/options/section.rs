@@ -2,6 +2,8 @@
 
 use std::any::Any;
 
+use super::Problem;
+
 /// A section, read: of the type that its owner downcasts to.
 pub type Value = Box<dyn Any + Send + Sync>;
 
@@ -15,6 +17,8 @@ pub struct Section {
     pub plan: fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Value, erased_serde::Error>,
     /// The value when the section is absent.
     pub default: fn() -> Value,
+    /// Everything that is wrong with the value beyond its shape, each with its place.
+    pub problems: fn(&(dyn Any + Send + Sync)) -> Vec<Problem>,
     /// The JSON Schema of the section.
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }

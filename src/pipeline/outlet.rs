@@ -7,12 +7,13 @@
 
 use std::sync::Arc;
 
+use opentelemetry::trace::SpanKind;
 use tokio::sync::watch;
 
 use super::component::{Transform, TransformFactory};
 use crate::data::Batch;
 use crate::delivery::queue::EdgeSender;
-use crate::delivery::{Ack, Message, Outcome, Path, Settle};
+use crate::delivery::{Ack, Message, Outcome, Path, Settle, journey};
 use crate::telemetry::ComponentMetrics;
 
 /// What lies behind one output, ready to be instantiated by each worker.
@@ -98,6 +99,18 @@ impl Gate {
         self.version.send_replace(None);
     }
 
+    /// Counts a message that sets out here, and follows it if it is chosen.
+    fn count_out(&self, message: &Message) {
+        self.metrics.records_out.inc_by(message.batch.count() as u64);
+        self.metrics.bytes_out.inc_by(message.batch.bytes());
+        if message.ack.way().is_none() {
+            let verb = if self.metrics.kind == "source" { "read" } else { "emit" };
+            if let Some(way) = journey::begin(verb, &self.metrics, &message.batch) {
+                message.ack.follow(way);
+            }
+        }
+    }
+
     /// Opens the gate before a new chain.
     pub fn reopen(&self, chain: Chain, path: Arc<Path>) {
         self.version.send_replace(Some(Arc::new(Version { chain, path })));
@@ -133,8 +146,7 @@ impl Outlet {
             Some(instance) if Arc::ptr_eq(&instance.version.path, message.ack.path()) => current.insert(instance),
             _ => Instance::in_force(version, current).await?,
         };
-        gate.metrics.records_out.inc_by(message.batch.count() as u64);
-        gate.metrics.bytes_out.inc_by(message.batch.bytes());
+        gate.count_out(&message);
         instance.output.push(message, &mut instance.pending);
         for (sender, message) in instance.pending.drain(..) {
             // A closed edge belongs to a sink that died; dropping the message abandons it, and the
@@ -164,8 +176,7 @@ impl Outlet {
             Some(instance) if Arc::ptr_eq(&instance.version.path, message.ack.path()) => current.insert(instance),
             _ => Instance::in_force_now(version, current)?,
         };
-        gate.metrics.records_out.inc_by(message.batch.count() as u64);
-        gate.metrics.bytes_out.inc_by(message.batch.bytes());
+        gate.count_out(&message);
         instance.output.push(message, &mut instance.pending);
         for (sender, message) in instance.pending.drain(..) {
             // A closed edge belongs to a sink that died; dropping the message abandons it.
@@ -251,6 +262,8 @@ impl Stage {
             Self::Fused { transform, metrics, outputs } => {
                 metrics.records_in.inc_by(message.batch.count() as u64);
                 metrics.bytes_in.inc_by(message.batch.bytes());
+                let _leg =
+                    message.ack.way().map(|way| way.part("process", metrics, SpanKind::Internal).with(&message.batch));
                 transform.process(message, &mut Ports { outputs, pending, metrics });
             }
             Self::Edge { sender, input } => {

@@ -1,10 +1,11 @@
 //! What every component counts, and how it feels, in words.
 
 use std::any::Any;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use prometheus::{IntCounter, IntGauge, IntGaugeVec};
 
+use super::own_traces::OwnTraces;
 use super::registry::Vectors;
 use super::targets::Targets;
 use crate::data::{Batch, UnixNanos};
@@ -56,6 +57,8 @@ pub struct ComponentMetrics {
     pub targets: Targets,
     /// What it leaves to its successor.
     pub legacy: Legacy,
+    /// Which batches the agent's own traces follow.
+    pub own_traces: Arc<OwnTraces>,
     disk_queue: OnceLock<DiskQueueGauges>,
     disk_queue_families: [IntGaugeVec; 4],
 }
@@ -74,7 +77,7 @@ pub struct DiskQueueGauges {
 }
 
 impl ComponentMetrics {
-    pub(super) fn new(kind: &'static str, name: &str, vectors: &Vectors) -> Self {
+    pub(super) fn new(kind: &'static str, name: &str, vectors: &Vectors, own_traces: Arc<OwnTraces>) -> Self {
         let labels = [name, kind];
         let mut counters = vectors.counters.iter().map(|family| family.with_label_values(&labels));
         let mut gauges = vectors.gauges.iter().map(|family| family.with_label_values(&labels));
@@ -103,6 +106,7 @@ impl ComponentMetrics {
             files: Files::default(),
             targets: Targets::default(),
             legacy: Legacy::default(),
+            own_traces,
             disk_queue: OnceLock::new(),
             disk_queue_families: vectors.disk_queue.clone(),
         }

@@ -22,24 +22,6 @@ use tracing_subscriber::{Registry, reload};
 
 use super::repeats::Repeats;
 use crate::data::UnixNanos;
-use crate::options::section::{Section, Value};
-
-/// The registry's entry: the root section `telemetry`.
-pub const SECTION: Section = Section {
-    name: "telemetry",
-    summary: "The agent's own log.",
-    plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?) as Value),
-    default: || Box::new(Options::default()),
-    schema: |generator| Options::json_schema(generator),
-};
-
-/// The section `telemetry`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Options {
-    /// The agent's own log.
-    pub log: Log,
-}
 
 /// What the agent's own log shows, and how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, JsonSchema)]

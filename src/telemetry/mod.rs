@@ -3,6 +3,8 @@
 pub mod agent;
 pub mod component;
 pub mod logging;
+pub mod options;
+pub mod own_traces;
 mod process;
 pub mod rates;
 pub mod registry;
@@ -14,6 +16,7 @@ pub(crate) mod testing;
 
 pub use agent::{AgentStatus, Phase, Reload};
 pub use component::{ComponentMetrics, DiskQueueGauges, FileLag, Files, Health, Status};
+pub use own_traces::{Exit, OwnTraces};
 pub use rates::{Flow, Rates};
 pub use registry::Telemetry;
 pub use series::{SeriesStatus, SeriesWatch};

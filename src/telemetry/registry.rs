@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use super::component::ComponentMetrics;
+use super::own_traces::OwnTraces;
 
 /// Registers every metric of the process and hands each component its own set.
 #[derive(Debug)]
@@ -14,6 +15,7 @@ pub struct Telemetry {
     vectors: Vectors,
     lost_log_bytes: IntCounterVec,
     components: Mutex<BTreeMap<Box<str>, Arc<ComponentMetrics>>>,
+    own_traces: Arc<OwnTraces>,
 }
 
 /// The metric families that every component has a child of.
@@ -82,6 +84,7 @@ impl Telemetry {
             vectors: Vectors { counters, gauges, disk_queue },
             lost_log_bytes,
             components: Mutex::default(),
+            own_traces: Arc::default(),
         }
     }
 
@@ -90,11 +93,18 @@ impl Telemetry {
         &self.registry
     }
 
+    /// Which batches the agent's own traces follow.
+    pub fn own_traces(&self) -> &OwnTraces {
+        &self.own_traces
+    }
+
     /// The metrics of one component, the same set for the same name as long as the process runs.
     pub fn component(&self, kind: &'static str, name: &str) -> Arc<ComponentMetrics> {
         let mut components = self.components.lock().unwrap_or_else(PoisonError::into_inner);
         let known = components.entry(name.into());
-        known.or_insert_with(|| Arc::new(ComponentMetrics::new(kind, name, &self.vectors))).clone()
+        known
+            .or_insert_with(|| Arc::new(ComponentMetrics::new(kind, name, &self.vectors, self.own_traces.clone())))
+            .clone()
     }
 
     /// Counts bytes of a log that its source lost.

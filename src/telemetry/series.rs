@@ -24,6 +24,7 @@ pub const SECTION: Section = Section {
     summary: "How many metric series the agent keeps.",
     plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?) as Value),
     default: || Box::new(Options::default()),
+    problems: |_| Vec::new(),
     schema: |generator| Options::json_schema(generator),
 };
 

@@ -7,6 +7,7 @@ use tailwater::cli::Cli;
 use tailwater::cli::explain::codes;
 use tailwater::config::load;
 use tailwater::data::MemoryBudget;
+use tailwater::net::span_exporter::Counters;
 use tailwater::pipeline::{Common, prepare};
 use tailwater::registry::TABLES;
 use tailwater::telemetry::{AgentStatus, SeriesWatch, Telemetry};
@@ -42,6 +43,7 @@ pub fn metrics() -> String {
     status.accepted("0");
     let series = tailwater::data::SeriesTable::new(1);
     SeriesWatch::register(&telemetry, series.clone()).expect("a fresh registry");
+    Counters::register(telemetry.registry()).expect("a fresh registry");
     let common = Common {
         series,
         telemetry: telemetry.clone(),

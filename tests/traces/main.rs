@@ -18,5 +18,6 @@ mod answers;
 mod jaeger;
 mod logs;
 mod metrics;
+mod own;
 mod tail_sampling;
 mod zipkin;

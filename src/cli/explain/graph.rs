@@ -34,6 +34,17 @@ pub(super) const CODES: &[Explanation] = &[
          so for how long its source waits: from 1ms to 10s, or `always`.",
     ),
     code(
+        "TW0821",
+        "the agent's own traces have nowhere to go",
+        "`telemetry.otlp.endpoint` is missing or is no address. Write that of a receiver of OTLP over HTTP as it stands \
+         before `/v1/traces`, such as http://collector:4318, or leave `otlp` out.",
+    ),
+    code(
+        "TW0822",
+        "a limit of the agent's own traces makes no sense",
+        "`telemetry.otlp.sample_ratio` is a share from 0 to 1, and `timeout` is from 100ms to 1m.",
+    ),
+    code(
         "TW0901",
         "a component cannot be prepared",
         "The configuration is well-formed, but a part cannot be built from it here: a certificate cannot be read, for \

@@ -66,6 +66,17 @@ impl Counters {
             )?,
         })
     }
+
+    /// The same in a registry.
+    ///
+    /// # Errors
+    /// Where it has them already.
+    pub fn register(registry: &prometheus::Registry) -> Result<Self, prometheus::Error> {
+        let counters = Self::new()?;
+        registry.register(Box::new(counters.sent.clone()))?;
+        registry.register(Box::new(counters.dropped.clone()))?;
+        Ok(counters)
+    }
 }
 
 /// The end of the queue that spans are put into. Cloning it shares the queue.

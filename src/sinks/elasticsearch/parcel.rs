@@ -6,8 +6,10 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use crate::data::{Batch, LogBatch, UnixNanos};
+use crate::delivery::journey::Leg;
 use crate::delivery::{Ack, Message, Outcome, Path};
 use crate::formats::document::Form;
+use crate::telemetry::ComponentMetrics;
 
 /// One record, on its way to one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +95,11 @@ impl Parcel {
     pub fn delivered(&mut self, items: &[Item]) -> u64 {
         let runs = items.chunk_by(|a, b| a.message == b.message);
         runs.map(|run| self.settle(run[0].message, Outcome::Delivered, run.len() as u64, None)).sum()
+    }
+
+    /// Requests that begin now, of those batches that are followed.
+    pub fn legs(&self, metrics: &ComponentMetrics) -> Vec<Leg> {
+        self.messages.iter().flatten().filter_map(|held| held.ack.request(metrics)).collect()
     }
 
     /// Forgets messages that were withdrawn, which abandons them. Returns whether there were any.

@@ -12,6 +12,7 @@ use super::parcel::{Item, Parcel};
 use super::server::{Call, Trouble};
 use super::shared::Shared;
 use crate::data::UnixNanos;
+use crate::delivery::journey::Leg;
 use crate::delivery::sender::{Attempted, StatusClass, Work};
 use crate::formats::compression::BodyWriter;
 use crate::formats::document::DocumentEncoder;
@@ -19,6 +20,7 @@ use crate::formats::elasticsearch::answer::{FILTER_PATH, whole_error};
 use crate::formats::elasticsearch::bulk::DocumentId;
 use crate::formats::elasticsearch::{BulkAnswer, ItemAnswer, bulk};
 use crate::net::shown;
+use crate::telemetry::ComponentMetrics;
 
 /// Bytes that an answer may have for each item, beside the value that an error quotes: all of a body at
 /// most.
@@ -343,6 +345,10 @@ impl Work for Delivery {
                 };
             }
         }
+    }
+
+    fn legs(&self, metrics: &ComponentMetrics) -> Vec<Leg> {
+        self.parcel.legs(metrics)
     }
 
     fn withdrawn(&self) -> impl Future<Output = ()> + Send {

@@ -11,6 +11,7 @@ use super::options::Compression;
 use super::server::{Body, Server};
 use crate::data::{Batch, UnixNanos};
 use crate::delivery::Outcome;
+use crate::delivery::journey::Leg;
 use crate::delivery::parts::{Parcel, Part};
 use crate::delivery::sender::{Attempted, Work};
 use crate::formats::otlp::logs::LogsEncoder;
@@ -231,6 +232,10 @@ impl Work for Delivery {
                 return attempted;
             }
         }
+    }
+
+    fn legs(&self, metrics: &ComponentMetrics) -> Vec<Leg> {
+        self.parcel.legs(metrics)
     }
 
     fn withdrawn(&self) -> impl Future<Output = ()> + Send {

@@ -19,9 +19,11 @@ use super::answer::{self, Meaning};
 use super::parcel::{Parcel, Slice};
 use super::shared::Shared;
 use crate::delivery::Outcome;
+use crate::delivery::journey::Leg;
 use crate::delivery::sender::{Attempted, Work};
 use crate::formats::prometheus::remote_write::{Body, Compressor, Counts, Version};
 use crate::net::Answer;
+use crate::telemetry::ComponentMetrics;
 
 /// Refusals in a row after which the receiver is given time between requests.
 ///
@@ -389,6 +391,10 @@ impl Work for Delivery {
                 return attempted;
             }
         }
+    }
+
+    fn legs(&self, metrics: &ComponentMetrics) -> Vec<Leg> {
+        self.parcel.legs(metrics)
     }
 
     fn withdrawn(&self) -> impl Future<Output = ()> + Send {

@@ -8,8 +8,10 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use crate::data::MetricBatch;
+use crate::delivery::journey::Leg;
 use crate::delivery::{Ack, Outcome, Path};
 use crate::formats::prometheus::remote_write::{Part, shard};
+use crate::telemetry::ComponentMetrics;
 
 /// Samples of one batch: those of a range that belong to a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +127,11 @@ impl Parcel {
             |index: &usize| slice.shard.1 <= 1 || shard(series.hash(refs[*index]), slice.shard.1) == slice.shard.0;
         let range = batch.selection.iter().skip_while(|index| *index < slice.from);
         range.take_while(|index| *index < slice.to).filter(own).collect()
+    }
+
+    /// Requests that begin now, of those batches that are followed.
+    pub fn legs(&self, metrics: &ComponentMetrics) -> Vec<Leg> {
+        self.held.iter().flatten().filter_map(|held| held.ack.request(metrics)).collect()
     }
 
     /// Forgets batches that were withdrawn, which abandons them. Returns whether there were any.

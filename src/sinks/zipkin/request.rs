@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::server::{Sent, Server};
 use crate::data::Batch;
 use crate::delivery::Outcome;
+use crate::delivery::journey::Leg;
 use crate::delivery::parts::{Parcel, Part};
 use crate::delivery::sender::{Attempted, StatusClass, Work};
 use crate::formats::compression::{BodyWriter, Compression};
@@ -192,6 +193,10 @@ impl Work for Delivery {
                 return attempted;
             }
         }
+    }
+
+    fn legs(&self, metrics: &ComponentMetrics) -> Vec<Leg> {
+        self.parcel.legs(metrics)
     }
 
     fn withdrawn(&self) -> impl Future<Output = ()> + Send {
