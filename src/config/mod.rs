@@ -30,7 +30,7 @@ pub use error::{Errors, Located, Place};
 pub use one_file::OneFile;
 pub use plan::{Plan, Sections};
 pub use schema::schema;
-pub use test_case::{Expected, Record, TestCase};
+pub use test_case::{Expected, Record, SpanFields, TestCase};
 
 use crate::options::Section;
 use crate::pipeline::{Descriptor, SinkPlan, SourcePlan, TransformPlan};

@@ -130,7 +130,8 @@ pub(super) fn make(document: &Document, tables: Tables, context: &Context<'_>, f
     let tests = tests(document, &drafts, context, &mut findings.problems);
     let graph = topology::build(drafts, &mut findings.problems, &mut findings.warnings);
     if findings.problems.is_empty() {
-        findings.problems.extend(tests.iter().filter_map(|test| test.without_output(&graph)));
+        let wrong = |test: &TestCase| test.without_output(&graph).or_else(|| test.of_other_signal(&graph));
+        findings.problems.extend(tests.iter().filter_map(wrong));
     }
     let tree = dump::Tree { document, expanded: &expanded };
     Plan {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use super::codes;
 use super::error::Place;
-use crate::data::{Severity, UnixNanos};
+use crate::data::{Severity, Signal, UnixNanos};
 use crate::options::{Problem, Spanned, suggest};
 use crate::pipeline::{ComponentId, Graph};
 
@@ -36,18 +36,22 @@ pub struct TestCase {
 #[derive(Clone, Debug)]
 pub struct Input(pub Vec<Record>);
 
-/// A record that enters: either `raw`, or its fields.
+/// A record that enters: either `raw`, or its fields; or a span.
 #[derive(Clone, Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Record {
     /// A line as the container's runtime wrote it (CRI or Docker), read as the sources read it; several
     /// lines are several records, but for partial lines, which are joined.
     pub raw: Option<Spanned<String>>,
+    /// A span, in the words of OTLP/JSON: `name`, `kind`, `status`, `startTimeUnixNano`, `events`, … Ids that are not
+    /// given are made up; `kind` and `status.code` may be words such as `SERVER` and `ERROR`, and `attributes` may be a
+    /// map, here or beside it.
+    pub span: Option<Spanned<OtlpSpan>>,
     /// What the record is about: attributes of its origin, such as `k8s.namespace.name`.
     pub resource: Map<String, Json>,
     /// The text.
     pub body: Option<Spanned<String>>,
-    /// Attributes beside the text.
+    /// Attributes beside the text, or of the span.
     pub attributes: Option<Spanned<Map<String, Json>>>,
     /// Severity by name, such as `WARN`.
     pub severity_text: Option<Spanned<SeverityName>>,
@@ -66,6 +70,9 @@ pub struct Record {
 #[derive(Clone, Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expected {
+    /// Fields of a span, as OTLP/JSON calls them: `name`, `kind` (`SERVER`), `status` (`{ code: ERROR }`), …; its
+    /// attributes are compared by `attributes`.
+    pub span: Option<OtlpSpan>,
     /// The text; empty counts as absent.
     #[serde(deserialize_with = "given")]
     pub body: Option<Option<String>>,
@@ -120,6 +127,29 @@ impl TestCase {
         Some(Problem::new(codes::TEST_OUTPUT, self.at.span, message).help(help))
     }
 
+    /// A problem, if records of logs enter where spans do, or the other way round.
+    pub(super) fn of_other_signal(&self, graph: &Graph) -> Option<Problem> {
+        let output = graph.output(&self.at)?;
+        let takes = graph.components[output.component].input_signal?;
+        let spans = self.input.0.iter().find_map(|record| record.span.as_ref());
+        let (message, span, help) = match (takes, spans) {
+            (Signal::Traces, None) if !self.input.0.is_empty() => {
+                ("takes spans, and the input has none", self.at.span, "write `input: { span: { name: … } }`")
+            }
+            (Signal::Logs, Some(span)) => {
+                ("takes records of logs, and the input has a span", span.span, "write `input: { body: … }`")
+            }
+            (Signal::Metrics, _) => {
+                ("takes samples, which cannot be tested yet", self.at.span, "test transforms of logs and of spans")
+            }
+            (Signal::Traces, Some(_)) if self.input.0.iter().any(|record| record.span.is_none()) => {
+                ("takes spans, and the input has others beside them", self.at.span, "give each its `span`")
+            }
+            _ => return None,
+        };
+        Some(Problem::new(codes::TEST_INPUT, span, format!("`{}` {message}", self.at.value)).help(help))
+    }
+
     fn misplaced(&self, transforms: &[&str], others: &[&str]) -> Option<Problem> {
         let component = self.at.split('.').next().unwrap_or_default();
         if transforms.contains(&component) {
@@ -140,21 +170,89 @@ impl TestCase {
 }
 
 impl Record {
-    /// A line has its fields in it.
+    /// A line has its fields in it, and a span is no record of a log.
     fn two_kinds(&self) -> Option<Problem> {
-        self.raw.as_ref()?;
+        let is = match (&self.raw, &self.span) {
+            (Some(_), _) => "raw",
+            (None, Some(_)) => "span",
+            (None, None) => return None,
+        };
+        // A span has attributes and ids too.
+        let beside_raw = |span| (is == "raw").then_some(span);
         let fields = [
+            ("span", self.span.as_ref().map(|field| field.span).and_then(beside_raw)),
             ("body", self.body.as_ref().map(|field| field.span)),
-            ("attributes", self.attributes.as_ref().map(|field| field.span)),
+            ("attributes", self.attributes.as_ref().map(|field| field.span).and_then(beside_raw)),
             ("severity_text", self.severity_text.as_ref().map(|field| field.span)),
             ("severity_number", self.severity_number.as_ref().map(|field| field.span)),
             ("time", self.time.as_ref().map(|field| field.span)),
-            ("trace_id", self.trace_id.as_ref().map(|field| field.span)),
-            ("span_id", self.span_id.as_ref().map(|field| field.span)),
+            ("trace_id", self.trace_id.as_ref().map(|field| field.span).and_then(beside_raw)),
+            ("span_id", self.span_id.as_ref().map(|field| field.span).and_then(beside_raw)),
         ];
         let (name, span) = fields.into_iter().find_map(|(name, span)| Some((name, span?)))?;
-        let message = format!("`{name}` stands beside `raw`, which says what the record is");
-        Some(Problem::new(codes::TEST_INPUT, span, message).help("give either the line or the fields, and `resource`"))
+        let message = format!("`{name}` stands beside `{is}`, which says what the record is");
+        let help = match is {
+            "raw" => "give either the line or the fields, and `resource`",
+            _ => "a span has `span`, `attributes`, `resource`, `trace_id` and `span_id`",
+        };
+        Some(Problem::new(codes::TEST_INPUT, span, message).help(help))
+    }
+}
+
+/// Fields of a span by OTLP/JSON's names.
+pub type SpanFields = Map<String, Json>;
+
+/// A span in OTLP/JSON, with no fields but a span's.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OtlpSpan(pub SpanFields);
+
+/// The fields of opentelemetry.proto.trace.v1.Span in OTLP/JSON.
+const SPAN_FIELDS: [(&str, &str); 16] = [
+    ("name", "What was done."),
+    ("kind", "`INTERNAL`, `SERVER`, `CLIENT`, `PRODUCER` or `CONSUMER`, or its number."),
+    ("status", "`{ code: ERROR, message: … }`."),
+    ("traceId", "Trace id, 32 hexadecimal digits."),
+    ("spanId", "Span id, 16 hexadecimal digits."),
+    ("parentSpanId", "Id of the parent."),
+    ("traceState", "W3C trace state."),
+    ("startTimeUnixNano", "Start, in nanoseconds since 1970."),
+    ("endTimeUnixNano", "End, in nanoseconds since 1970."),
+    ("attributes", "Attributes, as a map or as OTLP's list; only on the way in."),
+    ("events", "Events: `name`, `timeUnixNano`, `attributes`."),
+    ("links", "Links to other spans."),
+    ("flags", "W3C flags."),
+    ("droppedAttributesCount", "Attributes that the sender left out."),
+    ("droppedEventsCount", "Events that the sender left out."),
+    ("droppedLinksCount", "Links that the sender left out."),
+];
+
+impl<'de> Deserialize<'de> for OtlpSpan {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = SpanFields::deserialize(deserializer)?;
+        let known = SPAN_FIELDS.map(|(name, _)| name);
+        match fields.keys().find(|key| !known.contains(&key.as_str())) {
+            None => Ok(Self(fields)),
+            Some(unknown) => Err(D::Error::custom(match suggest::nearest(unknown, known) {
+                Some(near) => format!("a span has no `{unknown}`: did you mean `{near}`?"),
+                None => format!("a span has no `{unknown}`: it has {}", known.join(", ")),
+            })),
+        }
+    }
+}
+
+impl JsonSchema for OtlpSpan {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OtlpSpan".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let field = |(name, what): (&str, &str)| (name.to_owned(), serde_json::json!({ "description": what }));
+        let properties: Map<String, Json> = SPAN_FIELDS.into_iter().map(field).collect();
+        schemars::json_schema!({ "type": "object", "properties": properties, "additionalProperties": false })
     }
 }
 

@@ -129,6 +129,11 @@ impl Clone for Outlet {
 pub struct Gone;
 
 impl Outlet {
+    /// Whether anything reads the output. While the gate is closed it may be that something will.
+    pub fn is_read(&self) -> bool {
+        self.version.borrow().as_ref().is_none_or(|version| !version.chain.readers.is_empty())
+    }
+
     /// Waits until the gate is open and returns an ack on the path that [`Outlet::send`] will use for it.
     /// Between the two the caller must not wait for anything else.
     pub async fn ack(&mut self, settle: Arc<dyn Settle>, token: u64, waited_for: bool) -> Result<Ack, Gone> {

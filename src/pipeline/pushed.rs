@@ -122,6 +122,11 @@ impl Intake {
         Self(Arc::new(Inner { first: Mutex::new(outlet), idle: Mutex::default(), metrics }))
     }
 
+    /// Whether anything reads what is handed on here.
+    pub fn is_read(&self) -> bool {
+        self.0.first.lock().unwrap_or_else(PoisonError::into_inner).is_read()
+    }
+
     fn lend(&self) -> Outlet {
         let idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         idle.unwrap_or_else(|| self.0.first.lock().unwrap_or_else(PoisonError::into_inner).clone())

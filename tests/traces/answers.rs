@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tailwater::net::grpc::{Call, CallError, Code, GrpcClient};
+use tailwater::options::HttpClientOptions;
 use tokio::net::TcpListener;
 
 use crate::agent::Agent;
@@ -50,6 +52,47 @@ async fn what_is_refused_is_counted_in_a_partial_success() {
     assert_eq!(answer.status(), 200);
     assert_eq!(body["partialSuccess"]["rejectedSpans"], "1");
     assert!(body["partialSuccess"]["errorMessage"].as_str().is_some_and(|words| words.contains("spans[1]")), "{body}");
+}
+
+#[tokio::test]
+async fn a_signal_that_nothing_reads_is_not_there() {
+    let [grpc, http] = free_ports();
+    let folder = new_folder("answers");
+    let config = folder.join("tailwater.yaml");
+    let text = format!(
+        "data_dir: {}/data\nadmin: {{ listen: off }}\nhealth: {{ listen: off }}\nsources:\n  otlp/in:\n    \
+         grpc: {{ listen: \"127.0.0.1:{grpc}\" }}\n    http: {{ listen: \"127.0.0.1:{http}\" }}\nsinks:\n  \
+         blackhole/b: {{ inputs: [otlp/in.traces] }}\n",
+        folder.display()
+    );
+    std::fs::write(&config, text).expect("a configuration");
+    let agent = Agent::start(&config);
+    let address = SocketAddr::from(([127, 0, 0, 1], http));
+    assert_eq!(post(address, SPAN).await.status(), 200);
+    let headers = BTreeMap::from([("content-type".to_owned(), "application/json".to_owned())]);
+    let first_line = "POST /v1/logs HTTP/1.1".into();
+    let answer = exchange(address, Message { first_line, headers, body: "{}".into() }).await.expect("an answer");
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).expect("a Status");
+    assert_eq!(answer.status(), 404);
+    assert!(body["message"].as_str().is_some_and(|words| words.contains("nothing with logs")), "{body}");
+
+    let client = GrpcClient::new(&HttpClientOptions::default()).expect("a client");
+    for (method, expected) in [("metrics.v1.MetricsService", true), ("trace.v1.TraceService", false)] {
+        let path = format!("http://127.0.0.1:{grpc}/opentelemetry.proto.collector.{method}/Export");
+        let call = Call {
+            url: path.parse().expect("an address"),
+            metadata: Default::default(),
+            payload: vec![bytes::Bytes::copy_from_slice(&Call::prefix(false, 0))].into(),
+            encoding: None,
+            timeout: Duration::from_secs(60),
+        };
+        let unimplemented = match client.unary(call).await {
+            Ok(_) => false,
+            Err(CallError::Status { status, .. }) => status.code() == Code::Unimplemented,
+            Err(CallError::Client(error)) => panic!("{error}: {}", agent.log()),
+        };
+        assert_eq!(unimplemented, expected, "{method}");
+    }
 }
 
 #[tokio::test]

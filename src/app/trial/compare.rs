@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::record::{hex, time};
+use super::span::in_words;
 use crate::config::Expected;
 
 /// One difference. Records are counted from 1, in the order in which they were expected.
@@ -53,7 +54,8 @@ pub(super) fn compare(expected: &[Expected], got: &[Map<String, Json>]) -> Vec<D
 
 /// The fields that are named, null for those that must be absent.
 fn named(expected: &Expected) -> Map<String, Json> {
-    let Expected { body, attributes, resource, severity_text, severity_number, time: at, trace_id, span_id } = expected;
+    let Expected { span, body, attributes, resource, severity_text, severity_number, time: at, trace_id, span_id } =
+        expected;
     let mut fields = Map::new();
     let mut put = |name: &str, value: Option<Option<Json>>| {
         if let Some(value) = value {
@@ -66,6 +68,9 @@ fn named(expected: &Expected) -> Map<String, Json> {
     put("time", at.map(|at| at.map(|at| time(at.0).into())));
     put("trace_id", trace_id.map(|id| id.map(|id| hex(&id.0).into())));
     put("span_id", span_id.map(|id| id.map(|id| hex(&id.0).into())));
+    if let Some(span) = span {
+        fields.insert("span".into(), in_words(&span.0).into());
+    }
     for (name, of) in [("attributes", attributes), ("resource", resource)] {
         if !of.is_empty() {
             fields.insert(name.into(), of.clone().into());

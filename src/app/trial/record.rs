@@ -32,7 +32,7 @@ fn batch(records: &[Record], identity: &Identity) -> LogBatch {
     build.0.build()
 }
 
-fn resource_value(value: &Json) -> ResourceValue {
+pub(super) fn resource_value(value: &Json) -> ResourceValue {
     match value {
         Json::String(text) => text.as_str().into(),
         Json::Bool(value) => ResourceValue::Bool(*value),
@@ -220,7 +220,7 @@ fn attributes(view: &LogView<'_>) -> Map<String, Json> {
     all
 }
 
-fn resource_json(value: &ResourceValue) -> Json {
+pub(super) fn resource_json(value: &ResourceValue) -> Json {
     match value {
         ResourceValue::Text(text) => (**text).into(),
         ResourceValue::Int(number) => (*number).into(),

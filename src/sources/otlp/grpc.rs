@@ -36,6 +36,9 @@ async fn export(receiver: Receiver, limits: BodyLimits, signal: Signal, request:
     if let Some(declined) = grpc::decline(request.headers(), ELSEWHERE) {
         return declined;
     }
+    if !receiver.takes(signal) {
+        return grpc::reply(Err(Status::unimplemented(Receiver::unread(signal))));
+    }
     let (message, permit) = match grpc::read(&limits, receiver.memory(signal), request).await {
         Ok(read) => read,
         Err(status) => {

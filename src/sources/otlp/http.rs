@@ -84,6 +84,9 @@ async fn export(receiver: Receiver, limits: BodyLimits, signal: Signal, request:
         let words = "send application/x-protobuf or application/json; gRPC has a port of its own, 4317 by default\n";
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, words).into_response();
     };
+    if !receiver.takes(signal) {
+        return encoding.wrong(StatusCode::NOT_FOUND, &Receiver::unread(signal));
+    }
     let (head, body) = request.into_parts();
     let (message, mut permit) = match limits.read_inflated(receiver.memory(signal), &head.headers, body).await {
         Ok(read) => read,

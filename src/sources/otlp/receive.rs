@@ -86,6 +86,17 @@ impl Receiver {
         }))
     }
 
+    /// Whether anything reads a signal: requests of one that nothing reads are answered as if it did not exist here, so
+    /// that their senders hear of it.
+    pub fn takes(&self, signal: Signal) -> bool {
+        self.0.intakes[output(signal)].is_read()
+    }
+
+    /// What a sender of a signal that nothing reads is told.
+    pub fn unread(signal: Signal) -> String {
+        format!("this agent does nothing with {}: its configuration reads none from here", signal.name())
+    }
+
     /// What pays for requests of a signal.
     pub fn memory(&self, signal: Signal) -> &Arc<Budget> {
         &self.0.memory[output(signal)]
