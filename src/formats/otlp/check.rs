@@ -22,14 +22,26 @@ pub fn key_value(message: &[u8], depth: u32) -> Checked {
 
 fn any_key_value(message: &[u8], depth: u32) -> Checked {
     let mut fields = Fields::of(message);
+    let (mut has_key, mut has_value) = (false, false);
     while let Some((number, value)) = fields.field()? {
         match number {
-            1 => drop(value.bytes()?),
-            2 => any_value(value.bytes()?, depth)?,
+            1 => {
+                once(&mut has_key, "key")?;
+                value.bytes()?;
+            }
+            2 => {
+                once(&mut has_value, "value")?;
+                any_value(value.bytes()?, depth)?;
+            }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Of two values some readers see the last, and others both in one: what one of them redacts, another would show.
+fn once(is_there: &mut bool, name: &'static str) -> Checked {
+    if std::mem::replace(is_there, true) { Err(MessageError::Repeated(name)) } else { Ok(()) }
 }
 
 /// An `AnyValue` that `depth` further values may be nested in.
@@ -45,7 +57,11 @@ pub fn any_value(message: &[u8], depth: u32) -> Checked {
 
 fn any_other_value(message: &[u8], depth: u32) -> Checked {
     let mut fields = Fields::of(message);
+    let mut is_there = false;
     while let Some((number, value)) = fields.field()? {
+        if number <= 8 {
+            once(&mut is_there, "value")?;
+        }
         match (number, value) {
             (1 | 7, Value::Bytes(_)) | (2 | 3 | 8, Value::Varint(_)) | (4, Value::Fixed64(_)) => {}
             (5, Value::Bytes(array)) => nested(array, depth, any_value)?,

@@ -313,6 +313,14 @@ fn hostile_messages_are_refused_with_their_place() {
     ] {
         assert_eq!(malformed(in_span(field)), (place.clone(), error.into()));
     }
+    for (attribute, twice) in [
+        // A key, and a value that is two texts; two values; two keys.
+        (&b"\x4a\x0b\x0a\x01k\x12\x06\x0a\x01a\x0a\x01b"[..], "value"),
+        (b"\x4a\x0d\x0a\x01k\x12\x03\x0a\x01a\x12\x03\x0a\x01b", "value"),
+        (b"\x4a\x06\x0a\x01k\x0a\x01l", "key"),
+    ] {
+        assert_eq!(malformed(in_span(attribute)), (place.clone(), MessageError::Repeated(twice)));
+    }
     let mut resource = Vec::new();
     push_bytes(1, b"", &mut resource);
     push_bytes(1, b"", &mut resource);
