@@ -9,6 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use proptest::prelude::*;
 use prost::Message;
 
+use super::super::random::Random;
 use super::*;
 use crate::data::{Chunk, TraceBatch};
 use crate::formats::otlp::MessageError;
@@ -357,4 +358,37 @@ fn the_agents_identity_is_added_where_it_replaces_nothing() {
     let entry = batch.spans()[2];
     let Some(Some(third)) = expected.resource_spans.last().map(|last| &last.resource) else { panic!("it has one") };
     assert_eq!(batch.resource_of(&entry), third.encode_to_vec());
+}
+
+/// The fuzzer's seeds.
+#[test]
+fn seeds_are_requests() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/otlp_traces");
+    for seed in 0..4 {
+        let mut random = Random::new(seed);
+        let attributes = |random: &mut Random| {
+            (0..3).map(|key| pair(["a", "b", "http.route"][key].into(), random.value(3))).collect::<Vec<_>>()
+        };
+        let span = |random: &mut Random, id: u8| Span {
+            trace_id: vec![id; 16],
+            span_id: vec![id; 8],
+            name: "GET /".into(),
+            attributes: attributes(random),
+            events: vec![Event { name: "e".into(), attributes: attributes(random), ..Event::default() }],
+            status: Some(Status { code: 2, message: "no".into() }),
+            ..Span::default()
+        };
+        let spans = (1..4).map(|id| span(&mut random, id)).collect();
+        let scope_spans = vec![ScopeSpans { spans, schema_url: "https://x".into(), ..ScopeSpans::default() }; 2];
+        let resource = Some(Resource { attributes: attributes(&mut random), ..Resource::default() });
+        let resource_spans = vec![ResourceSpans { resource, scope_spans, schema_url: "https://r".into() }];
+        let request = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+        let path = folder.join(format!("request_{seed}"));
+        if std::env::var_os("TAILWATER_UPDATE_GOLDENS").is_some() {
+            std::fs::create_dir_all(&folder).expect("writable");
+            std::fs::write(&path, &request).expect("writable");
+        }
+        assert_eq!(indexed(request.clone()).spans().len(), 6);
+        assert_eq!(request, std::fs::read(&path).unwrap_or_default(), "the fuzzer's seed {}", path.display());
+    }
 }
