@@ -153,7 +153,7 @@ impl Steps {
         let prepared = plan.prepare(&PrepareTransform { common: &common, signal, downstream });
         let Ok(PreparedTransform::Carries(factory)) = prepared else { panic!("`steps` carries acknowledgements") };
         let (sender, end) = edge(u64::MAX, WhenFull::Block, metrics.clone());
-        let edge = Chain { readers: vec![Reader::Edge { sender, input: "steps/main".into() }] };
+        let edge = Chain { readers: vec![Reader::edge(sender, "steps/main")] };
         let fused = Reader::Fused { factory, metrics: metrics.clone(), outputs: vec![edge] };
         let (gate, outlet) = Gate::open(Chain { readers: vec![fused] }, Path::new(), metrics);
         Self { outlet, _gate: gate, end, settle: Arc::new(Unheard) }

@@ -1,5 +1,7 @@
 //! Which records of a batch are still in it: a filter clears bits and moves nothing.
 
+use std::ops::Range;
+
 /// A bitmap over the records of a batch, or *all of them* without one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -82,18 +84,21 @@ impl Selection {
 
     /// Indices of the selected records, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.iter_from(0)
+        self.iter_range(0..self.len)
     }
 
-    /// Those from `first` on.
-    pub fn iter_from(&self, first: usize) -> impl Iterator<Item = usize> + '_ {
-        let words = self.len.div_ceil(64);
-        (first / 64..words).flat_map(move |w| {
+    /// Those of a range of indices.
+    pub fn iter_range(&self, range: Range<usize>) -> impl Iterator<Item = usize> + '_ {
+        let (first, end) = (range.start, range.end.min(self.len));
+        (first / 64..end.div_ceil(64)).flat_map(move |w| {
             let in_word = (self.len - w * 64).min(64);
             let full = if in_word == 64 { u64::MAX } else { (1 << in_word) - 1 };
             let mut bits = self.words.get(w).copied().unwrap_or(full);
             if w == first / 64 {
                 bits &= u64::MAX << (first % 64);
+            }
+            if end - w * 64 < 64 {
+                bits &= (1 << (end - w * 64)) - 1;
             }
             std::iter::from_fn(move || {
                 let bit = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
@@ -129,8 +134,10 @@ mod tests {
             proptest::prop_assert_eq!(selection.count(), expected.len());
             proptest::prop_assert!((0..len + 3).all(|i| selection.contains(i) == expected.contains(&i)));
             for first in 0..=len {
-                let rest: Vec<_> = expected.iter().copied().filter(|&index| index >= first).collect();
-                proptest::prop_assert_eq!(selection.iter_from(first).collect::<Vec<_>>(), rest);
+                for range in [first..len + 9, first..(first + 70).min(len), 0..first, first..first] {
+                    let of: Vec<_> = expected.iter().copied().filter(|index| range.contains(index)).collect();
+                    proptest::prop_assert_eq!(selection.iter_range(range).collect::<Vec<_>>(), of);
+                }
             }
             proptest::prop_assert_eq!(selection.iter().collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>());
         }

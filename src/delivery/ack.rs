@@ -55,9 +55,12 @@ pub trait Settle: Send + Sync + 'static {
 
 /// One holder's duty to say what became of a batch.
 pub struct Ack {
+    /// Taken out only when it is done or dropped.
     shared: Option<Arc<Shared>>,
     /// Which part of its way the batch is on, if it is followed; holders of parts of the batch share it.
     leg: Option<Arc<Leg>>,
+    /// Whether what it counts is not told.
+    is_silent: bool,
 }
 
 struct Shared {
@@ -89,7 +92,7 @@ impl Ack {
             abandoned: AtomicBool::new(false),
             way: OnceLock::new(),
         };
-        Self { shared: Some(Arc::new(shared)), leg: None }
+        Self { shared: Some(Arc::new(shared)), leg: None, is_silent: false }
     }
 
     /// An ack that nobody waits for.
@@ -103,7 +106,13 @@ impl Ack {
 
     /// One more holder, for another destination or for a part of the batch.
     pub fn fork(&self) -> Self {
-        Self { shared: self.shared.clone(), leg: self.leg.clone() }
+        Self { shared: self.shared.clone(), leg: self.leg.clone(), is_silent: self.is_silent }
+    }
+
+    /// From now on this holder and its forks only look on: they hold the verdict up like any other, and what they
+    /// count is not told.
+    pub fn look_on(&mut self) {
+        self.is_silent = true;
     }
 
     /// Whether somebody waits for the verdict.
@@ -123,7 +132,9 @@ impl Ack {
 
     /// Counts records without being done.
     pub fn count(&self, outcome: Outcome, records: u64) {
-        self.shared().counts[outcome as usize].fetch_add(records, Ordering::Relaxed);
+        if !self.is_silent {
+            self.shared().counts[outcome as usize].fetch_add(records, Ordering::Relaxed);
+        }
         if let Some(leg) = &self.leg {
             leg.count(outcome, records);
         }
@@ -134,6 +145,9 @@ impl Ack {
         self.count(outcome, records);
         if let Some(leg) = &self.leg {
             leg.fail(reason);
+        }
+        if self.is_silent {
+            return;
         }
         let mut first = self.shared().reason.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert_with(|| reason.into());
@@ -203,6 +217,11 @@ impl AckWatch {
     pub fn count(&self, outcome: Outcome) -> Option<u64> {
         self.0.upgrade().map(|shared| shared.counts[outcome as usize].load(Ordering::Relaxed))
     }
+
+    /// The same of all outcomes together.
+    pub fn settled(&self) -> Option<u64> {
+        self.0.upgrade().map(|shared| shared.counts.iter().map(|count| count.load(Ordering::Relaxed)).sum())
+    }
 }
 
 impl std::fmt::Debug for Ack {
@@ -266,6 +285,27 @@ mod tests {
         assert_eq!(verdict.reason.as_deref(), Some("too long"));
         assert!(!verdict.abandoned);
         assert_eq!(path.outstanding(), 0);
+    }
+
+    #[test]
+    fn who_looks_on_holds_the_verdict_up_and_counts_nothing() {
+        let (kept, path) = (Arc::new(Kept::default()), Path::new());
+        let ack = Ack::new(kept.clone(), 7, path.clone(), false);
+        let mut silent = ack.fork();
+        silent.look_on();
+        ack.settle(Outcome::Refused, 3);
+        let part = silent.fork();
+        silent.settle(Outcome::Delivered, 3);
+        assert_eq!(path.outstanding(), 1);
+        part.refuse(Outcome::DeadLettered, 1, "unheard");
+        part.done();
+        let told = kept.0.lock().expect("not poisoned");
+        let verdict = &told[0].1;
+        assert_eq!(
+            [Outcome::Delivered, Outcome::DeadLettered, Outcome::Refused].map(|of| verdict.count(of)),
+            [0, 0, 3]
+        );
+        assert_eq!(verdict.reason, None);
     }
 
     #[test]

@@ -65,6 +65,6 @@ impl Part {
     }
 
     fn indices(self, batch: &Batch) -> impl Iterator<Item = usize> + '_ {
-        batch.selection().iter_from(self.from).take_while(move |at| *at < self.to)
+        batch.selection().iter_range(self.from..self.to)
     }
 }

@@ -46,7 +46,7 @@ pub fn json(batch: &TraceBatch, out: &mut Vec<u8>) -> Result<(), Unwritable> {
 pub fn text(batch: &TraceBatch, out: &mut Vec<u8>) {
     const INTO_MEMORY: &str = "writing into memory does not fail";
     let service = ["service.name".into()];
-    for at in batch.selection.iter_from(0) {
+    for at in batch.selection.iter() {
         let entry = &batch.spans()[at];
         let message = SpanMessage(batch.span(at));
         entry.start.write_rfc3339(out);

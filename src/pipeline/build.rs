@@ -59,6 +59,8 @@ pub struct Prepared {
     pub(super) graph: Graph,
     pub(super) fused: BTreeMap<usize, Arc<dyn TransformFactory>>,
     pub(super) units: BTreeMap<usize, Unit>,
+    /// Sinks and tasks that are no destinations.
+    pub(super) onlookers: BTreeSet<usize>,
 }
 
 impl Common {
@@ -80,6 +82,7 @@ impl Common {
 /// Prepares every component of the graph. All errors are found, not only the first.
 pub fn prepare(graph: Graph, common: &Common) -> Result<Prepared, Vec<BuildError>> {
     let (mut fused, mut units, mut errors) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    let mut onlookers = BTreeSet::new();
     let interests = match interests(&graph, &common.names) {
         Ok(interests) => interests,
         Err(error) => return Err(vec![error]),
@@ -92,6 +95,9 @@ pub fn prepare(graph: Graph, common: &Common) -> Result<Prepared, Vec<BuildError
                 if let Some(disk) = component.buffer.disk {
                     cx.metrics.disk_queue().limit_bytes.set(i64::try_from(disk.size).unwrap_or(i64::MAX));
                 }
+                if !plan.is_destination() {
+                    onlookers.insert(index);
+                }
                 plan.prepare(&cx).map(Unit::Sink)
             }
             Role::Transform(plan) => {
@@ -102,7 +108,12 @@ pub fn prepare(graph: Graph, common: &Common) -> Result<Prepared, Vec<BuildError
                         fused.insert(index, factory);
                         continue;
                     }
-                    Ok(PreparedTransform::Task(task)) => Ok(Unit::Task(task)),
+                    Ok(PreparedTransform::Task(task)) => {
+                        if task.absorbs() {
+                            onlookers.insert(index);
+                        }
+                        Ok(Unit::Task(task))
+                    }
                     Err(error) => Err(error),
                 }
             }
@@ -114,7 +125,7 @@ pub fn prepare(graph: Graph, common: &Common) -> Result<Prepared, Vec<BuildError
             Err(error) => errors.push(BuildError { component: component.id.clone(), reason: error.to_string() }),
         }
     }
-    if errors.is_empty() { Ok(Prepared { graph, fused, units }) } else { Err(errors) }
+    if errors.is_empty() { Ok(Prepared { graph, fused, units, onlookers }) } else { Err(errors) }
 }
 
 /// Prepares one transform of the graph alone, as it would be in the whole, but that a record's severity is
@@ -181,7 +192,10 @@ pub(super) fn chains(
                     metrics: common.telemetry.component(behind.role.kind(), &behind.id.0),
                     outputs: chains(prepared, reader, edges, common),
                 },
-                None => Reader::Edge { sender: edges[&behind.id].clone(), input },
+                None => {
+                    let is_destination = !prepared.onlookers.contains(&reader);
+                    Reader::Edge { sender: edges[&behind.id].clone(), input, is_destination }
+                }
             }
         });
         Chain { readers: readers.collect() }

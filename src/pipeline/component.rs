@@ -161,6 +161,12 @@ pub trait SinkPlan: Plan {
         Buffer::default()
     }
 
+    /// Whether a record is somewhere once it is here: what a sender is told is about destinations, unless there are
+    /// none.
+    fn is_destination(&self) -> bool {
+        true
+    }
+
     /// Prepares it to run.
     fn prepare(&self, cx: &PrepareContext) -> Result<Box<dyn Sink>, PrepareError>;
 }

@@ -41,7 +41,29 @@ pub enum Reader {
         sender: EdgeSender,
         /// Name of the output that the edge reads.
         input: Arc<str>,
+        /// Whether a record is somewhere once it is there. Who only counts records or shows them looks on.
+        is_destination: bool,
     },
+}
+
+impl Chain {
+    fn leads_to_destination(&self) -> bool {
+        self.readers.iter().any(Reader::leads_to_destination)
+    }
+}
+
+impl Reader {
+    /// An edge into a destination.
+    pub fn edge(sender: EdgeSender, input: &str) -> Self {
+        Self::Edge { sender, input: input.into(), is_destination: true }
+    }
+
+    fn leads_to_destination(&self) -> bool {
+        match self {
+            Self::Fused { outputs, .. } => outputs.iter().any(Chain::leads_to_destination),
+            Self::Edge { is_destination, .. } => *is_destination,
+        }
+    }
 }
 
 /// One version of what lies behind an output.
@@ -70,7 +92,14 @@ struct Instance {
 }
 
 /// Instances of everything behind one output.
-struct Port(Vec<Stage>);
+struct Port(Vec<Branch>);
+
+/// One reader of an output.
+struct Branch {
+    stage: Stage,
+    /// Whether no destination is behind it while there is one behind another branch: the verdict is about that.
+    looks_on: bool,
+}
 
 enum Stage {
     Fused { transform: Box<dyn Transform>, metrics: Arc<ComponentMetrics>, outputs: Vec<Port> },
@@ -148,8 +177,11 @@ impl Outlet {
         let instance = match current.take() {
             // The ack was made on this version's path: it goes the way that its path stands for, also
             // while the gate is closed, because the drain waits for it.
-            Some(instance) if Arc::ptr_eq(&instance.version.path, message.ack.path()) => current.insert(instance),
-            _ => Instance::in_force(version, current).await?,
+            Some(instance) if message.ack.path().is_of(&instance.version.path) => current.insert(instance),
+            other => {
+                *current = other;
+                Instance::in_force(version, current).await?
+            }
         };
         gate.count_out(&message);
         instance.output.push(message, &mut instance.pending);
@@ -178,8 +210,11 @@ impl Outlet {
     pub fn offer(&mut self, message: Message) -> Result<(), NotNow> {
         let Self { gate, version, current } = self;
         let instance = match current.take() {
-            Some(instance) if Arc::ptr_eq(&instance.version.path, message.ack.path()) => current.insert(instance),
-            _ => Instance::in_force_now(version, current)?,
+            Some(instance) if message.ack.path().is_of(&instance.version.path) => current.insert(instance),
+            other => {
+                *current = other;
+                Instance::in_force_now(version, current)?
+            }
         };
         gate.count_out(&message);
         instance.output.push(message, &mut instance.pending);
@@ -236,7 +271,12 @@ impl Instance {
 
 impl Port {
     fn of(chain: &Chain) -> Self {
-        Self(chain.readers.iter().map(Stage::of).collect())
+        let is_somewhere = chain.leads_to_destination();
+        let branch = |reader: &Reader| {
+            let looks_on = is_somewhere && !reader.leads_to_destination();
+            Branch { stage: Stage::of(reader), looks_on }
+        };
+        Self(chain.readers.iter().map(branch).collect())
     }
 
     fn push(&mut self, message: Message, pending: &mut Vec<(EdgeSender, Message)>) {
@@ -244,10 +284,19 @@ impl Port {
             let records = message.batch.count() as u64;
             return message.ack.settle(Outcome::Filtered, records);
         };
-        for stage in others {
-            stage.push(message.fork(), pending);
+        for branch in others {
+            branch.push(message.fork(), pending);
         }
         last.push(message, pending);
+    }
+}
+
+impl Branch {
+    fn push(&mut self, mut message: Message, pending: &mut Vec<(EdgeSender, Message)>) {
+        if self.looks_on {
+            message.ack.look_on();
+        }
+        self.stage.push(message, pending);
     }
 }
 
@@ -258,7 +307,7 @@ impl Stage {
                 let outputs = outputs.iter().map(Port::of).collect();
                 Self::Fused { transform: factory.worker(), metrics: metrics.clone(), outputs }
             }
-            Reader::Edge { sender, input } => Self::Edge { sender: sender.clone(), input: input.clone() },
+            Reader::Edge { sender, input, .. } => Self::Edge { sender: sender.clone(), input: input.clone() },
         }
     }
 
@@ -331,7 +380,7 @@ mod tests {
     fn an_offer_waits_neither_for_a_full_edge_nor_for_a_closed_gate() {
         let metrics = Telemetry::new().component("sink", "x");
         let (sender, mut receiver) = edge(1, WhenFull::Block, metrics.clone());
-        let chain = Chain { readers: vec![Reader::Edge { sender, input: "in/x".into() }] };
+        let chain = Chain { readers: vec![Reader::edge(sender, "in/x")] };
         let (gate, mut outlet) = Gate::open(chain.clone(), Path::new(), metrics.clone());
         for line in ["first", "second"] {
             let ack = outlet.try_ack(Arc::new(Unheard), 0, false).expect("open");

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::outlet::{Gone, Outlet};
-use crate::data::Batch;
+use crate::data::{Batch, Permit};
 use crate::delivery::{Ack, Message, Outcome, Path, Settle, Verdict};
 use crate::telemetry::ComponentMetrics;
 
@@ -63,6 +63,8 @@ struct Waiter {
     owned: AtomicBool,
     records: u64,
     metrics: Arc<ComponentMetrics>,
+    /// Pays for the request until nobody holds any of it, whatever its sender was told by then.
+    _paid: Permit,
 }
 
 impl Waiter {
@@ -84,7 +86,7 @@ impl Settle for Waiter {
     }
 }
 
-/// Holds a reload up until the request is handed on.
+/// Holds a reload up until the request is on its path.
 struct Unheard;
 
 impl Settle for Unheard {
@@ -139,33 +141,34 @@ impl Intake {
         }
     }
 
-    /// Hands the batches of one request on and waits until `until` for what becomes of them. Dropping the future
-    /// withdraws what is unsent.
-    pub async fn hand_on(&self, batches: Vec<Batch>, until: Instant) -> Became {
+    /// Hands the batches of one request on, which `paid` pays for, and waits until `until` for what becomes of them.
+    /// Dropping the future withdraws what is unsent.
+    pub async fn hand_on(&self, batches: Vec<Batch>, paid: Permit, until: Instant) -> Became {
         let mut outlet = self.lend();
-        // The request has a path of its own, so that it alone can be withdrawn; the source's path waits for it.
+        // The request has a path of its own within the source's, so that it alone can be withdrawn.
         let Ok(held) = timeout_at(until, outlet.ack(Arc::new(Unheard), 0, true)).await else { return Became::late() };
         let Ok(held) = held else { return Became::Later("the agent stops".into()) };
-        let (path, source) = (Path::new(), held.path().clone());
+        let path = Path::child(held.path());
         let mut withdraw = Withdraw(Some(path.clone()));
         let records = batches.iter().map(|batch| batch.count() as u64).sum();
         let (handler, mut verdict) = oneshot::channel();
         let (handler, owned) = (Mutex::new(Some(handler)), AtomicBool::new(false));
-        let waiter = Arc::new(Waiter { handler, owned, records, metrics: self.0.metrics.clone() });
+        let waiter = Arc::new(Waiter { handler, owned, records, metrics: self.0.metrics.clone(), _paid: paid });
         let ack = Ack::new(waiter.clone(), 0, path.clone(), true);
+        held.done();
         let watch = ack.watch();
         // A task of its own: what waits at a full edge is sent on also once the request is answered.
-        tokio::spawn(self.clone().send(outlet, batches, ack, held));
+        tokio::spawn(self.clone().send(outlet, batches, ack));
         tokio::select! {
             told = &mut verdict => match told {
                 Ok(verdict) => Became::of(&verdict, records),
                 Err(_) => Became::Later("it was withdrawn".into()),
             },
             // A reload that cannot wait any longer: the sender brings it again.
-            () = source.revoked() => Became::Later("it was withdrawn".into()),
+            () = path.revoked() => Became::Later("it was withdrawn".into()),
             () = sleep_until(until) => {
-                if watch.count(Outcome::Delivered) > Some(0) {
-                    // One destination has it: the agent sees to the others.
+                if watch.count(Outcome::Delivered) > Some(0) && watch.settled() >= Some(records) {
+                    // One destination has all of it, as far as can be told: the agent sees to the others.
                     withdraw.0 = None;
                     waiter.owned.store(true, Ordering::Release);
                     if let Ok(verdict) = verdict.try_recv() {
@@ -179,9 +182,9 @@ impl Intake {
         }
     }
 
-    /// Sends the batches unless they are withdrawn; `held` keeps the source's path until then.
-    async fn send(self, mut outlet: Outlet, batches: Vec<Batch>, ack: Ack, held: Ack) {
-        let (path, source) = (ack.path().clone(), held.path().clone());
+    /// Sends the batches unless they are withdrawn.
+    async fn send(self, mut outlet: Outlet, batches: Vec<Batch>, ack: Ack) {
+        let path = ack.path().clone();
         let sending = async {
             for batch in batches {
                 outlet.send(Message::new(batch, ack.fork())).await?;
@@ -191,7 +194,6 @@ impl Intake {
         let sent = tokio::select! {
             biased;
             () = path.revoked() => false,
-            () = source.revoked() => false,
             sent = sending => sent.is_ok(),
         };
         if sent {
@@ -199,7 +201,6 @@ impl Intake {
             self.give_back(outlet);
         }
         // Else the ack is dropped, which abandons what was not sent.
-        held.done();
     }
 }
 
@@ -208,7 +209,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::data::{MemoryBudget, Signal};
     use crate::delivery::queue::{EdgeReceiver, WhenFull, edge};
+    use crate::pipeline::component::{Transform, TransformFactory};
+    use crate::pipeline::outlet::Ports;
     use crate::pipeline::outlet::{Chain, Gate, Reader};
     use crate::pipeline::testing::batch;
     use crate::telemetry::Telemetry;
@@ -218,13 +222,17 @@ mod tests {
         let metrics = Telemetry::new().component("source", "otlp/x");
         let edges = [(); 2].map(|()| edge(1, WhenFull::Block, metrics.clone()));
         let [(a, from_a), (b, from_b)] = edges;
-        let readers = [a, b].map(|sender| Reader::Edge { sender, input: "in/x".into() });
+        let readers = [a, b].map(|sender| Reader::edge(sender, "in/x"));
         let (gate, outlet) = Gate::open(Chain { readers: readers.into() }, Path::new(), metrics.clone());
         (Intake::new(outlet, metrics.clone()), [from_a, from_b], metrics, gate)
     }
 
     fn line(text: &str) -> Vec<Batch> {
         vec![Batch::Logs(batch(&[text]))]
+    }
+
+    fn paid() -> Permit {
+        MemoryBudget::new(1 << 20).share(Signal::Logs).try_acquire(1).expect("room")
     }
 
     fn until(seconds: u64) -> Instant {
@@ -243,9 +251,9 @@ mod tests {
     async fn what_one_destination_has_reaches_the_other_though_its_edge_is_full() {
         let (intake, [mut healthy, mut slow], metrics, _gate) = two();
         let healthy = tokio::spawn(async move { [deliver(&mut healthy).await, deliver(&mut healthy).await] });
-        assert_eq!(intake.hand_on(line("first"), until(5)).await, Became::TAKEN);
+        assert_eq!(intake.hand_on(line("first"), paid(), until(5)).await, Became::TAKEN);
         // The edge of the slow one is full now; the agent owns what waits for it.
-        assert_eq!(intake.hand_on(line("second"), until(5)).await, Became::TAKEN);
+        assert_eq!(intake.hand_on(line("second"), paid(), until(5)).await, Became::TAKEN);
         assert_eq!(healthy.await.expect("no panic"), ["first", "second"]);
         assert_eq!([deliver(&mut slow).await, deliver(&mut slow).await], ["first", "second"]);
         assert_eq!(metrics.records_lost.get(), 0);
@@ -256,12 +264,12 @@ mod tests {
         let (intake, [mut healthy, mut dying], metrics, _gate) = two();
         let early = {
             let intake = intake.clone();
-            tokio::spawn(async move { intake.hand_on(line("early"), until(5)).await })
+            tokio::spawn(async move { intake.hand_on(line("early"), paid(), until(5)).await })
         };
         deliver(&mut healthy).await;
         drop(dying.recv().await);
         assert_eq!(early.await.expect("no panic"), Became::Later("no destination has taken all of it".into()));
-        let late = tokio::spawn(async move { intake.hand_on(line("late"), until(5)).await });
+        let late = tokio::spawn(async move { intake.hand_on(line("late"), paid(), until(5)).await });
         deliver(&mut healthy).await;
         let held = dying.recv().await;
         assert_eq!(late.await.expect("no panic"), Became::TAKEN);
@@ -273,12 +281,107 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_nobody_has_in_time_is_withdrawn() {
         let (intake, [mut first, _second], ..) = two();
-        assert_eq!(intake.hand_on(line("a"), until(5)).await, Became::late());
-        assert_eq!(intake.hand_on(line("b"), until(5)).await, Became::late());
+        assert_eq!(intake.hand_on(line("a"), paid(), until(5)).await, Became::late());
+        assert_eq!(intake.hand_on(line("b"), paid(), until(5)).await, Became::late());
         let left = first.try_recv().expect("the edge had room for one");
         assert!(left.ack.is_revoked());
         tokio::task::yield_now().await;
         assert!(first.try_recv().is_none(), "what waited for room is gone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_for_a_hung_destination_is_paid_for() {
+        let (intake, [mut healthy, _hung], _metrics, _gate) = two();
+        tokio::spawn(async move {
+            loop {
+                deliver(&mut healthy).await;
+            }
+        });
+        let share = MemoryBudget::new(60 << 10).share(Signal::Logs);
+        for taken in 0.. {
+            assert!(taken < 60, "{taken} requests hold more than there is");
+            let Ok(permit) = timeout_at(until(6), share.acquire(1024)).await else { break };
+            assert_eq!(intake.hand_on(line("x"), permit, until(5)).await, Became::TAKEN);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_does_not_answer_for_the_rest() {
+        let (intake, [mut first, _second], ..) = two();
+        let request = vec![Batch::Logs(batch(&["sent", "unsent"]))];
+        let asked = tokio::spawn(async move { intake.hand_on(request, paid(), until(5)).await });
+        let message = first.recv().await.expect("open");
+        message.ack.count(Outcome::Delivered, 1);
+        assert_eq!(asked.await.expect("no panic"), Became::late());
+        assert!(message.ack.is_revoked());
+        message.ack.done();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_goes_on_the_way_on_which_it_began() {
+        let (intake, [mut a, mut b], _metrics, gate) = two();
+        let request = [line("1"), line("2"), line("3")].concat();
+        let asked = tokio::spawn(async move { intake.hand_on(request, paid(), until(60)).await });
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        gate.close();
+        for expected in ["1", "2", "3"] {
+            assert_eq!([deliver(&mut a).await, deliver(&mut b).await], [expected, expected]);
+        }
+        assert_eq!(asked.await.expect("no panic"), Became::TAKEN);
+    }
+
+    /// A transform that counts its instances.
+    struct Counted(std::sync::atomic::AtomicUsize);
+
+    struct Passing;
+
+    impl Transform for Passing {
+        fn process(&mut self, message: Message, out: &mut Ports<'_>) {
+            out.push(0, message);
+        }
+    }
+
+    impl TransformFactory for Counted {
+        fn worker(&self) -> Box<dyn Transform> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Box::new(Passing)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_one_after_the_other_share_what_transforms_know() {
+        let metrics = Telemetry::new().component("source", "otlp/x");
+        let (sender, mut receiver) = edge(1 << 20, WhenFull::Block, metrics.clone());
+        let factory = Arc::new(Counted(Default::default()));
+        let outputs = vec![Chain { readers: vec![Reader::edge(sender, "in/x")] }];
+        let fused = Reader::Fused { factory: factory.clone(), metrics: metrics.clone(), outputs };
+        let (_gate, outlet) = Gate::open(Chain { readers: vec![fused] }, Path::new(), metrics.clone());
+        let intake = Intake::new(outlet, metrics);
+        for text in ["a", "b", "c"] {
+            let (became, _) = tokio::join!(intake.hand_on(line(text), paid(), until(5)), deliver(&mut receiver));
+            assert_eq!(became, Became::TAKEN);
+        }
+        assert_eq!(factory.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_looks_on_answers_for_nobody() {
+        let metrics = Telemetry::new().component("source", "otlp/x");
+        let edges = [(); 2].map(|()| edge(1, WhenFull::Block, metrics.clone()));
+        let [(a, mut destination), (b, mut console)] = edges;
+        let looking = Reader::Edge { sender: b, input: "in/x".into(), is_destination: false };
+        let readers = vec![Reader::edge(a, "in/x"), looking];
+        let (_gate, outlet) = Gate::open(Chain { readers }, Path::new(), metrics.clone());
+        let intake = Intake::new(outlet, metrics);
+        let refuse = async {
+            let message = destination.recv().await.expect("open");
+            message.ack.refuse(Outcome::Refused, 1, "bad");
+            message.ack.done();
+        };
+        let (became, ..) = tokio::join!(intake.hand_on(line("x"), paid(), until(5)), refuse, deliver(&mut console));
+        assert_eq!(became, Became::Taken { refused: 1, reason: "bad".into() });
+        let (became, _) = tokio::join!(intake.hand_on(line("x"), paid(), until(5)), deliver(&mut console));
+        assert_eq!(became, Became::late());
     }
 
     #[test]

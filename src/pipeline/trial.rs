@@ -43,7 +43,7 @@ pub async fn run(
         .map(|output| {
             let (sender, receiver) = edge(u64::MAX, WhenFull::Block, metrics.clone());
             let input = Arc::from(component.output_name(output));
-            (Chain { readers: vec![Reader::Edge { sender, input }] }, receiver)
+            (Chain { readers: vec![Reader::Edge { sender, input, is_destination: true }] }, receiver)
         })
         .unzip();
     match prepared {

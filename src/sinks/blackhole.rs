@@ -28,6 +28,10 @@ impl SinkPlan for Options {
         true
     }
 
+    fn is_destination(&self) -> bool {
+        false
+    }
+
     fn prepare(&self, _cx: &PrepareContext) -> Result<Box<dyn Sink>, PrepareError> {
         Ok(Box::new(Blackhole))
     }

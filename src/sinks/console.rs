@@ -54,6 +54,10 @@ impl SinkPlan for Options {
         true
     }
 
+    fn is_destination(&self) -> bool {
+        false
+    }
+
     fn interest(&self, _names: &Names) -> Result<Interest, PrepareError> {
         Ok(LineWriter::interest())
     }

@@ -71,7 +71,7 @@ impl Sampling {
         };
         let (input, receiver) = edge(1 << 30, WhenFull::Block, metrics.clone());
         let (sender, output) = edge(1 << 30, WhenFull::Block, metrics.clone());
-        let chain = Chain { readers: vec![Reader::Edge { sender, input: "tail_sampling/main".into() }] };
+        let chain = Chain { readers: vec![Reader::edge(sender, "tail_sampling/main")] };
         let (gate, outlet) = Gate::open(chain, Path::new(), metrics.clone());
         let outlets = vec![outlet];
         tokio::spawn(task.start(TaskContext { input: receiver, outlets, metrics, shutdown: CancellationToken::new() }));

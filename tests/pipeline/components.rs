@@ -19,12 +19,14 @@ use tailwater::pipeline::component::{
 };
 use tailwater::pipeline::graph::{Buffer, Component, OutputId, Role};
 use tailwater::pipeline::outlet::Ports;
+use tailwater::pipeline::pushed::{Became, Intake};
 use tailwater::pipeline::{
     Common, ComponentId, Graph, Outputs, PrepareError, PreparedTransform, SinkContext, SinkPlan, SourceContext,
     SourcePlan, Task, TaskContext, TransformPlan,
 };
 use tailwater::telemetry::Telemetry;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 
 /// What all components of a test share.
 pub fn common() -> Common {
@@ -233,6 +235,50 @@ impl Source for Pushed {
                 if cx.outlets[0].send(Message::new(logs(&lines), ack)).await.is_err() {
                     break;
                 }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A source of requests, each answered by what became of it in time.
+pub struct Requests(pub Arc<tokio::sync::Mutex<mpsc::Receiver<Request>>>);
+
+/// Lines and where to answer.
+pub type Request = (Vec<&'static str>, oneshot::Sender<Became>);
+
+/// Time in which a request is answered.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+impl Plan for Requests {}
+
+impl SourcePlan for Requests {
+    fn outputs(&self) -> Outputs {
+        Outputs::One(Signal::Logs)
+    }
+
+    fn replayable(&self) -> bool {
+        false
+    }
+
+    fn prepare(&self, _: &PrepareContext) -> Result<Box<dyn Source>, PrepareError> {
+        Ok(Box::new(Self(self.0.clone())))
+    }
+}
+
+impl Source for Requests {
+    fn start(self: Box<Self>, mut cx: SourceContext) -> Task {
+        Box::pin(async move {
+            let mut requests = self.0.lock().await;
+            let intake = Intake::new(cx.outlets.remove(0), cx.metrics.clone());
+            let budget = MemoryBudget::new(1 << 20).share(Signal::Logs);
+            while let Some(Some((lines, answer))) = cx.shutdown.run_until_cancelled(requests.recv()).await {
+                let (intake, paid) = (intake.clone(), budget.acquire(1).await);
+                tokio::spawn(async move {
+                    let became = intake.hand_on(vec![logs(&lines)], paid, Instant::now() + ANSWER_WITHIN).await;
+                    // The one who asked may have gone.
+                    let _ = answer.send(became);
+                });
             }
             Ok(())
         })

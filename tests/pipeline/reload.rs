@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tailwater::pipeline::graph::Buffer;
+use tailwater::pipeline::pushed::Became;
 use tailwater::pipeline::{ComponentId, Graph, Runner, prepare};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::components::{DropLines, Numbers, Plans, Pushed, Record, common};
+use crate::components::{DropLines, Numbers, Plans, Pushed, Record, Requests, common};
 
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -125,6 +126,56 @@ async fn pushed_batches_that_wait_are_handed_to_the_new_sink() {
     let in_flight = answers.remove(0).await.expect("answered");
     assert!(in_flight.abandoned, "what the old sink was sending has no known outcome");
     runner.shutdown(DRAIN).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_sender_was_told_is_taken_is_handed_to_the_new_sink() {
+    let (push, requests) = mpsc::channel(1);
+    let requests = Arc::new(Mutex::new(requests));
+    let (prompt, old, new, common) = (Record::default(), Record::default(), Record::default(), common());
+    let graph = |sink: u64, record: &Record| {
+        Plans::default()
+            .source("requests/in", 1, Requests(requests.clone()))
+            .sink("record/prompt", 1, &["requests/in"], Buffer::default(), prompt.clone())
+            .sink("record/out", sink, &["requests/in"], Buffer::default(), record.clone())
+            .build()
+    };
+    let (mut runner, _ended) =
+        Runner::start(prepare(graph(1, &old), &common).unwrap_or_else(|e| panic!("{e:?}")), common.clone());
+    old.hang(true);
+    for line in ["in flight", "waiting"] {
+        let (answer, answered) = oneshot::channel();
+        push.send((vec![line], answer)).await.expect("the source takes requests");
+        assert_eq!(answered.await.expect("answered"), Became::TAKEN);
+    }
+    let second = prepare(graph(2, &new), &common).unwrap_or_else(|e| panic!("{e:?}"));
+    runner.replace(second, common.clone(), &BTreeSet::new(), DRAIN).await;
+    new.reached(1).await;
+    assert_eq!(new.texts(), ["waiting"]);
+    assert_eq!(prompt.texts(), ["in flight", "waiting"]);
+    runner.shutdown(DRAIN).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_waits_for_what_a_sender_was_told_is_taken() {
+    let (push, requests) = mpsc::channel(1);
+    let (prompt, slow, common) = (Record::default(), Record::default(), common());
+    let graph = Plans::default()
+        .source("requests/in", 1, Requests(Arc::new(Mutex::new(requests))))
+        .sink("record/prompt", 1, &["requests/in"], Buffer::default(), prompt.clone())
+        .sink("record/slow", 1, &["requests/in"], Buffer::default(), slow.clone())
+        .build();
+    let (runner, _ended) = Runner::start(prepare(graph, &common).unwrap_or_else(|e| panic!("{e:?}")), common.clone());
+    slow.hang(true);
+    let (answer, answered) = oneshot::channel();
+    push.send((vec!["a"], answer)).await.expect("the source takes requests");
+    assert_eq!(answered.await.expect("answered"), Became::TAKEN);
+    let recover = async {
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        slow.hang(false);
+    };
+    tokio::join!(runner.shutdown(DRAIN), recover);
+    assert_eq!(slow.texts(), ["a"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -232,7 +232,7 @@ impl DiskQueue {
         let mut withdrawn = Vec::new();
         let mut index = 0;
         while let Some(accepted) = state.accepted.get(index) {
-            let its = Arc::ptr_eq(accepted.ack.path(), path) && accepted.batch.is_some();
+            let its = accepted.ack.path().is_of(path) && accepted.batch.is_some();
             if !its || accepted.sequence <= state.passed.max(state.writing) {
                 index += 1;
                 continue;

@@ -114,7 +114,7 @@ impl MemoryQueue {
         let mut state = self.lock();
         for _ in 0..state.messages.len() {
             let Some(waiting) = self.take_front(&mut state) else { break };
-            if Arc::ptr_eq(waiting.message.ack.path(), path) {
+            if waiting.message.ack.path().is_of(path) {
                 withdrawn.push(waiting.message);
             } else {
                 self.push(&mut state, waiting);

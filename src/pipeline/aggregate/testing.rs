@@ -59,7 +59,7 @@ impl Driven {
         assert!(task.absorbs());
         let (input, receiver) = edge(1 << 20, WhenFull::Block, metrics.clone());
         let (sender, output) = edge(1 << 20, WhenFull::Block, metrics.clone());
-        let chain = Chain { readers: vec![Reader::Edge { sender, input: "x/x".into() }] };
+        let chain = Chain { readers: vec![Reader::edge(sender, "x/x")] };
         let (gate, outlet) = Gate::open(chain, Path::new(), metrics.clone());
         let shutdown = CancellationToken::new();
         let cx = TaskContext { input: receiver, outlets: vec![outlet], metrics: metrics.clone(), shutdown };

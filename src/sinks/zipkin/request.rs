@@ -110,7 +110,7 @@ impl Delivery {
         let mut rest = None;
         'group: for (place, part) in group.parts.iter_mut().enumerate() {
             let Some(Batch::Traces(batch)) = self.parcel.batch(part.message).map(|held| &held.batch) else { continue };
-            for index in batch.selection.iter_from(part.from).take_while(|index| *index < part.to) {
+            for index in batch.selection.iter_range(part.from..part.to) {
                 let span = &batch.spans()[index];
                 let before = body.text().len();
                 if written > 0 {

@@ -59,7 +59,7 @@ impl Receiver {
             Err(error) => return self.broken(version, &error.to_string()),
         };
         // What is read from it is about as large.
-        let Ok(_permit) = timeout_at(until, self.memory.acquire(2 * inflated as u64)).await else {
+        let Ok(permit) = timeout_at(until, self.memory.acquire(2 * inflated as u64)).await else {
             return answer::later(version, "there is no memory for the request");
         };
         let message = match snap::raw::Decoder::new().decompress_vec(&body) {
@@ -75,7 +75,7 @@ impl Receiver {
         let (batch, taken, refused) = taker.finish(self.resource.clone());
         self.count(taken, &refused);
         let became = match batch {
-            Some(batch) => self.intake.hand_on(vec![Batch::Metrics(batch)], until).await,
+            Some(batch) => self.intake.hand_on(vec![Batch::Metrics(batch)], permit, until).await,
             None => Became::TAKEN,
         };
         answer::answer(version, &became, taken, &refused)

@@ -30,7 +30,7 @@ struct Tested {
 fn tested(limit: usize, answer_within: Duration) -> Tested {
     let metrics = Telemetry::new().component("source", "prometheus_remote_write/x");
     let (sender, edge) = edge(16 << 20, WhenFull::Block, metrics.clone());
-    let chain = Chain { readers: vec![Reader::Edge { sender, input: "in".into() }] };
+    let chain = Chain { readers: vec![Reader::edge(sender, "in")] };
     let (gate, outlet) = Gate::open(chain, Path::new(), metrics.clone());
     let table = SeriesTable::new(limit);
     let receiver = Receiver {

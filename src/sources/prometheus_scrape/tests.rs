@@ -79,7 +79,7 @@ impl Running {
             serde_json::from_value(serde_json::json!({ "scrape_configs": [job] })).expect("the shape is right");
         let job = options.plan().expect("valid").jobs.remove(0);
         let (sender, input) = edge(64 << 20, WhenFull::Block, metrics.clone());
-        let chain = Chain { readers: vec![Reader::Edge { sender, input: "prometheus_scrape/test".into() }] };
+        let chain = Chain { readers: vec![Reader::edge(sender, "prometheus_scrape/test")] };
         let (_, outlet) = Gate::open(chain, Path::new(), metrics.clone());
         let memory = Arc::new(MemoryBudget::new(64 << 20));
         let budget = memory.share(Signal::Metrics);

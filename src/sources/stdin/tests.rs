@@ -41,7 +41,7 @@ fn start(options: &Options, input: Arc<AsyncMutex<Input>>) -> Running {
     };
     let source = options.source(&cx, input);
     let (sender, output) = edge(16 << 20, WhenFull::Block, telemetry.component("sink", "test/out"));
-    let chain = Chain { readers: vec![Reader::Edge { sender, input: "stdin/test".into() }] };
+    let chain = Chain { readers: vec![Reader::edge(sender, "stdin/test")] };
     let (_, outlet) = Gate::open(chain, Path::new(), metrics.clone());
     let shutdown = CancellationToken::new();
     let (metrics_of_source, removed) = (metrics.clone(), CancellationToken::new());

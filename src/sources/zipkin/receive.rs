@@ -90,7 +90,7 @@ impl Receiver {
         if batch.count() == 0 {
             return answer.response();
         }
-        match self.intake.hand_on(vec![batch], until).await {
+        match self.intake.hand_on(vec![batch], paid, until).await {
             Became::Later(words) => later(&words),
             Became::Taken { refused, reason } => {
                 answer.refuse(refused, &reason);

@@ -166,7 +166,7 @@ impl Node {
         let memory = Arc::new(MemoryBudget::new(64 << 20));
         let pool = SlabPool::new(memory.share(Signal::Logs), 4);
         let (sender, receiver) = edge(self.edge, WhenFull::Block, self.metrics.clone());
-        let chain = Chain { readers: vec![Reader::Edge { sender, input: "file/test".into() }] };
+        let chain = Chain { readers: vec![Reader::edge(sender, "file/test")] };
         let (_gate, outlet) = Gate::open(chain, Way::new(), self.metrics.clone());
         let inbox = Arc::<Inbox>::default();
         let metrics = self.metrics.clone();

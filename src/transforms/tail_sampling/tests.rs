@@ -45,7 +45,7 @@ impl Bench {
         let metrics = Telemetry::new().component("transform", "tail_sampling/t");
         let (input, receiver) = edge(1 << 30, WhenFull::Block, metrics.clone());
         let (sender, output) = edge(1 << 30, WhenFull::Block, metrics.clone());
-        let chain = Chain { readers: vec![Reader::Edge { sender, input: "t".into() }] };
+        let chain = Chain { readers: vec![Reader::edge(sender, "t")] };
         let (gate, outlet) = Gate::open(chain, Path::new(), metrics.clone());
         let policies = Policies::new(&options).expect("checked");
         let context =
@@ -172,6 +172,29 @@ async fn a_condition_keeps_a_trace_for_one_of_its_spans() {
     assert_eq!(kept(r#"resource["service.name"] == "bank""#).await, ["a", "c", "d"]);
     assert_eq!(kept(r#"resource["service.name"] == "shop" and status.code == "ERROR""#).await, [""; 0]);
     assert_eq!(kept(r#"resource["service.name"] == "bank" and status.code == "ERROR""#).await, ["a", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn entries_of_decided_traces_are_let_go_of() {
+    let options = serde_json::json!({ "decision_wait": "1h", "root_wait": "1s", "policies": errors()["policies"] });
+    let options: Options = serde_json::from_value(options).expect("the shape is right");
+    let mut traces = Traces::new(&options);
+    let mut pass = |number: u64, root: bool| {
+        let id = [[0; 8], number.to_be_bytes()].concat().try_into().expect("16 bytes");
+        let now = Instant::now();
+        let seen = traces.open(id, now);
+        seen.root = root;
+        let ack = crate::delivery::Ack::detached();
+        let only = batch(vec![span(1, "a", 1)]);
+        traces.add(id, OneTrace::of(&only).part(&[0], ack), now);
+        traces.take_due(now + Duration::from_secs(2)).into_iter().for_each(|trace| {
+            trace.parts.into_iter().for_each(|part| part.ack.done());
+        });
+        traces.waiting()
+    };
+    assert_eq!(pass(0, false), 1, "it stays open, and all others stand behind it");
+    let most = (1..10_000).map(|number| pass(number, true)).max();
+    assert!(most < Some(2000), "{most:?} entries for one open trace");
 }
 
 #[test]

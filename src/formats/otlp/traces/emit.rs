@@ -159,7 +159,7 @@ impl Plan {
         self.rest = if range.start == 0 { index.rest } else { None };
         self.size = self.rest.map_or(0, |rest| rest.len as usize);
         let mut next = None;
-        for at in batch.selection.iter_from(range.start).take_while(|at| *at < range.end) {
+        for at in batch.selection.iter_range(range) {
             let span = &index.spans[at];
             let run = Slice::new(
                 span.message.chunk,

@@ -60,7 +60,7 @@ async fn a_shortage_of_memory_is_not_the_targets_fault() {
 async fn batches_that_wait_for_a_worker_that_has_ended_are_lost_and_counted() {
     let metrics = Telemetry::new().component("source", "prometheus_scrape/test");
     let (sender, _input) = edge(1 << 20, WhenFull::Block, metrics.clone());
-    let chain = Chain { readers: vec![Reader::Edge { sender, input: "prometheus_scrape/test".into() }] };
+    let chain = Chain { readers: vec![Reader::edge(sender, "prometheus_scrape/test")] };
     let (gate, outlet) = Gate::open(chain, Path::new(), metrics.clone());
     gate.close();
     let budget = MemoryBudget::new(64 << 20).share(Signal::Metrics);
