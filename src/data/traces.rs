@@ -82,6 +82,24 @@ pub struct TraceIndex {
     pub rest: Option<Slice>,
 }
 
+impl TraceIndex {
+    /// An index with room for so many entries.
+    pub fn with_capacity(resources: usize, scopes: usize, spans: usize) -> Self {
+        Self {
+            resources: Vec::with_capacity(resources),
+            scopes: Vec::with_capacity(scopes),
+            spans: Vec::with_capacity(spans),
+            rest: None,
+        }
+    }
+
+    /// Bytes that so many entries take.
+    pub const fn bytes_of(resources: usize, scopes: usize, spans: usize) -> u64 {
+        (resources * size_of::<ResourceSpans>() + scopes * size_of::<ScopeSpans>() + spans * size_of::<SpanEntry>())
+            as u64
+    }
+}
+
 /// Spans of one request. Cloning shares everything but the selection.
 #[derive(Clone, Debug)]
 pub struct TraceBatch {
@@ -172,9 +190,6 @@ impl TraceBatch {
     pub fn payload_bytes(&self) -> u64 {
         let Shared { chunks, index, .. } = &*self.shared;
         let payload: usize = chunks.iter().map(Chunk::len).sum();
-        (payload
-            + size_of_val::<[SpanEntry]>(&index.spans)
-            + size_of_val::<[ScopeSpans]>(&index.scopes)
-            + size_of_val::<[ResourceSpans]>(&index.resources)) as u64
+        payload as u64 + TraceIndex::bytes_of(index.resources.len(), index.scopes.len(), index.spans.len())
     }
 }

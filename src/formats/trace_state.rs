@@ -65,6 +65,14 @@ impl Sampling {
         }
         sampling
     }
+
+    /// How many spans a span of this trace stands for, itself included. Where its randomness cannot have passed the
+    /// threshold, that is wrong, and it stands for itself.
+    pub fn adjusted_count(self, trace_id: &[u8; 16]) -> f64 {
+        let random = self.randomness.unwrap_or_else(|| randomness(trace_id));
+        let threshold = self.threshold.filter(|threshold| threshold.passes(random));
+        threshold.map_or(1.0, |threshold| THRESHOLDS as f64 / (THRESHOLDS - threshold.0) as f64)
+    }
 }
 
 /// The randomness of a trace id that no `rv` replaces: its last 56 bits.
@@ -143,6 +151,28 @@ mod tests {
         assert_eq!(read("ot=x:1;th:c0000000000001"), (Some(0xc0_0000_0000_0001), None));
         for bad in ["", "ot=", "ot=th:", "ot=th:C", "ot=th:123456789abcdef", "ot=rv:1", "to=th:8", "ot=th:-1"] {
             assert_eq!(read(bad), (None, None), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_threshold_says_how_many_spans_one_stands_for() {
+        for (state, count) in [
+            ("", 1.0),
+            ("ot=th:0", 1.0),
+            ("ot=th:8", 2.0),
+            ("ot=th:c", 4.0),
+            ("ot=rv:ff23456789abcd;th:fd70a4", 16_777_216.0 / 167_772.0),
+            ("rojo=th:8, ot=th:c;rv:f0000000000000 ,congo=t", 4.0),
+            // Neither can be.
+            ("ot=rv:0123456789abcd;th:fd70a4", 1.0),
+            ("ot=th:ffffffffffffff", 1.0),
+            ("ot=th:000000000000001", 1.0),
+            ("ot=th:", 1.0),
+            ("ot=th:C", 1.0),
+            ("ot=p:8;r:62", 1.0),
+        ] {
+            let found = Sampling::of(state.as_bytes()).adjusted_count(&[0xf3; 16]);
+            assert!((found - count).abs() / count < 1e-6, "{state}: {found}");
         }
     }
 

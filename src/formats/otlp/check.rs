@@ -3,7 +3,7 @@
 
 use super::MessageError;
 use super::value::plain_key_value;
-use crate::formats::protobuf::{Fields, Value};
+use crate::formats::protobuf::{Fields, Value, WireError};
 
 /// Values within values that are read. A message of this depth is one that receivers built on prost still take,
 /// whose limit is a hundred messages.
@@ -66,7 +66,7 @@ fn any_other_value(message: &[u8], depth: u32) -> Checked {
             (1 | 7, Value::Bytes(_)) | (2 | 3 | 8, Value::Varint(_)) | (4, Value::Fixed64(_)) => {}
             (5, Value::Bytes(array)) => nested(array, depth, any_value)?,
             (6, Value::Bytes(list)) => nested(list, depth, key_value)?,
-            (1..=8, _) => return Err(crate::formats::protobuf::WireError::Type.into()),
+            (1..=8, _) => return Err(WireError::Type.into()),
             _ => {}
         }
     }
@@ -85,12 +85,29 @@ fn nested(list: &[u8], depth: u32, each: fn(&[u8], u32) -> Checked) -> Checked {
     Ok(())
 }
 
-/// An `InstrumentationScope` (attributes are field 3) or a `Resource` (field 1).
-pub fn with_attributes(message: &[u8], attributes: u32) -> Checked {
+/// A `Resource`.
+pub fn resource(message: &[u8]) -> Checked {
     let mut fields = Fields::of(message);
     while let Some((number, value)) = fields.field()? {
-        if number == attributes {
-            key_value(value.bytes()?, MOST_DEPTH)?;
+        match (number, value) {
+            (1, Value::Bytes(attribute)) => key_value(attribute, MOST_DEPTH)?,
+            (2, Value::Varint(_)) | (3, Value::Bytes(_)) => {}
+            (1..=3, _) => return Err(WireError::Type.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// An `InstrumentationScope`.
+pub fn scope(message: &[u8]) -> Checked {
+    let mut fields = Fields::of(message);
+    while let Some((number, value)) = fields.field()? {
+        match (number, value) {
+            (1 | 2, Value::Bytes(_)) | (4, Value::Varint(_)) => {}
+            (3, Value::Bytes(attribute)) => key_value(attribute, MOST_DEPTH)?,
+            (1..=4, _) => return Err(WireError::Type.into()),
+            _ => {}
         }
     }
     Ok(())
@@ -103,23 +120,26 @@ pub fn event(message: &[u8]) -> Checked {
         match (number, value) {
             (1, Value::Fixed64(_)) | (2, Value::Bytes(_)) | (4, Value::Varint(_)) => {}
             (3, Value::Bytes(attribute)) => key_value(attribute, MOST_DEPTH)?,
-            (1..=4, _) => return Err(crate::formats::protobuf::WireError::Type.into()),
+            (1..=4, _) => return Err(WireError::Type.into()),
             _ => {}
         }
     }
     Ok(())
 }
 
-/// A `Span.Link`.
-pub fn link(message: &[u8]) -> Checked {
+/// A `Span.Link`. Returns whether its ids are as long as ids are, or left out.
+pub fn link(message: &[u8]) -> Result<bool, MessageError> {
     let mut fields = Fields::of(message);
+    let mut is_sound = true;
     while let Some((number, value)) = fields.field()? {
         match (number, value) {
-            (1..=3, Value::Bytes(_)) | (5, Value::Varint(_)) | (6, Value::Fixed32(_)) => {}
+            (1, Value::Bytes(trace_id)) => is_sound &= matches!(trace_id.len(), 0 | 16),
+            (2, Value::Bytes(span_id)) => is_sound &= matches!(span_id.len(), 0 | 8),
+            (3, Value::Bytes(_)) | (5, Value::Varint(_)) | (6, Value::Fixed32(_)) => {}
             (4, Value::Bytes(attribute)) => key_value(attribute, MOST_DEPTH)?,
-            (1..=6, _) => return Err(crate::formats::protobuf::WireError::Type.into()),
+            (1..=6, _) => return Err(WireError::Type.into()),
             _ => {}
         }
     }
-    Ok(())
+    Ok(is_sound)
 }

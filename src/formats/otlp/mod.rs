@@ -6,6 +6,7 @@
 //! looks at it ([`json`]).
 
 pub mod check;
+pub mod entries;
 pub mod json;
 pub mod logs;
 pub mod metrics;
@@ -14,13 +15,16 @@ pub mod patch;
 #[cfg(test)]
 mod random;
 pub mod resource;
-pub mod sampled;
 pub mod span;
 pub mod texts;
 pub mod traces;
 pub mod value;
 
 use super::protobuf::WireError;
+
+/// Most bytes of a resource, of a scope, and of what a request has beside its resources: each part of the request repeats
+/// them.
+pub const MOST_AROUND: usize = 256 << 10;
 
 /// Why a request cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +48,12 @@ pub enum MessageError {
     /// Values within values beyond [`check::MOST_DEPTH`].
     #[error("values are nested more than {} deep", check::MOST_DEPTH)]
     Depth,
+    /// More around the records than may be, which would stand in every part of the request: see [`MOST_AROUND`].
+    #[error("what stands around its records is larger than {} KiB", MOST_AROUND >> 10)]
+    Around,
+    /// Attributes of two or three bytes without end.
+    #[error("it has too many attributes for its size")]
+    Crowded,
     /// More bytes than a request may have at all.
     #[error("it is larger than 4 GiB")]
     TooLarge,

@@ -5,7 +5,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::post;
 
-use super::receive::{AGAIN, Answer, Receiver};
+use super::receive::{AGAIN, Answer, NO_MEMORY, Receiver};
 use crate::data::Signal;
 use crate::net::grpc::{self, Code, Status, retry_later};
 use crate::net::http_server::BodyLimits;
@@ -41,6 +41,11 @@ async fn export(receiver: Receiver, limits: BodyLimits, signal: Signal, request:
     }
     let (message, permit) = match grpc::read(&limits, receiver.memory(signal), request).await {
         Ok(read) => read,
+        // Only where there is no memory does it say when to come again.
+        Err(status) if status.code() == Code::ResourceExhausted && !status.details().is_empty() => {
+            receiver.pressure();
+            return grpc::reply(Err(status));
+        }
         Err(status) => {
             receiver.malformed(status.message());
             return grpc::reply(Err(status));
@@ -50,6 +55,7 @@ async fn export(receiver: Receiver, limits: BodyLimits, signal: Signal, request:
         Answer::Taken { rejected, reason } => Ok(Answer::response(rejected, &reason)),
         Answer::Malformed(words) => Err(Status::invalid_argument(words)),
         Answer::Later(words) => Err(retry_later(Code::Unavailable, &words, AGAIN)),
+        Answer::Pressure => Err(retry_later(Code::ResourceExhausted, NO_MEMORY, AGAIN)),
     })
 }
 

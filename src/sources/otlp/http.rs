@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 
-use super::receive::{AGAIN, Answer, Receiver};
+use super::receive::{AGAIN, Answer, NO_MEMORY, Receiver};
 use crate::data::Signal;
 use crate::formats::otlp::json::{self, Document};
 use crate::formats::protobuf::push_bytes;
@@ -102,9 +102,10 @@ async fn export(receiver: Receiver, limits: BodyLimits, signal: Signal, request:
     let message = match encoding {
         Encoding::Protobuf => message,
         Encoding::Json => match json::read(Document::Request(signal), &message, limits.inflated) {
-            Ok(message) => {
-                permit.resize(message.capacity() as u64);
-                Bytes::from(message)
+            Ok(read) => {
+                drop(message);
+                permit.resize(read.capacity() as u64);
+                Bytes::from(read)
             }
             Err(error) => {
                 receiver.malformed(&error.to_string());
@@ -119,5 +120,6 @@ async fn export(receiver: Receiver, limits: BodyLimits, signal: Signal, request:
         }
         Answer::Malformed(words) => encoding.wrong(StatusCode::BAD_REQUEST, &words),
         Answer::Later(words) => encoding.later(StatusCode::SERVICE_UNAVAILABLE, &words),
+        Answer::Pressure => encoding.later(StatusCode::TOO_MANY_REQUESTS, NO_MEMORY),
     }
 }

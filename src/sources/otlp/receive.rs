@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::OUTPUTS;
 use super::options::Options;
 use super::points::Points;
 use super::resources::Resources;
+use crate::data::traces::TraceIndex;
 use crate::data::{Batch, Budget, Chunk, MemoryBudget, Permit, Signal};
+use crate::formats::otlp::entries::Entries;
 use crate::formats::otlp::resource::ResourceAttributes;
 use crate::formats::otlp::{Malformed, logs, traces};
 use crate::formats::protobuf::{push_bytes, push_uint};
@@ -22,6 +24,9 @@ use crate::telemetry::ComponentMetrics;
 /// When a sender may come again.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
+/// Said where there is no memory.
+pub(super) const NO_MEMORY: &str = "there is no memory for the request";
+
 /// What a request is answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -31,6 +36,8 @@ pub(super) enum Answer {
     Malformed(String),
     /// No destination has it: once more, later.
     Later(String),
+    /// There is no memory for it: once more, later.
+    Pressure,
 }
 
 impl Answer {
@@ -106,16 +113,20 @@ impl Receiver {
     pub async fn take(&self, signal: Signal, message: Bytes, mut permit: Permit) -> Answer {
         let until = Instant::now() + self.0.answer_within;
         self.0.metrics.bytes_in.inc_by(message.len() as u64);
+        let Ok(reading) = timeout_at(until, self.memory(signal).acquire(weigh(signal, &message))).await else {
+            self.pressure();
+            return Answer::Pressure;
+        };
         let read = match self.read(signal, message) {
             Ok(read) => read,
             Err(error) => return self.malformed(&error.to_string()),
         };
-        // The index of small spans is larger than they are.
         permit.resize(read.batches.iter().map(Batch::bytes).sum());
+        drop(reading);
         self.count(&read);
         let became = match read.batches.is_empty() {
             true => Became::TAKEN,
-            false => self.0.intakes[output(signal)].hand_on(read.batches, until).await,
+            false => self.0.intakes[output(signal)].hand_on(read.batches, permit, until).await,
         };
         match became {
             Became::Later(words) => Answer::Later(words),
@@ -167,6 +178,23 @@ impl Receiver {
             self.0.metrics.records_refused.inc_by(read.refused);
             self.0.metrics.error(format!("{} of a request were refused: {reason}", read.refused));
         }
+    }
+}
+
+/// Bytes that are made of a request beside its own: of small records more than they are.
+fn weigh(signal: Signal, message: &[u8]) -> u64 {
+    let entries = || Entries::of(message);
+    match signal {
+        Signal::Traces => {
+            let Entries { resources, scopes, records } = entries();
+            TraceIndex::bytes_of(resources, scopes, records)
+        }
+        Signal::Logs => {
+            let Entries { scopes, records, .. } = entries();
+            logs::bytes_of(scopes, records)
+        }
+        // Its decoder stops where its samples are more than the request.
+        Signal::Metrics => 0,
     }
 }
 

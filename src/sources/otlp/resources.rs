@@ -9,8 +9,11 @@ use crate::formats::otlp::origin::read_resource;
 use crate::options::Identity;
 use crate::pipeline::component::identify;
 
-/// Most bytes of messages that are kept; beyond them all are read again.
+/// Most bytes of messages that are kept, with what each takes besides; beyond them all are read again.
 const MOST_BYTES: usize = 4 << 20;
+
+/// About what a resource takes besides its text.
+const BESIDES: usize = 1024;
 
 /// Resources by their encoded messages, with the agent's identity where they have none of their own.
 pub(super) struct Resources {
@@ -38,10 +41,14 @@ impl Resources {
         }
         let resource = Arc::new(identify(&self.identity, &read_resource(message, schema_url)?));
         let mut known = self.lock();
-        if known.bytes + key.len() > MOST_BYTES {
+        let bytes = 4 * key.len() + BESIDES;
+        if bytes > MOST_BYTES / 16 {
+            return Ok(resource);
+        }
+        if known.bytes + bytes > MOST_BYTES {
             *known = Known::default();
         }
-        known.bytes += key.len();
+        known.bytes += bytes;
         known.resources.insert(key.into(), resource.clone());
         Ok(resource)
     }

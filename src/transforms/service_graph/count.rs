@@ -5,10 +5,10 @@ use tokio::time::Instant;
 use super::pending::{Half, Key, Pending, Side};
 use crate::data::traces::SpanEntry;
 use crate::data::{Batch, TraceBatch, UnixNanos};
-use crate::formats::otlp::sampled::adjusted_count;
 use crate::formats::otlp::span::{ATTRIBUTES, RESOURCE_ATTRIBUTES, attributes};
 use crate::formats::otlp::value::key_value;
 use crate::formats::protobuf::Fields;
+use crate::formats::trace_state::Sampling;
 use crate::pipeline::aggregate::spans::{Found, duration};
 use crate::pipeline::aggregate::{Count, Counters, Observation, Touch, key};
 
@@ -116,7 +116,7 @@ impl Graph {
                 self.read(entry, batch.span(place), side);
                 refused += usize::from(!self.place(counters, now, at));
                 while let Some(half) = self.pending.beyond() {
-                    self.edges.alone(DROPPED, half, counters, now);
+                    refused += usize::from(!self.edges.alone(DROPPED, half, counters, now));
                 }
             }
         }
@@ -148,7 +148,7 @@ impl Graph {
         half.side = side;
         half.messaging = matches!(entry.kind, PRODUCER | CONSUMER);
         half.failed = entry.status == ERROR;
-        half.count = adjusted_count(trace_state);
+        half.count = Sampling::of(trace_state).adjusted_count(&entry.trace_id);
         half.seconds = duration(entry.start, entry.end).as_secs_f64();
         key::begin(0, &mut half.text);
         let mut push = |value: Option<&[u8]>| {
@@ -186,8 +186,8 @@ impl Graph {
             return edges.add(&call, counters, now);
         }
         let Some(found) = pending.pair(&half.key, other) else {
-            pending.insert(half, at);
-            return true;
+            // Of two consumers of one message, which come before its producer, the first finds no other end.
+            return pending.insert(half, at).is_none_or(|replaced| edges.alone(UNPAIRED, replaced, counters, now));
         };
         let (client, server) = if side == Side::Client { (&*half, found) } else { (found, &*half) };
         let call = Call {

@@ -116,9 +116,10 @@ impl Pending {
         if self.bytes > self.most { self.oldest() } else { None }
     }
 
-    /// Lets a half wait, instead of one of the same key.
-    pub fn insert(&mut self, half: &Half, now: Instant) {
-        if let Some(known) = self.find(&half.key) {
+    /// Lets a half wait, instead of one of the same key, which is returned.
+    pub fn insert(&mut self, half: &Half, now: Instant) -> Option<&Half> {
+        let known = self.find(&half.key);
+        if let Some(known) = known {
             self.take(known);
         }
         let at = self.free.pop().unwrap_or_else(|| {
@@ -139,6 +140,7 @@ impl Pending {
         self.bytes += weight(&slot.half);
         let Self { index, slots, .. } = self;
         index.insert_unique(xxh3_64(&half.key), at, |at| xxh3_64(&slots[*at as usize].half.key));
+        known.map(|_| &self.taken)
     }
 
     fn find(&self, key: &Key) -> Option<u32> {

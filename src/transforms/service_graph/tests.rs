@@ -117,12 +117,27 @@ async fn messages_databases_users_and_peers_are_edges_of_their_types() {
 #[tokio::test(start_paused = true)]
 async fn dimensions_are_of_both_ends_and_sampled_calls_count_for_many() {
     let mut driven = start(json!({ "dimensions": [{ "name": "cloud.zone", "default": "none" }] }));
-    let client = Span { attributes: vec![text("cloud.zone", "a")], trace_state: "ot=th:8".into(), ..end(CLIENT, 1, 0) };
-    let server = Span { trace_state: "ot=th:c".into(), ..end(SERVER, 1, 0) };
+    let client = Span {
+        attributes: vec![text("cloud.zone", "a")],
+        trace_state: "ot=rv:ffffffffffffff;th:8".into(),
+        ..end(CLIENT, 1, 0)
+    };
+    let server = Span { trace_state: "ot=rv:ffffffffffffff;th:c".into(), ..end(SERVER, 1, 0) };
     driven.send(spans(&[("shop", vec![client]), ("bank", vec![server])])).await;
     let samples = emitted(&mut driven).await;
     let labels = "{client=shop,client_cloud_zone=a,server=bank,server_cloud_zone=none}";
     assert!(samples.contains(&format!("request_total{labels} 4")), "{samples:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_consumers_before_their_producer_the_first_is_unpaired() {
+    let mut driven = start(json!({}));
+    driven.send(spans(&[("one", vec![end(CONSUMER, 1, 0)]), ("two", vec![end(CONSUMER, 1, 0)])])).await;
+    driven.send(spans(&[("shop", vec![end(PRODUCER, 1, 0)])])).await;
+    let samples = emitted(&mut driven).await;
+    let has = |sample: &str| samples.iter().any(|known| known.starts_with(sample) && known.ends_with(" 1"));
+    assert!(has("request_total{client=shop,connection_type=messaging_system,server=two}"), "{samples:?}");
+    assert!(has("unpaired_spans_total{"), "{samples:?}");
 }
 
 #[tokio::test(start_paused = true)]

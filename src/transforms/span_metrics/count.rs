@@ -3,10 +3,10 @@
 
 use crate::data::traces::SpanEntry;
 use crate::data::{Batch, TraceBatch};
-use crate::formats::otlp::sampled::adjusted_count;
 use crate::formats::otlp::span::{ATTRIBUTES, RESOURCE_ATTRIBUTES, attributes};
 use crate::formats::otlp::value::key_value;
 use crate::formats::protobuf::Fields;
+use crate::formats::trace_state::Sampling;
 use crate::pipeline::aggregate::spans::{Found, Unit, duration};
 use crate::pipeline::aggregate::{Count, Counters, Observation, Touch, key};
 
@@ -92,7 +92,7 @@ impl Counting {
             }
         }
         self.write_key(entry, name);
-        let count = adjusted_count(trace_state);
+        let count = Sampling::of(trace_state).adjusted_count(&entry.trace_id);
         let call = Observation { value: 1.0, count, time: entry.end, span: None };
         let counted = counters.add(&self.key, &call, now);
         let Some(unit) = self.unit else { return counted };

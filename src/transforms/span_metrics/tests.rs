@@ -85,8 +85,9 @@ async fn dimensions_are_of_the_span_of_its_resource_or_the_default() {
 async fn a_sampled_span_counts_for_all_that_it_stands_for() {
     let mut driven =
         start(json!({ "namespace": "n", "histogram": { "unit": "ms", "explicit": { "buckets": ["1ms"] } } }));
+    let sampled = |threshold: &str| format!("ot=rv:ffffffffffffff;th:{threshold}");
     let of = |state: &str, millis| Span { trace_state: state.into(), ..span("a", millis) };
-    driven.send(spans(&[("s", vec![of("ot=th:c", 1), of("ot=th:4", 3), of("", 5)])])).await;
+    driven.send(spans(&[("s", vec![of(&sampled("c"), 1), of(&sampled("4"), 3), of("", 5)])])).await;
     driven.next().await;
     let (samples, _) = driven.next().await;
     let all = 4.0 + 4.0 / 3.0 + 1.0;

@@ -10,6 +10,7 @@ use crate::data::Names;
 use crate::expression::Evaluator;
 use crate::expression::option::CompileError;
 use crate::expression::traces::{SUBJECT, SpanView};
+use crate::formats::trace_state;
 use crate::options::{Problem, Span, Spanned};
 
 /// Questions about spans that one transform may ask: one bit each for every open trace.
@@ -300,7 +301,7 @@ impl Policy {
 fn randomness(id: &[u8; 16], salt: Option<u64>) -> u64 {
     let number = match salt {
         Some(salt) => xxh3_64_with_seed(id, salt),
-        None => id[8..].iter().fold(0, |number, byte| number << 8 | u64::from(*byte)),
+        None => trace_state::randomness(id),
     };
     number & ((1 << RANDOM_BITS) - 1)
 }

@@ -138,7 +138,7 @@ impl Traces {
 
     /// When the next trace is to be decided: now, where more bytes are held than may be.
     pub fn next_due(&self) -> Option<Instant> {
-        if self.bytes > self.max_bytes {
+        if self.is_full() {
             return Some(Instant::now());
         }
         let fronts = [self.by_first.front(), self.by_root.front()];
@@ -152,18 +152,45 @@ impl Traces {
             && due <= now
         {
             self.by_root.pop_front();
-            taken.extend(self.take(&id));
+            // Decided before, it may be open again by now: that is another entry's.
+            if self.open.get(&id).is_some_and(|trace| trace.due == due) {
+                taken.extend(self.take(&id));
+            }
         }
         while let Some(&(due, id)) = self.by_first.front()
-            && (due <= now || self.bytes > self.max_bytes || !self.open.contains_key(&id))
+            && (due <= now || self.is_full() || !self.open.contains_key(&id))
         {
             self.by_first.pop_front();
-            // Decided by its root before, it may be open again by now: that is another entry's.
             if self.open.get(&id).is_some_and(|trace| trace.first_due == due) {
                 taken.extend(self.take(&id));
             }
         }
+        self.forget_stale();
         taken
+    }
+
+    /// Lets go of entries whose traces are decided, once they are more than the others: they would stand behind the
+    /// oldest that is open.
+    fn forget_stale(&mut self) {
+        let Self { open, by_first, by_root, .. } = self;
+        let most = 2 * open.len() + 1024;
+        if by_first.len() > most {
+            by_first.retain(|(due, id)| open.get(id).is_some_and(|trace| trace.first_due == *due));
+        }
+        if by_root.len() > most {
+            by_root.retain(|(due, id)| open.get(id).is_some_and(|trace| trace.due == *due));
+        }
+    }
+
+    /// Entries that wait, those of decided traces among them.
+    #[cfg(test)]
+    pub fn waiting(&self) -> usize {
+        self.by_first.len() + self.by_root.len()
+    }
+
+    /// Whether more bytes are held than may be.
+    pub fn is_full(&self) -> bool {
+        self.bytes > self.max_bytes
     }
 
     /// Takes all that is open.

@@ -18,6 +18,8 @@ pub struct Decoded {
     pub batches: Vec<LogBatch>,
     /// The records that are in none.
     pub refused: Refused,
+    /// Attributes of the batches.
+    attributes: usize,
 }
 
 /// Records that are not taken, by reason: what `partial_success` tells the sender.
@@ -77,6 +79,16 @@ impl fmt::Display for Refused {
 /// Records of a batch, at the most: so many the pools of the data model keep their room for.
 const MOST_RECORDS: usize = 8192;
 
+/// Bytes of attributes that any request may have; beyond them at most four times its own.
+const MOST_FREE: usize = 1 << 20;
+
+/// Bytes that so many batches and records take at the most, beside attributes, before they are read.
+pub const fn bytes_of(scopes: usize, records: usize) -> u64 {
+    // What a batch takes that is made for a scope of one record.
+    const BATCH: usize = 1024;
+    (scopes * BATCH + records * size_of::<LogRecord>()) as u64
+}
+
 /// Reads a request, whose bytes its records then name. `resource` finds or makes the resource for a `Resource`
 /// and the URL of its schema, most likely with `read_resource`: it may know it from an earlier request, and add
 /// what it knows of the sender.
@@ -135,11 +147,19 @@ fn scope_logs(
             OpenBatch { request: request.as_slice(), builder, made: Vec::new(), bytes: 0 }
         });
         batch.add(record, &mut decoded.refused)?;
+        let attributes = batch.builder.source().attributes.len();
+        if (decoded.attributes + attributes) * size_of::<Attribute>() > 4 * request.len() + MOST_FREE {
+            return Err(MessageError::Crowded);
+        }
         if batch.builder.source().records.len() == MOST_RECORDS {
+            decoded.attributes += attributes;
             decoded.batches.extend(open.take().and_then(OpenBatch::finish));
         }
     }
-    decoded.batches.extend(open.and_then(OpenBatch::finish));
+    if let Some(mut batch) = open {
+        decoded.attributes += batch.builder.source().attributes.len();
+        decoded.batches.extend(batch.finish());
+    }
     Ok(())
 }
 

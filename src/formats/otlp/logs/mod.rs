@@ -19,7 +19,7 @@
 mod decode;
 mod encode;
 
-pub use decode::{Decoded, Reason, Refused, decode};
+pub use decode::{Decoded, Reason, Refused, bytes_of, decode};
 pub use encode::{Appended, LogsEncoder};
 
 /// The attribute that is a record's id (OpenTelemetry's semantic conventions 1.37, "General logs attributes").

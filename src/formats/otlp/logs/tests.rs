@@ -230,6 +230,17 @@ fn goldens() {
     }
 }
 
+#[test]
+fn attributes_of_two_bytes_are_not_taken_without_end() {
+    use crate::formats::protobuf::push_bytes;
+    let (mut record, mut scope, mut resource, mut request) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    (0..60_000).for_each(|_| push_bytes(6, b"", &mut record));
+    (0..20).for_each(|_| push_bytes(2, &record, &mut scope));
+    push_bytes(2, &scope, &mut resource);
+    push_bytes(1, &resource, &mut request);
+    assert_eq!(decoded(&request).err(), Some(MessageError::Crowded));
+}
+
 fn documents(batch: &LogBatch) -> String {
     let mut shown = String::new();
     for layout in [Layout::Otel, Layout::Ecs] {

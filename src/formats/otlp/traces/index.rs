@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::data::traces::{ResourceSpans, ScopeSpans, SpanEntry, TraceIndex};
 use crate::data::{Chunk, Slice, TraceBatch, UnixNanos};
-use crate::formats::otlp::{Malformed, MessageError, check};
+use crate::formats::otlp::entries::Entries;
+use crate::formats::otlp::{MOST_AROUND, Malformed, MessageError, check};
 use crate::formats::protobuf::{Fields, Value, WireError};
 
 /// What a request holds.
@@ -25,8 +26,9 @@ pub fn index(request: Chunk) -> Result<Indexed, Malformed> {
     if u32::try_from(base.len()).is_err() {
         return Err(Malformed { place: "the request".into(), error: MessageError::TooLarge });
     }
-    let mut scan =
-        Scan { base, at: [0; 3], index: TraceIndex::default(), written: Vec::new(), refused: 0, reason: None };
+    let Entries { resources, scopes, records } = Entries::of(base);
+    let index = TraceIndex::with_capacity(resources, scopes, records);
+    let mut scan = Scan { base, at: [0; 3], index, written: Vec::new(), refused: 0, reason: None };
     let read = scan.request();
     let Scan { index, written, at, refused, reason, .. } = scan;
     read.map_err(|(level, error)| Malformed { place: place(&at[..level]), error })?;
@@ -87,6 +89,9 @@ impl<'a> Scan<'a> {
         }
         if !outer.is_empty() {
             let (head, tail) = outer.slices(self.base, 1, &mut self.written);
+            if too_large(head, tail) {
+                return Err((0, MessageError::Around));
+            }
             // Both at once is as good as scattered.
             self.index.rest = Some(match (head.is_empty(), tail.is_empty()) {
                 (false, true) => head,
@@ -99,7 +104,7 @@ impl<'a> Scan<'a> {
 
     fn resource_spans(&mut self, message: &'a [u8]) -> Read<()> {
         let (mut outer, mut resource) = (Outer::default(), None);
-        let first = self.index.scopes.len();
+        let (first, first_span) = (self.index.scopes.len(), self.index.spans.len());
         let mut fields = Fields::of(message);
         self.at[1] = 0;
         loop {
@@ -115,7 +120,7 @@ impl<'a> Scan<'a> {
             match number {
                 1 => {
                     let found = on(1, value.bytes())?;
-                    on(1, check::with_attributes(found, 1))?;
+                    on(1, check::resource(found))?;
                     once(&mut resource, found, "resource")?;
                 }
                 3 => drop(on(1, value.bytes())?),
@@ -126,6 +131,11 @@ impl<'a> Scan<'a> {
             return Ok(());
         }
         let (head, tail) = outer.slices(message, 2, &mut self.written);
+        if too_large(head, tail) {
+            self.index.scopes.truncate(first);
+            self.refuse_from(first_span, 1, "its resource is larger than 256 KiB");
+            return Ok(());
+        }
         let scopes = first as u32..self.index.scopes.len() as u32;
         let resource = resource.map_or(Slice::EMPTY, |found| self.slice(found));
         self.index.resources.push(ResourceSpans { resource, head, tail, scopes });
@@ -152,7 +162,7 @@ impl<'a> Scan<'a> {
             match number {
                 1 => {
                     let found = on(2, value.bytes())?;
-                    on(2, check::with_attributes(found, 3))?;
+                    on(2, check::scope(found))?;
                     once(&mut scope, found, "scope").map_err(|(_, error)| (2, error))?;
                 }
                 3 => drop(on(2, value.bytes())?),
@@ -163,11 +173,24 @@ impl<'a> Scan<'a> {
             return Ok(());
         }
         let (head, tail) = outer.slices(message, 2, &mut self.written);
+        if too_large(head, tail) {
+            self.refuse_from(first, 2, "its scope is larger than 256 KiB");
+            return Ok(());
+        }
         let spans = first as u32..self.index.spans.len() as u32;
         let scope = scope.map_or(Slice::EMPTY, |found| self.slice(found));
         let resource = self.index.resources.len() as u32;
         self.index.scopes.push(ScopeSpans { scope, resource, head, tail, spans });
         Ok(())
+    }
+
+    /// Refuses the spans from this one on, which are those of one message of this level.
+    fn refuse_from(&mut self, first: usize, level: usize, why: &str) {
+        self.refused += (self.index.spans.len() - first) as u64;
+        self.index.spans.truncate(first);
+        if self.reason.is_none() {
+            self.reason = Some(format!("{}: {why}", place(&self.at[..level])));
+        }
     }
 
     fn span(&mut self, message: &'a [u8], header: u8) -> Read<()> {
@@ -178,6 +201,7 @@ impl<'a> Scan<'a> {
             (_, None) => "its span id is not 8 bytes",
             (Some([0, 0]), _) => "its trace id is all zeros",
             (_, Some(0)) => "its span id is all zeros",
+            _ if !read.is_sound => "the id of its parent or of a link is of a wrong length",
             (Some(trace_id), Some(span_id)) => {
                 entry.message = self.slice(message);
                 entry.header = header;
@@ -203,6 +227,8 @@ struct SpanRead {
     entry: SpanEntry,
     trace_id: Option<[u64; 2]>,
     span_id: Option<u64>,
+    /// Whether the ids of others that it names are as long as ids are.
+    is_sound: bool,
 }
 
 /// Reads a `Span`. Of what a proto3 message has twice, the last counts.
@@ -223,6 +249,7 @@ fn span(message: &[u8]) -> Result<SpanRead, MessageError> {
         },
         trace_id: None,
         span_id: None,
+        is_sound: true,
     };
     let mut has_status = false;
     let mut fields = Fields::of(message);
@@ -242,13 +269,16 @@ fn span(message: &[u8]) -> Result<SpanRead, MessageError> {
                 read.trace_id = (id.len() == 16).then(|| halves(id)).flatten().map(|id| id.map(u64::from_ne_bytes));
             }
             (2, Value::Bytes(id)) => read.span_id = id.try_into().ok().map(u64::from_ne_bytes),
-            (4, Value::Bytes(parent)) => read.entry.is_root = parent.iter().all(|byte| *byte == 0),
+            (4, Value::Bytes(parent)) => {
+                read.entry.is_root = parent.iter().all(|byte| *byte == 0);
+                read.is_sound &= matches!(parent.len(), 0 | 8);
+            }
             (3 | 5, Value::Bytes(_)) | (10 | 12 | 14, Value::Varint(_)) | (16, Value::Fixed32(_)) => {}
             (6, Value::Varint(kind)) => read.entry.kind = u8::try_from(kind).unwrap_or(0),
             (7, Value::Fixed64(time)) => read.entry.start = UnixNanos(time),
             (8, Value::Fixed64(time)) => read.entry.end = UnixNanos(time),
             (11, Value::Bytes(event)) => check::event(event)?,
-            (13, Value::Bytes(link)) => check::link(link)?,
+            (13, Value::Bytes(link)) => read.is_sound &= check::link(link)?,
             (15, Value::Bytes(status)) => {
                 if std::mem::replace(&mut has_status, true) {
                     return Err(MessageError::Repeated("status"));
@@ -282,6 +312,10 @@ fn once<'a>(known: &mut Option<&'a [u8]>, found: &'a [u8], name: &'static str) -
         None => Ok(()),
         Some(_) => Err((1, MessageError::Repeated(name))),
     }
+}
+
+fn too_large(head: Slice, tail: Slice) -> bool {
+    (head.len + tail.len) as usize > MOST_AROUND
 }
 
 /// The fields of a message beside its repeated inner ones.

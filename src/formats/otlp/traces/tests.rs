@@ -360,6 +360,65 @@ fn the_agents_identity_is_added_where_it_replaces_nothing() {
     assert_eq!(batch.resource_of(&entry), third.encode_to_vec());
 }
 
+#[test]
+fn spans_that_receivers_refuse_are_refused_alone() {
+    let good = Span { trace_id: vec![1; 16], span_id: vec![1; 8], ..Span::default() };
+    let link = |trace_id: usize, span_id: usize| Link {
+        trace_id: vec![1; trace_id],
+        span_id: vec![1; span_id],
+        ..Link::default()
+    };
+    let bad = [
+        Span { parent_span_id: vec![1; 4], ..good.clone() },
+        Span { links: vec![link(16, 8), link(15, 8)], ..good.clone() },
+        Span { links: vec![link(16, 1)], ..good.clone() },
+    ];
+    let spans = bad.into_iter().chain([Span { links: vec![link(16, 8), link(0, 0)], ..good.clone() }, good]).collect();
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    let request = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+    let indexed = index(Chunk::from_vec(request)).expect("well-formed");
+    assert_eq!((indexed.batch.spans().len(), indexed.refused), (2, 3));
+    let place = "resource_spans[0].scope_spans[0].spans[0]";
+    let reason = format!("{place}: the id of its parent or of a link is of a wrong length");
+    assert_eq!(indexed.reason, Some(reason));
+}
+
+#[test]
+fn what_would_stand_in_every_part_of_a_request_is_bounded() {
+    let large = "x".repeat(super::super::MOST_AROUND);
+    let spans = |count: u8| {
+        (1..=count)
+            .map(|id| Span { trace_id: vec![id; 16], span_id: vec![id; 8], ..Span::default() })
+            .collect::<Vec<_>>()
+    };
+    let of = |resource: &str, scopes: &[(&str, u8)]| ResourceSpans {
+        resource: Some(Resource {
+            attributes: vec![pair("k".into(), AnyValue { value: Some(ProtoValue::StringValue(resource.into())) })],
+            ..Resource::default()
+        }),
+        scope_spans: scopes
+            .iter()
+            .map(|(name, count)| ScopeSpans {
+                scope: Some(InstrumentationScope { name: (*name).into(), ..InstrumentationScope::default() }),
+                spans: spans(*count),
+                ..ScopeSpans::default()
+            })
+            .collect(),
+        ..ResourceSpans::default()
+    };
+    let resource_spans =
+        vec![of("a", &[("s", 1)]), of(&large, &[("s", 2), ("t", 1)]), of("b", &[(&large, 4), ("s", 5)])];
+    let request = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+    let indexed = index(Chunk::from_vec(request)).expect("well-formed");
+    assert_eq!((indexed.batch.spans().len(), indexed.refused), (6, 7));
+    assert_eq!(indexed.reason.as_deref(), Some("resource_spans[1]: its resource is larger than 256 KiB"));
+    let out = all(&indexed.batch, usize::MAX).concat();
+    let out = ExportTraceServiceRequest::decode(&*out).expect("prost reads it");
+    let count = |resource: &ResourceSpans| resource.scope_spans.iter().map(|scope| scope.spans.len()).sum::<usize>();
+    assert_eq!(out.resource_spans.iter().map(count).collect::<Vec<_>>(), [1, 5]);
+}
+
 /// The fuzzer's seeds.
 #[test]
 fn seeds_are_requests() {

@@ -268,11 +268,11 @@ impl<E: TextEdit + Clone + Send + Sync + 'static> SpanStep for OfTexts<E> {
     }
 }
 
-/// Most bytes that the edits of one batch may make.
-const MOST_BYTES: usize = 1 << 30;
+/// Bytes that edits may make of any batch; beyond them at most four times those of its request.
+const MOST_FREE: usize = 16 << 20;
 
 /// Why spans are refused that edits make too large.
-const TOO_LARGE: &str = "the steps make more than 1 GiB of its request";
+const TOO_LARGE: &str = "the steps make more than 16 MiB and four times its size of its request";
 
 const NO_ENTRY: SpanEntry = SpanEntry {
     message: Slice::EMPTY,
@@ -346,6 +346,7 @@ impl Worker {
     fn judge(&mut self, batch: &TraceBatch) {
         let Self { steps, resources, sheets, dropped, edited, made, refused } = self;
         let (index, chunk) = (batch.index(), batch.next_chunk());
+        let most = (MOST_FREE + 4 * batch.request().len()).min(u32::MAX as usize / 2);
         let (mut of, mut seen) = (u32::MAX, 0);
         for at in batch.selection.iter() {
             let entry = index.spans[at];
@@ -364,7 +365,7 @@ impl Worker {
             match sheets.open.take() {
                 None if stays => {}
                 None => dropped.push(at as u32),
-                Some(open) if stays && written.len() <= MOST_BYTES => {
+                Some(open) if stays && written.len() <= most => {
                     let (length, start) = (open.content(written).len(), open.start());
                     open.close(written);
                     let message = written.len() - length;
