@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
+use tokio::time::{sleep, timeout};
 
 use crate::config::Plan;
 use crate::net::HttpClient;
 use crate::net::span_exporter::{self, Counters, Settings, SpanExporter, SpanQueue};
 use crate::options::Identity;
-use crate::telemetry::{Telemetry, options};
+use crate::telemetry::{Exit, Telemetry, options};
 
 /// Most spans that wait to be sent; about a megabyte.
 const QUEUE: usize = 2048;
@@ -31,7 +32,7 @@ pub(super) struct OwnTraces {
     counters: Counters,
     /// Which agent it is: made anew at each start.
     instance: String,
-    exporter: Option<SpanExporter>,
+    exporter: Option<(Exit, SpanExporter)>,
 }
 
 impl OwnTraces {
@@ -58,27 +59,31 @@ impl OwnTraces {
         Ok(Prepared(Some((queue, exporter, otlp.sample_ratio.value))))
     }
 
-    /// Puts it in force. What waits in the exporter before is sent on.
+    /// Puts it in force. The exporter before sends what is still on its way, and ends with the last of it.
     pub fn put(&mut self, prepared: Prepared) {
-        let before = self.exporter.take();
-        match prepared.0 {
-            Some((queue, exporter, share)) => {
-                self.telemetry.own_traces().follow(share, Arc::new(move |span| queue.offer(span)));
-                self.exporter = Some(exporter);
-            }
-            None => self.telemetry.own_traces().stop(),
-        }
-        if let Some(before) = before {
-            tokio::spawn(before.finish(LAST));
+        self.exporter = prepared.0.map(|(queue, exporter, share)| {
+            let exit: Exit = Arc::new(move |span| queue.offer(span));
+            self.telemetry.own_traces().follow(share, exit.clone());
+            (exit, exporter)
+        });
+        if self.exporter.is_none() {
+            self.telemetry.own_traces().stop();
         }
     }
 
     /// Sends what waits, for some seconds.
     pub async fn finish(&mut self) {
         self.telemetry.own_traces().stop();
-        if let Some(exporter) = self.exporter.take() {
-            exporter.finish(LAST).await;
-        }
+        let Some((exit, exporter)) = self.exporter.take() else { return };
+        // Tasks that were ended let go of their batches a moment later, and then tell what became of them.
+        let over = async {
+            while Arc::strong_count(&exit) > 1 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        // What somebody holds on to for longer is not told.
+        let _ = timeout(LAST, over).await;
+        exporter.finish(LAST).await;
     }
 
     fn resource(&self, identity: &Identity) -> Resource {
