@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use libfuzzer_sys::fuzz_target;
 use tailwater::data::{Labels, SeriesTable, UnixNanos};
-use tailwater::formats::otlp::metrics::{DecodeOptions, Decoder, DeltaLimits, DeltaToCumulative, Encoder};
+use tailwater::formats::otlp::metrics::{DecodeOptions, Decoder, DeltaLimits, DeltaToCumulative, Encoder, Room};
 
 const LIMIT: usize = 1 << 20;
 
@@ -24,10 +24,14 @@ fuzz_target!(|message: &[u8]| {
             assert!(!labels.metric_name().is_empty());
         }
         assert!(batch.columns().histograms.iter().all(|(_, histogram)| histogram.is_valid()));
-        let encoded = Encoder::new("0").encode(&batch, LIMIT);
-        let sent: u64 = encoded.bodies.iter().map(|body| body.samples).sum();
-        let unsendable: u64 = encoded.unsendable.iter().map(|(_, samples)| samples).sum();
-        assert_eq!(sent + encoded.absorbed + unsendable, batch.selection.count() as u64);
-        assert!(encoded.bodies.iter().all(|body| body.bytes.len() <= LIMIT));
+        let mut encoder = Encoder::new("0");
+        let (mut left, mut samples) = (encoder.portions(&batch), 0);
+        while let Some(portion) = left.pop() {
+            let encoded = encoder.encode(&batch, portion, Room::of(LIMIT));
+            assert!(encoded.body.len() <= LIMIT);
+            samples += encoded.sent.samples() + encoded.unsendable.iter().map(|(_, samples)| samples).sum::<u64>();
+            left.extend(encoded.loose.into_iter().chain(encoded.rest));
+        }
+        assert_eq!(samples, batch.selection.count() as u64);
     }
 });

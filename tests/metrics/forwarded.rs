@@ -112,7 +112,8 @@ async fn forwarded(message: &str, version: &str) {
     assert_eq!(once(receiver.samples("latency").await), once(direct.samples("latency").await));
 }
 
-fn native_histogram() -> MetricFamily {
+/// One with buckets on both sides and gaps between them.
+pub fn native_histogram() -> MetricFamily {
     let histogram = Histogram {
         schema: 2,
         zero_threshold: 1e-9,

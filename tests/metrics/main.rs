@@ -6,6 +6,7 @@
 mod forwarded;
 mod instruments;
 mod kill;
+mod otlp;
 mod same_as_prometheus;
 mod setup;
 mod shop;

@@ -77,6 +77,7 @@ impl PrometheusServer {
         } else {
             arguments.push(format!("--storage.tsdb.path={}", data.display()));
             arguments.push("--web.enable-remote-write-receiver".into());
+            arguments.push("--web.enable-otlp-receiver".into());
             for accepted in ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"] {
                 arguments.push(format!("--web.remote-write-receiver.accepted-protobuf-messages={accepted}"));
             }

@@ -1,4 +1,4 @@
-//! The sinks `otlp` and `jaeger`: log records and spans to whatever speaks OTLP 1.10 (<https://opentelemetry.io/docs/specs/otlp/>), over
+//! The sinks `otlp` and `jaeger`: log records, samples and spans to whatever speaks OTLP 1.10 (<https://opentelemetry.io/docs/specs/otlp/>), over
 //! gRPC or HTTP. Jaeger speaks it since version 1.35; its sink is the same one by another name, for spans alone.
 //!
 //! Messages are gathered into parcels; each is one task that writes a request, sends it and settles what it holds by the
@@ -6,8 +6,12 @@
 
 mod answer;
 mod options;
+mod part;
 mod request;
 mod server;
+#[cfg(test)]
+mod tests;
+mod write;
 
 use std::sync::Arc;
 
@@ -19,7 +23,7 @@ use crate::data::{Batch, Names, Signal};
 use crate::delivery::Message;
 use crate::delivery::batcher::Batcher;
 use crate::delivery::complaints::Complaints;
-use crate::delivery::parts::Part;
+use crate::delivery::refusals::Refusals;
 use crate::delivery::sender::Sender;
 use crate::formats::otlp::logs::LogsEncoder;
 use crate::formats::otlp::traces;
@@ -27,16 +31,18 @@ use crate::options::Problem;
 use crate::pipeline::component::{Plan, PrepareContext, Sink};
 use crate::pipeline::{Descriptor, PrepareError, SinkContext, SinkPlan, Task, TaskError};
 use options::Options;
+use part::Part;
 use request::{Delivery, Shared};
 use server::Server;
+use write::{Form, Writer};
 
 /// The registry's entry for `otlp`.
 pub const OTLP: Descriptor<dyn SinkPlan> = Descriptor {
     name: "otlp",
-    summary: "Sends logs and spans by OTLP over gRPC or HTTP.",
+    summary: "Sends logs, metrics and spans by OTLP over gRPC or HTTP.",
     plan: |options| {
         let options = erased_serde::deserialize::<Options>(options)?;
-        Ok(Box::new(Named { options, signals: &[Signal::Logs, Signal::Traces] }))
+        Ok(Box::new(Named { options, signals: &[Signal::Logs, Signal::Metrics, Signal::Traces] }))
     },
     schema: |generator| Options::json_schema(generator),
 };
@@ -93,11 +99,16 @@ impl Sink for Otlp {
 /// Bytes of a log record beside what its batch counts: ids, times, the lengths around them. An estimate.
 const BESIDE_RECORD: u64 = 80;
 
-/// Bytes that a message takes in a request.
-fn weigh(message: &Message) -> u64 {
+/// Bytes of a sample of metrics. An estimate.
+const SAMPLE: u64 = 150;
+
+/// Bytes that a message takes in a request of at most `most`.
+fn weigh(message: &Message, most: u64) -> u64 {
     match &message.batch {
         Batch::Traces(batch) => traces::size(batch),
-        other => other.bytes() + other.count() as u64 * BESIDE_RECORD,
+        Batch::Logs(batch) => batch.payload_bytes() + message.batch.count() as u64 * BESIDE_RECORD,
+        // Never more than one holds: to be cut before it is written, it would have to be cut between points.
+        Batch::Metrics(_) => (message.batch.count() as u64 * SAMPLE).min(most),
     }
 }
 
@@ -108,18 +119,24 @@ impl Otlp {
         let most = own.concurrency.value as usize;
         let sender = Arc::new(Sender::new(cx.metrics.clone(), complaints, most, fastrand::Rng::new()));
         let max_bytes = own.batch.max_bytes.0;
+        let form = Form {
+            compression: own.compression,
+            framed: self.server.framed(),
+            max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
+        };
         let shared = Arc::new(Shared {
             server: self.server,
-            compression: own.compression,
-            max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
             metrics: cx.metrics.clone(),
-            logs: LogsEncoder::new(),
+            refusals: Refusals::new(cx.metrics.clone()),
+            writer: Writer::new(form),
         });
+        // Samples of a series must arrive in their order, so what has metrics is sent one after the other.
+        let mut in_order = false;
         let mut batcher = Batcher::new(cx.input, own.batch.linger.0);
         let mut requests = JoinSet::new();
         let mut ended = false;
         while !ended || !requests.is_empty() {
-            let room = !ended && requests.len() < sender.allowed();
+            let room = !ended && requests.len() < if in_order { 1 } else { sender.allowed() };
             let parcel = tokio::select! {
                 biased;
                 () = cx.shutdown.cancelled() => return Ok(()),
@@ -127,12 +144,13 @@ impl Otlp {
                     done.map_err(|error| TaskError(format!("a request failed to run: {error}")))?;
                     continue;
                 }
-                parcel = batcher.next(max_bytes, weigh), if room => parcel,
+                parcel = batcher.next(max_bytes, |message| weigh(message, max_bytes)), if room => parcel,
             };
             let Some(messages) = parcel else {
                 ended = true;
                 continue;
             };
+            in_order = messages.iter().any(|message| message.batch.signal() == Signal::Metrics);
             let (parcel, parts) = Part::all(messages);
             let mut delivery = Delivery::new(shared.clone(), parcel, parts);
             let sender = sender.clone();

@@ -19,7 +19,8 @@ pub(super) type Options = Joined<Own, HttpClientOptions>;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Own {
     /// Where requests are sent: `http://host:4317` or `https://host:4317` for gRPC; for HTTP the address before
-    /// `/v1/traces`, such as `http://host:4318`. One of this and `endpoints`.
+    /// `/v1/traces`, such as `http://host:4318`, or `http://prometheus:9090/api/v1/otlp` for metrics to Prometheus. One of
+    /// this and `endpoints`.
     pub endpoint: Option<Spanned<SecretAddress>>,
     /// Several such addresses: requests go to the first that works, the others stand by.
     pub endpoints: Option<Spanned<Vec<SecretAddress>>>,
@@ -32,7 +33,7 @@ pub(super) struct Own {
     pub batch: Batch,
     /// Time for one request. After it the request counts as unanswered and is sent again. Default: `10s`.
     pub timeout: Spanned<Duration>,
-    /// Most requests in flight. Default: `4`.
+    /// Most requests in flight; of metrics one, since samples of a series must arrive in their order. Default: `4`.
     pub concurrency: Spanned<u32>,
 }
 
@@ -64,10 +65,10 @@ pub(super) enum Compression {
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Batch {
-    /// Most bytes of a request before compression; more is split between spans. Default: `2MiB`. Receivers of gRPC
+    /// Most bytes of a request before compression; more is split between records, spans or data points. Default: `2MiB`. Receivers of gRPC
     /// take 4 MiB unless they are told otherwise.
     pub max_bytes: Spanned<ByteSize>,
-    /// Longest time that spans wait for others where nobody waits for them. Default: `200ms`.
+    /// Longest time that records wait for others where nobody waits for them. Default: `200ms`.
     pub linger: Duration,
 }
 

@@ -3,21 +3,16 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use flate2::write::GzEncoder;
-
 use super::answer::Meaning;
-use super::options::Compression;
+use super::part::Part;
 use super::server::{Body, Server};
-use crate::data::{Batch, UnixNanos};
+use super::write::Writer;
+use crate::data::UnixNanos;
 use crate::delivery::Outcome;
 use crate::delivery::journey::Leg;
-use crate::delivery::parts::{Parcel, Part};
+use crate::delivery::parts::Parcel;
+use crate::delivery::refusals::Refusals;
 use crate::delivery::sender::{Attempted, Work};
-use crate::formats::otlp::logs::LogsEncoder;
-use crate::formats::otlp::traces::Emitter;
-use crate::net::grpc::Call;
-use crate::net::http_client::Payload;
 use crate::telemetry::ComponentMetrics;
 
 /// Answers in a row that say that the receiver failed, after which it counts as a refusal.
@@ -27,12 +22,10 @@ const FAILURES: u32 = 5;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub server: Server,
-    pub compression: Compression,
-    /// Most bytes of a request before compression.
-    pub max_bytes: usize,
     pub metrics: Arc<ComponentMetrics>,
-    /// Cloned for each request.
-    pub logs: LogsEncoder,
+    pub refusals: Refusals,
+    /// Cloned for each parcel.
+    pub writer: Writer,
 }
 
 /// A parcel being delivered.
@@ -46,11 +39,7 @@ pub(super) struct Delivery {
     failures: u32,
     /// Whether the receiver has settled anything of it.
     answered: bool,
-    logs: LogsEncoder,
-    /// Log records of one message, being written.
-    records: Vec<u8>,
-    /// When the records arrived: when they were observed, where they do not say so, the same in every attempt.
-    arrival: UnixNanos,
+    writer: Writer,
 }
 
 /// Parts that are sent together.
@@ -59,32 +48,34 @@ struct Group {
     parts: Vec<Part>,
     /// The body; without one it is to be written.
     body: Option<Body>,
+    /// Data points in it, or as many as it may have where it is to be written.
+    points: u64,
+}
+
+impl Group {
+    fn of(parts: Vec<Part>) -> Self {
+        Self { parts, body: None, points: u64::MAX }
+    }
 }
 
 impl Delivery {
     pub fn new(shared: Arc<Shared>, parcel: Parcel, parts: Vec<Part>) -> Self {
-        let groups = vec![Group { parts, body: None }];
-        let logs = shared.logs.clone();
-        Self {
-            shared,
-            parcel,
-            groups,
-            failures: 0,
-            answered: false,
-            logs,
-            records: Vec::new(),
-            arrival: UnixNanos::now(),
-        }
+        let writer = shared.writer.arriving(UnixNanos::now());
+        let groups = vec![Group::of(parts)];
+        Self { shared, parcel, groups, failures: 0, answered: false, writer }
     }
 
     /// Sends one group and does what follows from the answer without a wait.
     async fn step(&mut self, mut group: Group) -> Result<(), Attempted> {
-        group.parts.retain(|part| self.parcel.batch(part.message).is_some());
-        let first = group.parts.first().and_then(|part| self.parcel.batch(part.message));
+        group.parts.retain(|part| self.parcel.batch(part.message()).is_some());
+        let first = group.parts.first().and_then(|part| self.parcel.batch(part.message()));
         let Some(signal) = first.map(|held| held.batch.signal()) else { return Ok(()) };
         let body = match &group.body {
             Some(body) => body.clone(),
-            None => self.write(&mut group),
+            None => match self.write(&mut group) {
+                Some(body) => body,
+                None => return Ok(()),
+            },
         };
         let shared = self.shared.clone();
         shared.metrics.bytes_out.inc_by(body.payload.len() as u64);
@@ -102,7 +93,7 @@ impl Delivery {
             self.failures = 0;
         }
         match sent.meaning {
-            Meaning::Taken { rejected } => self.taken(&group.parts, rejected, &sent.words),
+            Meaning::Taken { rejected } => self.taken(&group, rejected, &sent.words),
             Meaning::Unanswered { .. } => return self.again(group, sent.words, None),
             Meaning::Later { after } => return self.again(group, sent.words, after),
             Meaning::Failed if self.failures < FAILURES => {
@@ -113,11 +104,10 @@ impl Delivery {
                 self.groups.push(group);
                 return Err(Attempted::Blocked { reason: sent.words });
             }
-            Meaning::TooLarge | Meaning::Failed | Meaning::Refused => match Part::split(&group.parts, &self.parcel) {
-                Some([front, behind]) => {
+            Meaning::TooLarge | Meaning::Failed | Meaning::Refused => match self.halves(&group) {
+                Some(halves) => {
                     shared.metrics.retries.inc();
-                    self.groups.push(Group { parts: behind, body: None });
-                    self.groups.push(Group { parts: front, body: None });
+                    self.groups.extend(halves.into_iter().rev());
                 }
                 None => self.refuse(&group.parts, &sent.words),
             },
@@ -130,69 +120,60 @@ impl Delivery {
         Err(Attempted::Retry { reason, after, progress: false })
     }
 
-    /// Writes a group, as much as a request may hold; the rest becomes a group behind it.
-    fn write(&mut self, group: &mut Group) -> Body {
-        let most = self.shared.max_bytes;
-        let mut emitter = Emitter::default();
-        let mut rest = None;
-        for (place, part) in group.parts.iter_mut().enumerate() {
-            let Some(held) = self.parcel.batch(part.message) else { continue };
-            if place > 0 && emitter.len() >= most {
-                rest = Some((place, None));
-                break;
-            }
-            let next = match &held.batch {
-                Batch::Traces(batch) => emitter.emit(batch, part.from..part.to, most.saturating_sub(emitter.len())).0,
-                Batch::Logs(batch) => {
-                    let mut only = batch.clone();
-                    only.selection.restrict(part.from, part.to);
-                    self.records.clear();
-                    let left = most.saturating_sub(emitter.len());
-                    let appended =
-                        self.logs.append(&only, part.from, &held.input, self.arrival, left, &mut self.records);
-                    emitter.raw(&self.records);
-                    appended.next
-                }
-                // The plan accepts nothing else.
-                Batch::Metrics(_) => None,
-            };
-            if let Some(next) = next {
-                rest = Some((place + 1, Some(Part { from: next, ..*part })));
-                part.to = next;
-                break;
-            }
+    /// Writes a group, as much as a request may hold; the rest becomes a group behind it. `None` where nothing of it can be
+    /// sent.
+    fn write(&mut self, group: &mut Group) -> Option<Body> {
+        let written = self.writer.write(&self.parcel, std::mem::take(&mut group.parts), group.points);
+        if !written.rest.is_empty() {
+            // Smaller ones were asked for, so it is to be as small.
+            self.groups.push(Group { parts: written.rest, body: None, points: group.points });
         }
-        if let Some((place, cut)) = rest {
-            let behind = group.parts.split_off(place);
-            let parts: Vec<_> = cut.into_iter().chain(behind).collect();
-            if !parts.is_empty() {
-                self.groups.push(Group { parts, body: None });
-            }
+        (group.parts, group.points) = (written.parts, written.points);
+        group.body.clone_from(&written.body);
+        for (message, why, samples) in written.unsendable {
+            let words = why.to_string();
+            self.refused(message, samples, &words);
         }
-        let length = emitter.len();
-        let body = finish(emitter.finish(), length, self.shared.compression, self.shared.server.framed());
-        group.body = Some(body.clone());
-        body
+        written.body
     }
 
-    fn taken(&mut self, parts: &[Part], rejected: u64, words: &str) {
-        if rejected > 0 {
-            self.tell(rejected, words);
-        } else if words.contains(" says: ") {
-            tracing::warn!(component = &*self.shared.metrics.name, "{words}");
+    /// A group in two; `None` where it is only one record, or one data point.
+    fn halves(&self, group: &Group) -> Option<Vec<Group>> {
+        match group.parts.as_slice() {
+            [] => None,
+            // The second half is what is left where it is written.
+            [part] if group.points > 1 => {
+                Some(vec![Group { parts: vec![part.clone()], body: None, points: group.points.div_ceil(2) }])
+            }
+            [part] => part.halves(&self.parcel).map(|halves| halves.map(|half| Group::of(vec![half])).into()),
+            parts => {
+                let (front, behind) = parts.split_at(parts.len() / 2);
+                Some([front, behind].map(|parts| Group::of(parts.to_vec())).into())
+            }
         }
+    }
+
+    fn taken(&mut self, group: &Group, rejected: u64, words: &str) {
         self.answered = true;
+        let records: u64 = group.parts.iter().map(|part| part.records(&self.parcel)).sum();
+        let rejected = match group.points {
+            0 => rejected.min(records),
+            // They are data points, which have several samples each where they are histograms.
+            points => (u128::from(rejected) * u128::from(records)).div_ceil(points.into()).min(records.into()) as u64,
+        };
+        match rejected {
+            0 if words.contains(" says: ") => tracing::warn!(component = &*self.shared.metrics.name, "{words}"),
+            0 => self.shared.refusals.none(),
+            _ => {}
+        }
         // Which records are refused nobody says: the counts are right, their places a guess.
         let mut left = rejected;
-        for part in parts {
+        for part in &group.parts {
             let records = part.records(&self.parcel);
             let refused = left.min(records);
             left -= refused;
-            if refused > 0 {
-                let settled = self.parcel.settle(part.message, Outcome::Refused, refused, Some(words));
-                self.shared.metrics.records_refused.inc_by(settled);
-            }
-            let settled = self.parcel.settle(part.message, Outcome::Delivered, records - refused, None);
+            self.refused(part.message(), refused, words);
+            let settled = self.parcel.settle(part.message(), Outcome::Delivered, records - refused, None);
             self.shared.metrics.records_out.inc_by(settled);
         }
     }
@@ -200,17 +181,17 @@ impl Delivery {
     fn refuse(&mut self, parts: &[Part], words: &str) {
         self.answered = true;
         for part in parts {
-            let records = part.records(&self.parcel);
-            let settled = self.parcel.settle(part.message, Outcome::Refused, records, Some(words));
-            self.shared.metrics.records_refused.inc_by(settled);
-            self.tell(settled, words);
+            self.refused(part.message(), part.records(&self.parcel), words);
         }
     }
 
-    fn tell(&self, records: u64, words: &str) {
-        let component = &*self.shared.metrics.name;
-        tracing::warn!(component, records, "refused for good: {words}");
-        self.shared.metrics.error(format!("{records} were refused for good: {words}"));
+    /// Records of a message are refused for good.
+    fn refused(&mut self, message: usize, records: u64, words: &str) {
+        if records > 0 {
+            let settled = self.parcel.settle(message, Outcome::Refused, records, Some(words));
+            self.shared.metrics.records_refused.inc_by(settled);
+            self.shared.refusals.refused(settled, words);
+        }
     }
 
     fn forget_bodies(&mut self) {
@@ -241,33 +222,4 @@ impl Work for Delivery {
     fn withdrawn(&self) -> impl Future<Output = ()> + Send {
         self.parcel.withdrawn()
     }
-}
-
-/// Compresses and frames a request.
-fn finish(mut pieces: Vec<Bytes>, length: usize, compression: Compression, framed: bool) -> Body {
-    use std::io::Write;
-    const INTO_MEMORY: &str = "writing to memory does not fail";
-    let packed = match compression {
-        Compression::None => None,
-        Compression::Gzip => {
-            let mut gzip = GzEncoder::new(Vec::with_capacity(length / 4), flate2::Compression::fast());
-            pieces.iter().for_each(|piece| gzip.write_all(piece).expect(INTO_MEMORY));
-            Some(gzip.finish().expect(INTO_MEMORY))
-        }
-        Compression::Zstd => {
-            let into = Vec::with_capacity(length / 4);
-            let mut zstd = zstd::stream::write::Encoder::new(into, 1).expect(INTO_MEMORY);
-            pieces.iter().for_each(|piece| zstd.write_all(piece).expect(INTO_MEMORY));
-            Some(zstd.finish().expect(INTO_MEMORY))
-        }
-    };
-    let compressed = packed.is_some();
-    if let Some(packed) = packed {
-        pieces = vec![packed.into()];
-    }
-    if framed {
-        let length = pieces.iter().map(Bytes::len).sum();
-        pieces.insert(0, Bytes::copy_from_slice(&Call::prefix(compressed, length)));
-    }
-    Body { payload: Payload::from(pieces), compression }
 }

@@ -31,7 +31,7 @@ mod tests;
 pub use cache::CacheLimits;
 pub use decode::{DecodeOptions, Decoded, Decoder};
 pub use delta::{DeltaLimits, DeltaToCumulative};
-pub use encode::{Body, Encoded, Encoder, Unsendable};
+pub use encode::{Encoded, Encoder, Portion, Room, Unsendable};
 pub use names::Translation;
 pub use refused::{Reason, Refused, RefusedFor};
 

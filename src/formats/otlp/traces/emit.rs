@@ -53,6 +53,15 @@ impl Emitter {
         self.len += bytes.len();
     }
 
+    /// Appends an encoded message, which is not copied.
+    pub fn piece(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.seal();
+            self.len += bytes.len();
+            self.pieces.push(bytes);
+        }
+    }
+
     /// Appends the selected spans of a range of indices as far as they take at most `most` bytes, or a single one
     /// that takes more. Returns the index of the next span, or `None` where all are written, and how many were.
     pub fn emit(&mut self, batch: &TraceBatch, range: Range<usize>, most: usize) -> (Option<usize>, u64) {

@@ -1,18 +1,35 @@
-//! Bodies while they are filled: messages within messages, each written once its length is known, and a new body begun
-//! before one becomes larger than its limit.
+//! A body while it is filled: messages within messages, each written once its length is known, and full before it becomes
+//! larger than there is room for.
 
 use super::Subject;
 use crate::formats::protobuf::{push_bytes, push_message, push_uint};
 
-/// An `ExportMetricsServiceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Body {
-    /// The message.
-    pub bytes: Vec<u8>,
-    /// Data points in it.
+/// What a request has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that may still be written.
+    pub bytes: usize,
+    /// Bytes that an empty request may have: a point that takes more can never be sent.
+    pub whole: usize,
+    /// Data points that may still be written.
     pub points: u64,
-    /// Samples of the batch that they are made of.
-    pub samples: u64,
+}
+
+impl Room {
+    /// That of an empty request of at most so many bytes.
+    pub fn of(bytes: usize) -> Self {
+        Self { bytes, whole: bytes, points: u64::MAX }
+    }
+}
+
+/// What became of a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Put {
+    Done,
+    /// There is no room for it now.
+    Full,
+    /// There never is.
+    TooLarge,
 }
 
 /// The field of `Metric` in which the points stand.
@@ -40,38 +57,31 @@ pub(super) struct Home {
 /// Bytes that tags, lengths and temporality of the messages around a point take at the most.
 const HEADERS: usize = 64;
 
-/// Bodies being filled.
-#[derive(Debug, Default)]
-pub(super) struct Bodies {
-    limit: usize,
-    done: Vec<Body>,
-    /// The open body, and the open messages in it: scopes of the open target, metrics of the open scope, points of the
-    /// open metric.
-    request: Body,
+/// A body being filled.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Filling {
+    /// What is closed, and the open messages behind it: scopes of the open target, metrics of the open scope, points of
+    /// the open metric.
+    request: Vec<u8>,
     scopes: Vec<u8>,
     metrics: Vec<u8>,
     points: Vec<u8>,
     open: Option<Home>,
+    written: u64,
     scratch: Vec<u8>,
 }
 
-impl Bodies {
-    pub fn begin(&mut self, limit: usize) {
-        self.limit = limit;
-        self.done.clear();
-    }
-
-    /// Adds a point that `samples` samples became; false where it is larger than a body may be.
-    pub fn put(&mut self, subject: &Subject<'_>, home: Home, point: &[u8], samples: u64) -> bool {
+impl Filling {
+    /// Adds a point.
+    pub fn put(&mut self, subject: &Subject<'_>, home: Home, point: &[u8]) -> Put {
         let own = around(subject, home) + point.len();
-        if own > self.limit {
-            return false;
+        if own > subject.room.whole {
+            return Put::TooLarge;
         }
-        let open = self.request.bytes.len() + self.scopes.len() + self.metrics.len() + self.points.len();
+        let open = self.request.len() + self.scopes.len() + self.metrics.len() + self.points.len();
         let open = open + self.open.map_or(0, |open| around(subject, open));
-        if open + own > self.limit && self.request.points > 0 {
-            self.close(subject);
-            self.done.push(std::mem::take(&mut self.request));
+        if open + own > subject.room.bytes || self.written >= subject.room.points {
+            return Put::Full;
         }
         if let Some(open) = self.open
             && open != home
@@ -86,9 +96,8 @@ impl Bodies {
         }
         self.open = Some(home);
         push_bytes(1, point, &mut self.points);
-        self.request.points += 1;
-        self.request.samples += samples;
-        true
+        self.written += 1;
+        Put::Done
     }
 
     fn close_metric(&mut self, subject: &Subject<'_>, open: Home) {
@@ -124,24 +133,17 @@ impl Bodies {
         self.scratch.clear();
         push_bytes(1, &subject.resource(open.target), &mut self.scratch);
         self.scratch.append(&mut self.scopes);
-        push_bytes(1, &self.scratch, &mut self.request.bytes);
+        push_bytes(1, &self.scratch, &mut self.request);
     }
 
-    /// Closes what is open; the subject of the points that follow may be another.
-    pub fn close(&mut self, subject: &Subject<'_>) {
+    /// The body, and how many points are in it.
+    pub fn finish(&mut self, subject: &Subject<'_>) -> (Vec<u8>, u64) {
         if let Some(open) = self.open.take() {
             self.close_metric(subject, open);
             self.close_scope(subject, open);
             self.close_target(subject, open);
         }
-    }
-
-    /// The bodies.
-    pub fn finish(&mut self) -> Vec<Body> {
-        if self.request.points > 0 {
-            self.done.push(std::mem::take(&mut self.request));
-        }
-        std::mem::take(&mut self.done)
+        (std::mem::take(&mut self.request), std::mem::take(&mut self.written))
     }
 }
 
@@ -150,7 +152,7 @@ const CUMULATIVE: u64 = 2;
 
 /// Bytes of the messages around a point, without other points: never less than they are.
 fn around(subject: &Subject<'_>, home: Home) -> usize {
-    let Subject { plan, about, .. } = subject;
+    let Subject { plan, about, .. } = *subject;
     let target = &plan.targets[home.target as usize];
     let metric = &plan.metrics[home.metric as usize];
     let scope = &plan.scopes[home.scope as usize];

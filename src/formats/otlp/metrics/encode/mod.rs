@@ -10,20 +10,27 @@
 //!   its own name, which loses nothing. So are the series of a gauge histogram.
 //! - Native histograms are exponential ones, those with custom bounds classic ones. Those of floats and of gauges have no
 //!   place in OTLP and are told in [`Encoded::unsendable`].
+//!
+//! A batch is written in [portions](Portion): as much as a request has room for, never a part of a point, so that
+//! what a receiver finds too large can be written again in smaller ones.
 
 mod body;
 mod plan;
+mod plans;
 mod points;
+mod portion;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use self::body::{Bodies, Data, Home};
+use self::body::{Data, Filling, Home, Put};
 use self::plan::{Assembles, Part, Plan, Point, Role};
+use self::plans::Plans;
 use crate::data::metrics::is_stale;
-use crate::data::{Histogram, MetricBatch, UnixMillis};
+use crate::data::{Histogram, MetricBatch, Selection, UnixMillis};
 
-pub use self::body::Body;
+pub use self::body::Room;
+pub use self::portion::Portion;
 
 /// Why a sample cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,33 +49,43 @@ pub enum Unsendable {
     TooLarge,
 }
 
-/// What became of a batch. Every selected sample is in one of the three.
+/// What became of a portion. Every sample of it is in one of the four.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoded {
-    /// Requests, none larger than the limit.
-    pub bodies: Vec<Body>,
-    /// Samples `target_info` that became attributes of resources.
-    pub absorbed: u64,
+    /// An `ExportMetricsServiceRequest`; several, one behind the other, are one too. Empty where nothing was written.
+    pub body: Vec<u8>,
+    /// Data points in it.
+    pub points: u64,
+    /// What it is made of.
+    pub sent: Portion,
+    /// Samples that make no point together, as they are to be written next.
+    pub loose: Option<Portion>,
+    /// What there was no room for.
+    pub rest: Option<Portion>,
     /// Samples that cannot be sent, and why.
     pub unsendable: Vec<(Unsendable, u64)>,
 }
 
-/// Plans kept at the most, and bytes of them.
-const MOST_PLANS: usize = 64;
-const MOST_PLAN_BYTES: usize = 16 << 20;
-
-/// Writes batches. What it works out for a list of series it keeps for the next batch of that list.
-#[derive(Debug)]
+/// Writes batches. What it works out for a list of series it keeps for the next batch of that list, and shares with
+/// its clones.
+#[derive(Clone, Debug)]
 pub struct Encoder {
     /// The version that goes out with the scope of those that have none.
-    version: String,
-    /// By the number of their list, the one used last at the end.
-    plans: Vec<(u64, Arc<Plan>)>,
-    bodies: Bodies,
+    version: Arc<str>,
+    plans: Arc<Plans>,
+    body: Filling,
     parts: Vec<Sampled>,
     point: Vec<u8>,
-    /// Samples that made no point together.
+    out: Out,
+}
+
+/// Samples that are not written, by why.
+#[derive(Clone, Debug, Default)]
+struct Out {
     loose: Vec<u32>,
+    rest: Vec<u32>,
+    unsendable: Vec<u32>,
+    why: Vec<(Unsendable, u64)>,
 }
 
 /// What is being written: samples of a batch by a plan.
@@ -76,6 +93,8 @@ pub struct Encoder {
 struct Subject<'a> {
     plan: &'a Plan,
     batch: &'a MetricBatch,
+    samples: &'a Selection,
+    room: Room,
     /// Bytes of the attributes of the batch's own resource.
     about: usize,
 }
@@ -93,78 +112,86 @@ impl Encoder {
     pub fn new(version: &str) -> Self {
         Self {
             version: version.into(),
-            plans: Vec::new(),
-            bodies: Bodies::default(),
+            plans: Arc::default(),
+            body: Filling::default(),
             parts: Vec::new(),
             point: Vec::new(),
-            loose: Vec::new(),
+            out: Out::default(),
         }
     }
 
-    /// Bytes of memory that it keeps.
+    /// Bytes of memory that it keeps, together with its clones.
     pub fn bytes(&self) -> usize {
-        self.plans.iter().map(|(_, plan)| plan.bytes()).sum()
+        self.plans.bytes()
     }
 
-    /// Writes the selected samples of a batch into requests of at most `limit` bytes.
-    pub fn encode(&mut self, batch: &MetricBatch, limit: usize) -> Encoded {
-        let mut encoded = Encoded::default();
-        let plan = self.plan(batch);
-        self.bodies.begin(limit);
-        self.loose.clear();
-        let about = plan::resource_attributes(&batch.resource, |_| true).len();
-        self.write(&Subject { plan: &plan, batch, about }, &mut encoded);
-        if !self.loose.is_empty() {
-            let mut loose = std::mem::take(&mut self.loose);
-            loose.sort_unstable();
+    /// The selected samples of a batch as they are to be written, in this order.
+    pub fn portions(&self, batch: &MetricBatch) -> Vec<Portion> {
+        Portion::of(batch, &self.plan(batch))
+    }
+
+    /// Writes samples of a batch, as far as there is room.
+    pub fn encode(&mut self, batch: &MetricBatch, portion: Portion, room: Room) -> Encoded {
+        let plan = if portion.plain {
             let refs = batch.series().refs();
-            let places = loose.iter().map(|sample| (*sample, refs[*sample as usize]));
-            let plain = Plan::of(places, &batch.series().table().read(), &self.version, true);
-            self.write(&Subject { plan: &plain, batch, about }, &mut encoded);
-            self.loose = loose;
-        }
-        encoded.bodies = self.bodies.finish();
+            let places = portion.samples.iter().map(|sample| (sample as u32, refs[sample]));
+            Arc::new(Plan::of(places, &batch.series().table().read(), &self.version, true))
+        } else {
+            self.plan(batch)
+        };
+        let about = plan::resource_attributes(&batch.resource, |_| true).len();
+        let subject = Subject { plan: &plan, batch, samples: &portion.samples, room, about };
+        self.write(&subject);
+        let (body, points) = self.body.finish(&subject);
+        let Out { loose, rest, unsendable, why } = &mut self.out;
+        let mut encoded = Encoded { body, points, unsendable: std::mem::take(why), ..Encoded::default() };
+        let plain = portion.plain;
+        let mut sent = portion;
+        encoded.loose = sent.take_out(loose, true);
+        encoded.rest = sent.take_out(rest, plain);
+        sent.take_out(unsendable, plain);
+        encoded.sent = sent;
+        encoded.settle_riding();
         encoded
     }
 
-    fn plan(&mut self, batch: &MetricBatch) -> Arc<Plan> {
+    fn plan(&self, batch: &MetricBatch) -> Arc<Plan> {
         let list = batch.series();
-        if let Some(at) = self.plans.iter().position(|(id, _)| *id == list.id()) {
-            let found = self.plans.remove(at);
-            let plan = found.1.clone();
-            self.plans.push(found);
-            return plan;
-        }
-        let places = (0..).zip(list.refs().iter().copied());
-        let plan = Arc::new(Plan::of(places, &list.table().read(), &self.version, false));
-        self.plans.push((list.id(), plan.clone()));
-        while self.plans.len() > MOST_PLANS || self.plans.len() > 1 && self.bytes() > MOST_PLAN_BYTES {
-            self.plans.remove(0);
-        }
-        plan
+        self.plans.get(list.id(), || {
+            let places = (0..).zip(list.refs().iter().copied());
+            Plan::of(places, &list.table().read(), &self.version, false)
+        })
     }
 
-    fn write(&mut self, subject: &Subject<'_>, encoded: &mut Encoded) {
-        let Subject { plan, batch, .. } = *subject;
-        for target in &plan.targets {
-            encoded.absorbed +=
-                target.infos.iter().filter(|info| batch.selection.contains(**info as usize)).count() as u64;
-        }
-        for point in &plan.points {
-            let parts = &plan.parts[point.parts.start as usize..point.parts.end as usize];
-            match point.assembles {
-                Assembles::Nothing => {
-                    let selected = parts.iter().filter(|part| batch.selection.contains(part.sample as usize));
-                    selected.for_each(|part| self.single(subject, point, *part, encoded));
-                }
-                Assembles::Histogram | Assembles::Summary => self.assemble(subject, point, parts, encoded),
+    fn write(&mut self, subject: &Subject<'_>) {
+        let points = &subject.plan.points;
+        for (at, point) in points.iter().enumerate() {
+            let full = match point.assembles {
+                Assembles::Nothing => self.singles(subject, point),
+                Assembles::Histogram | Assembles::Summary => self.assemble(subject, point),
+            };
+            if full {
+                let left = points[at + 1..].iter().flat_map(|point| subject.selected(point));
+                self.out.rest.extend(left.map(|part| part.sample));
+                return;
             }
         }
-        self.bodies.close(subject);
     }
 
-    /// A sample that is a point.
-    fn single(&mut self, subject: &Subject<'_>, point: &Point, part: Part, encoded: &mut Encoded) {
+    /// Samples that are points. Returns whether there was no room for one, which is among the rest then.
+    fn singles(&mut self, subject: &Subject<'_>, point: &Point) -> bool {
+        let mut full = false;
+        for part in subject.selected(point) {
+            if full {
+                self.out.rest.push(part.sample);
+            } else {
+                full = self.single(subject, point, part);
+            }
+        }
+        full
+    }
+
+    fn single(&mut self, subject: &Subject<'_>, point: &Point, part: Part) -> bool {
         let Subject { plan, batch, .. } = *subject;
         let (sample, metric) = (part.sample as usize, &plan.metrics[point.metric as usize]);
         let value = batch.columns().values[sample];
@@ -182,24 +209,32 @@ impl Encoder {
             }
         };
         match data {
-            Ok(data) => self.put(subject, point, data, 1, encoded),
-            Err(why) => encoded.unsendable(why, 1),
+            Ok(data) => self.put(subject, point, data, std::iter::once(part.sample)),
+            Err(why) => {
+                self.out.refuse(why, std::iter::once(part.sample));
+                false
+            }
         }
     }
 
     /// Samples that are a point together, one for each time that they have.
-    fn assemble(&mut self, subject: &Subject<'_>, point: &Point, parts: &[Part], encoded: &mut Encoded) {
+    fn assemble(&mut self, subject: &Subject<'_>, point: &Point) -> bool {
         let batch = subject.batch;
         let mut sampled = std::mem::take(&mut self.parts);
         sampled.clear();
-        let selected = parts.iter().filter(|part| batch.selection.contains(part.sample as usize));
-        sampled.extend(selected.map(|part| Sampled {
-            part: *part,
+        sampled.extend(subject.selected(point).map(|part| Sampled {
+            part,
             time: batch.time(part.sample as usize),
             value: batch.columns().values[part.sample as usize],
         }));
         sampled.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.part.role.order(b.part.role)));
+        let mut full = false;
         for together in sampled.chunk_by(|a, b| a.time == b.time) {
+            let samples = together.iter().map(|sampled| sampled.part.sample);
+            if full {
+                self.out.rest.extend(samples);
+                continue;
+            }
             self.point.clear();
             let held = subject.held(point);
             let (made, data) = match point.assembles {
@@ -211,19 +246,31 @@ impl Encoder {
                 _ => (points::classic(batch, together, held, &mut self.point), Data::Histogram),
             };
             if made {
-                self.put(subject, point, data, together.len() as u64, encoded);
+                full = self.put(subject, point, data, samples);
             } else {
-                self.loose.extend(together.iter().map(|sampled| sampled.part.sample));
+                self.out.loose.extend(samples);
             }
         }
         self.parts = sampled;
+        full
     }
 
-    fn put(&mut self, subject: &Subject<'_>, point: &Point, data: Data, samples: u64, encoded: &mut Encoded) {
+    /// Adds the point that samples became. Returns whether there was no room for it.
+    fn put(
+        &mut self,
+        subject: &Subject<'_>,
+        point: &Point,
+        data: Data,
+        samples: impl Iterator<Item = u32> + Clone,
+    ) -> bool {
         let home = Home { target: point.target, scope: point.scope, metric: point.metric, data };
-        if !self.bodies.put(subject, home, &self.point, samples) {
-            encoded.unsendable(Unsendable::TooLarge, samples);
+        let put = self.body.put(subject, home, &self.point);
+        match put {
+            Put::Done => {}
+            Put::Full => self.out.rest.extend(samples),
+            Put::TooLarge => self.out.refuse(Unsendable::TooLarge, samples),
         }
+        put == Put::Full
     }
 }
 
@@ -233,6 +280,13 @@ impl<'a> Subject<'a> {
         let infos = &self.plan.targets[target as usize].infos;
         let informed = infos.iter().any(|info| self.batch.selection.contains(*info as usize));
         self.plan.resource(target, &self.batch.resource, informed)
+    }
+
+    /// The parts of a point that are to be written.
+    fn selected(&self, point: &Point) -> impl Iterator<Item = Part> + use<'a> {
+        let (plan, samples) = (self.plan, self.samples);
+        let parts = &plan.parts[point.parts.start as usize..point.parts.end as usize];
+        parts.iter().copied().filter(|part| samples.contains(part.sample as usize))
     }
 
     /// The attributes of a point.
@@ -249,10 +303,31 @@ fn histogram(batch: &MetricBatch, sample: u32) -> Option<&Histogram> {
 }
 
 impl Encoded {
-    fn unsendable(&mut self, why: Unsendable, samples: u64) {
-        match self.unsendable.iter_mut().find(|(known, _)| *known == why) {
-            Some((_, known)) => *known += samples,
-            None => self.unsendable.push((why, samples)),
+    /// What goes with others goes with those that are left where none of them was written.
+    fn settle_riding(&mut self) {
+        if self.points > 0 {
+            return;
+        }
+        let riding = std::mem::take(&mut self.sent.riding);
+        match self.rest.as_mut().or(self.loose.as_mut()) {
+            Some(left) => left.riding += riding,
+            None => {
+                if let Some((_, samples)) = self.unsendable.first_mut() {
+                    *samples += riding;
+                }
+            }
+        }
+    }
+}
+
+impl Out {
+    fn refuse(&mut self, why: Unsendable, samples: impl Iterator<Item = u32>) {
+        let before = self.unsendable.len();
+        self.unsendable.extend(samples);
+        let refused = (self.unsendable.len() - before) as u64;
+        match self.why.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, known)) => *known += refused,
+            None => self.why.push((why, refused)),
         }
     }
 }

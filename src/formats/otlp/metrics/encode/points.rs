@@ -239,15 +239,14 @@ fn exponential(
 
 fn exemplars(number: u32, batch: &MetricBatch, sample: usize, out: &mut Vec<u8>) {
     for exemplar in batch.exemplars(sample) {
-        push_message(number, out, |out| write_exemplar(batch, exemplar, out));
+        push_message(number, out, |out| write_exemplar(batch, exemplar, batch.time(sample), out));
     }
 }
 
-/// `Exemplar`. The labels `trace_id` and `span_id` are its ids, if that is what they are; the others its attributes.
-fn write_exemplar(batch: &MetricBatch, exemplar: &Exemplar, out: &mut Vec<u8>) {
-    if let Some(time) = exemplar.time {
-        push_fixed64(2, nanos(time), out);
-    }
+/// `Exemplar` of a sample of this time, which is its own where it has none. The labels `trace_id` and `span_id` are its ids,
+/// if that is what they are; the others its attributes.
+fn write_exemplar(batch: &MetricBatch, exemplar: &Exemplar, sampled: UnixMillis, out: &mut Vec<u8>) {
+    push_fixed64(2, nanos(exemplar.time.unwrap_or(sampled)), out);
     push_double(3, exemplar.value, out);
     for (name, value) in batch.exemplar_labels(exemplar).iter() {
         let id = match name {

@@ -50,18 +50,18 @@ fn batch(samples: Vec<Scraped>) -> MetricBatch {
     builder.build(Arc::default(), table.list(&list).list)
 }
 
-fn encoded(batch: &MetricBatch, limit: usize) -> (Vec<ExportMetricsServiceRequest>, Encoded) {
-    let encoded = Encoder::new("1.0").encode(batch, limit);
-    let messages = encoded.bodies.iter().map(|body| {
-        assert!(body.bytes.len() <= limit, "{} bytes", body.bytes.len());
-        let message = ExportMetricsServiceRequest::decode(&*body.bytes).expect("a request");
-        assert_eq!(super::any_request::points(&message), body.points);
-        message
-    });
-    let samples: u64 = encoded.bodies.iter().map(|body| body.samples).sum();
-    let unsendable: u64 = encoded.unsendable.iter().map(|(_, samples)| samples).sum();
-    assert_eq!(samples + encoded.absorbed + unsendable, batch.selection.count() as u64, "{encoded:?}");
-    (messages.collect(), encoded)
+fn encoded(batch: &MetricBatch, limit: usize) -> (Vec<ExportMetricsServiceRequest>, Vec<(Unsendable, u64)>) {
+    let (mut messages, mut unsendable, mut samples) = (Vec::new(), Vec::new(), 0);
+    for encoded in all_of(&mut Encoder::new("1.0"), batch, limit) {
+        assert!(encoded.body.len() <= limit, "{} bytes", encoded.body.len());
+        let message = ExportMetricsServiceRequest::decode(&*encoded.body).expect("a request");
+        assert_eq!(super::any_request::points(&message), encoded.points);
+        samples += encoded.sent.samples() + encoded.unsendable.iter().map(|(_, samples)| samples).sum::<u64>();
+        unsendable.extend(encoded.unsendable);
+        messages.extend((encoded.points > 0).then_some(message));
+    }
+    assert_eq!(samples, batch.selection.count() as u64);
+    (messages, unsendable)
 }
 
 /// The metrics of a batch that fits into one body with one resource and scope.
@@ -92,8 +92,8 @@ fn a_scrape_becomes_metrics_of_its_target() {
     ];
     let mut batch = batch(samples);
     batch.resource = Arc::new(About::new([("k8s.node.name".into(), "n1".into()), ("region".into(), "us".into())]));
-    let (mut messages, encoded) = encoded(&batch, LIMIT);
-    assert_eq!((encoded.absorbed, messages.len()), (1, 1));
+    let (mut messages, _) = encoded(&batch, LIMIT);
+    assert_eq!(messages.len(), 1);
     let resources = messages.remove(0).resource_metrics;
     assert_eq!(resources.len(), 2, "whose metric is alone keeps its target_info");
     let mut found = resources[0].resource.clone().expect("a resource").attributes;
@@ -266,7 +266,7 @@ fn native_histograms_are_exponential_or_classic_ones() {
         (Native { positive_spans: Vec::new(), ..native(3, integers()) }, Unsendable::Broken),
     ];
     for (native, why) in cases {
-        assert_eq!(encoded(&of(native), LIMIT).1.unsendable, [(why, 1)]);
+        assert_eq!(encoded(&of(native), LIMIT).1, [(why, 1)]);
     }
 }
 
@@ -313,9 +313,9 @@ fn bodies_are_split_and_a_point_that_fits_none_is_told() {
         let value = format!("{index}{}", if index == 7 { &long } else { "" });
         scraped("m", None, &[("job", "shop"), ("i", &value)], f64::from(index))
     });
-    let (messages, encoded) = encoded(&batch(samples.collect()), 300);
+    let (messages, unsendable) = encoded(&batch(samples.collect()), 300);
     assert!(messages.len() > 2);
-    assert_eq!(encoded.unsendable, [(Unsendable::TooLarge, 1)]);
+    assert_eq!(unsendable, [(Unsendable::TooLarge, 1)]);
     for message in &messages {
         let resource = message.resource_metrics[0].resource.as_ref().expect("every body tells whose it is");
         assert_eq!(resource.attributes, attributes(&[("service.name", "shop")]));
@@ -323,13 +323,71 @@ fn bodies_are_split_and_a_point_that_fits_none_is_told() {
 }
 
 #[test]
+fn a_target_info_whose_metrics_are_filtered_is_sent_as_a_metric() {
+    let labels = [("job", "shop"), ("region", "eu")];
+    let mut batch = batch(vec![scraped("up", None, &labels[..1], 1.0), scraped("target_info", None, &labels, 1.0)]);
+    batch.selection.remove(0);
+    assert_eq!(metrics(&batch)[0].name, "target_info");
+}
+
+#[test]
+fn a_portion_is_written_again_in_halves_of_whole_points() {
+    let mut samples: Vec<_> =
+        (0..5).map(|index| scraped("m", None, &[("job", "shop"), ("i", &index.to_string())], 1.0)).collect();
+    samples.extend([bucket("0.1", 1.0), bucket("0.2", 1.0), bucket("+Inf", 3.0)]);
+    samples.push(scraped("target_info", None, &[("job", "shop"), ("region", "eu")], 1.0));
+    let batch = batch(samples);
+    let mut encoder = Encoder::new("1.0");
+    let [whole] = encoder.portions(&batch).try_into().expect("one");
+    assert_eq!(whole.samples(), 9);
+    let whole = encoder.encode(&batch, whole, Room::of(LIMIT));
+    assert_eq!((whole.points, whole.rest, whole.loose), (6, None, None));
+    let mut open = vec![(whole.sent, whole.points)];
+    let (mut alone, mut samples) = (Vec::new(), 0);
+    while let Some((portion, points)) = open.pop() {
+        let room = Room { points: points.div_ceil(2), ..Room::of(LIMIT) };
+        let half = encoder.encode(&batch, portion, room);
+        let message = ExportMetricsServiceRequest::decode(&*half.body).expect("a request");
+        assert_eq!(super::any_request::points(&message), half.points);
+        assert_eq!(half.points, points.div_ceil(2));
+        if half.points > 1 {
+            open.push((half.sent, half.points));
+        } else {
+            samples += half.sent.samples();
+            alone.push(message);
+        }
+        open.extend(half.rest.map(|rest| (rest, points - half.points)));
+    }
+    assert_eq!((alone.len(), samples), (6, 9));
+    let histograms = alone.iter().filter(|message| {
+        let metric = &message.resource_metrics[0].scope_metrics[0].metrics[0];
+        matches!(metric.data, Some(Data::Histogram(_)))
+    });
+    assert_eq!(histograms.count(), 1, "a histogram is never cut");
+    let regions = alone.iter().filter(|message| {
+        let resource = message.resource_metrics[0].resource.as_ref().expect("a resource");
+        resource.attributes.iter().any(|attribute| attribute.key == "region")
+    });
+    assert_eq!(regions.count(), 5, "every half says what the target is, and the histogram has another");
+}
+
+#[test]
+fn what_finds_no_room_stays_for_the_next_request() {
+    let batch = batch(vec![scraped("m", None, &[("job", "shop")], 1.0)]);
+    let mut encoder = Encoder::new("1.0");
+    let [whole] = encoder.portions(&batch).try_into().expect("one");
+    let encoded = encoder.encode(&batch, whole, Room { bytes: 10, ..Room::of(LIMIT) });
+    assert_eq!((encoded.points, encoded.rest.map(|rest| rest.samples()), encoded.unsendable), (0, Some(1), vec![]));
+}
+
+#[test]
 fn a_list_that_comes_again_is_not_looked_at_again() {
     let batch = batch(vec![bucket("+Inf", 1.0), scraped("up", None, &[("job", "a")], 1.0)]);
     let mut encoder = Encoder::new("1.0");
-    let first = encoder.encode(&batch, LIMIT);
+    let first = all_of(&mut encoder, &batch, LIMIT);
     let bytes = encoder.bytes();
     assert!(bytes > 0);
-    assert_eq!(encoder.encode(&batch, LIMIT), first);
+    assert_eq!(all_of(&mut encoder.clone(), &batch, LIMIT), first);
     assert_eq!(encoder.bytes(), bytes);
 }
 
@@ -344,8 +402,8 @@ proptest! {
         if !batch.series().refs().iter().all(|series| once.insert(*series)) {
             return Ok(());
         }
-        let (messages, encoded) = encoded(&batch, limit);
-        if !encoded.unsendable.is_empty() {
+        let (messages, unsendable) = encoded(&batch, limit);
+        if !unsendable.is_empty() {
             return Ok(());
         }
         let mut again = Source::new(options());

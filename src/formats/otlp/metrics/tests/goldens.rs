@@ -7,9 +7,9 @@ use super::*;
 
 /// A batch as requests in JSON.
 fn out(encoder: &mut Encoder, batch: &MetricBatch) -> String {
-    let bodies = encoder.encode(batch, 1 << 20).bodies;
-    let json = bodies.iter().map(|body| {
-        let message = ExportMetricsServiceRequest::decode(&*body.bytes).expect("a request");
+    let written = all_of(encoder, batch, 1 << 20);
+    let json = written.iter().filter(|encoded| encoded.points > 0).map(|encoded| {
+        let message = ExportMetricsServiceRequest::decode(&*encoded.body).expect("a request");
         serde_json::to_string_pretty(&message).expect("JSON")
     });
     json.collect::<Vec<_>>().join("\n")

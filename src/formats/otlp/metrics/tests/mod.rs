@@ -37,6 +37,19 @@ fn text(text: &str) -> AnyValue {
     AnyValue { value: Some(Kind::StringValue(text.into())) }
 }
 
+/// What becomes of a batch in requests of their own.
+fn all_of(encoder: &mut Encoder, batch: &MetricBatch, limit: usize) -> Vec<Encoded> {
+    let (mut left, mut all) = (encoder.portions(batch), Vec::new());
+    left.reverse();
+    while let Some(portion) = left.pop() {
+        let encoded = encoder.encode(batch, portion, Room::of(limit));
+        left.extend(encoded.loose.clone());
+        left.extend(encoded.rest.clone());
+        all.push(encoded);
+    }
+    all
+}
+
 fn attributes(pairs: &[(&str, &str)]) -> Vec<KeyValue> {
     let of =
         |(key, value): &(&str, &str)| KeyValue { key: (*key).into(), value: Some(text(value)), ..Default::default() };
