@@ -1,6 +1,7 @@
 //! What is wrong with a component right now, by topic: several things can be at once, and each is over by
 //! itself.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::telemetry::ComponentMetrics;
@@ -9,7 +10,7 @@ use crate::telemetry::ComponentMetrics;
 #[derive(Debug)]
 pub struct Complaints {
     metrics: Arc<ComponentMetrics>,
-    open: Mutex<Vec<(&'static str, String)>>,
+    open: Mutex<Vec<(Cow<'static, str>, String)>>,
 }
 
 impl Complaints {
@@ -19,7 +20,8 @@ impl Complaints {
     }
 
     /// Something is wrong. Logged when the topic is new, so that a long outage is one line.
-    pub fn raise(&self, topic: &'static str, words: String) {
+    pub fn raise(&self, topic: impl Into<Cow<'static, str>>, words: String) {
+        let topic = topic.into();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         match open.iter_mut().find(|(known, _)| *known == topic) {
             Some((_, known)) => *known = words,
@@ -32,12 +34,12 @@ impl Complaints {
     }
 
     /// Whether there is no complaint about the topic.
-    pub fn is_over(&self, topic: &'static str) -> bool {
+    pub fn is_over(&self, topic: &str) -> bool {
         !self.open.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|(known, _)| *known == topic)
     }
 
     /// It is over.
-    pub fn over(&self, topic: &'static str) {
+    pub fn over(&self, topic: &str) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let before = open.len();
         open.retain(|(known, _)| *known != topic);

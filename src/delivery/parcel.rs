@@ -44,6 +44,11 @@ impl<B> Parcel<B> {
         self.0.iter().all(Option::is_none)
     }
 
+    /// Takes a message out that is not settled: its batch, and the duty to say what becomes of the records that are left.
+    pub fn take(&mut self, message: usize) -> Option<(B, Ack)> {
+        self.0[message].take().map(|held| (held.batch, held.ack))
+    }
+
     /// Settles `records` of one message; returns how many that were: none if it was withdrawn.
     pub fn settle(&mut self, message: usize, outcome: Outcome, records: u64, reason: Option<&str>) -> u64 {
         let slot = &mut self.0[message];

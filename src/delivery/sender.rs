@@ -1,6 +1,7 @@
 //! What a sink does with an answer: done, again later, or held until somebody helps. The words of the
 //! server go to the component's health; how many requests are in flight follows what the server takes.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -89,6 +90,7 @@ const UNHEALTHY_FROM: u32 = 3;
 pub struct Sender {
     metrics: Arc<ComponentMetrics>,
     complaints: Arc<Complaints>,
+    topic: Cow<'static, str>,
     concurrency: Concurrency,
     random: Mutex<fastrand::Rng>,
 }
@@ -101,7 +103,19 @@ impl Sender {
         most: usize,
         random: fastrand::Rng,
     ) -> Self {
-        Self { metrics, complaints, concurrency: Concurrency::new(most), random: Mutex::new(random) }
+        let (topic, concurrency) = (SENDING.into(), Concurrency::new(most));
+        Self { metrics, complaints, topic, concurrency, random: Mutex::new(random) }
+    }
+
+    /// The same to one of several servers, each of which may work or not.
+    #[must_use]
+    pub fn towards(self, server: &str) -> Self {
+        Self { topic: Self::topic(server).into(), ..self }
+    }
+
+    /// What a sender [towards](Self::towards) a server complains about.
+    pub fn topic(server: &str) -> String {
+        format!("{SENDING} to {server}")
     }
 
     /// How many requests may be in flight now.
@@ -121,24 +135,24 @@ impl Sender {
                 Attempted::Withdrawn => return,
                 Attempted::Done => {
                     self.concurrency.succeeded();
-                    self.complaints.over(SENDING);
+                    self.complaints.over(&self.topic);
                     return;
                 }
                 Attempted::Retry { reason, after, progress } => {
                     self.concurrency.failed();
                     if progress {
                         backoff.reset();
-                        self.complaints.over(SENDING);
+                        self.complaints.over(&self.topic);
                     }
                     let wait = backoff.next(after);
                     if backoff.failures() >= UNHEALTHY_FROM {
-                        self.complaints.raise(SENDING, reason.clone());
+                        self.complaints.raise(self.topic.clone(), reason.clone());
                     }
                     self.metrics.error(reason);
                     wait
                 }
                 Attempted::Blocked { reason } => {
-                    self.complaints.raise(SENDING, reason.clone());
+                    self.complaints.raise(self.topic.clone(), reason.clone());
                     self.metrics.error(reason);
                     backoff.next(None)
                 }

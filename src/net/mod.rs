@@ -2,6 +2,7 @@
 //! (rustls with ring), one HTTP client shape.
 
 mod connect;
+pub mod dns;
 pub mod grpc;
 pub mod http_client;
 pub mod http_server;

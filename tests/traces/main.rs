@@ -19,5 +19,6 @@ mod jaeger;
 mod logs;
 mod metrics;
 mod own;
+mod routing;
 mod tail_sampling;
 mod zipkin;

@@ -77,7 +77,8 @@ pub(super) const CODES: &[Explanation] = &[
     code(
         "TW0652",
         "requests would be too small, too slow or too many",
-        "`batch.max_bytes` is a size from 1KiB to 1GiB, `timeout` from 100ms to 10m, `concurrency` from 1 to 64.",
+        "`batch.max_bytes` is a size from 1KiB to 1GiB, `timeout` from 100ms to 10m, `resolve_interval` from \
+         1s to 1h, `concurrency` from 1 to 64.",
     ),
     code(
         "TW0660",

@@ -2,11 +2,15 @@
 //! gRPC or HTTP. Jaeger speaks it since version 1.35; its sink is the same one by another name, for spans alone.
 //!
 //! Messages are gathered into parcels; each is one task that writes a request, sends it and settles what it holds by the
-//! receiver's answer (`request`). A request kept whole goes out as the bytes in which it came.
+//! receiver's answer (`request`). Several receivers are one lane in which requests fail over, or a lane each, by traces
+//! (`lanes`). A request kept whole goes out as the bytes in which it came.
 
 mod answer;
+mod lanes;
+mod members;
 mod options;
 mod part;
+mod rendezvous;
 mod request;
 mod server;
 #[cfg(test)]
@@ -16,7 +20,7 @@ mod write;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 
 use crate::data::names::Interest;
 use crate::data::{Batch, Names, Signal};
@@ -24,15 +28,16 @@ use crate::delivery::Message;
 use crate::delivery::batcher::Batcher;
 use crate::delivery::complaints::Complaints;
 use crate::delivery::refusals::Refusals;
-use crate::delivery::sender::Sender;
 use crate::formats::otlp::logs::LogsEncoder;
 use crate::formats::otlp::traces;
+use crate::net::Endpoints;
 use crate::options::Problem;
 use crate::pipeline::component::{Plan, PrepareContext, Sink};
 use crate::pipeline::{Descriptor, PrepareError, SinkContext, SinkPlan, Task, TaskError};
+use lanes::{Lanes, Limits, Routing};
+use members::Members;
 use options::Options;
-use part::Part;
-use request::{Delivery, Shared};
+use request::Shared;
 use server::Server;
 use write::{Form, Writer};
 
@@ -72,7 +77,8 @@ impl Plan for Named {
 
 impl SinkPlan for Named {
     fn accepts(&self, signal: Signal) -> bool {
-        self.signals.contains(&signal)
+        let routed = self.options.own.routing == options::Routing::TraceId;
+        self.signals.contains(&signal) && (signal == Signal::Traces || !routed)
     }
 
     fn interest(&self, _names: &Names) -> Result<Interest, PrepareError> {
@@ -81,13 +87,20 @@ impl SinkPlan for Named {
 
     fn prepare(&self, _cx: &PrepareContext) -> Result<Box<dyn Sink>, PrepareError> {
         let server = Server::new(&self.options).map_err(|error| PrepareError(error.to_string()))?;
-        Ok(Box::new(Otlp { options: self.options.clone(), server }))
+        let own = &self.options.own;
+        let members = match own.routing {
+            options::Routing::Failover => None,
+            options::Routing::TraceId => Some(Members::of(own.urls(), own.resolve_interval.0)),
+        };
+        Ok(Box::new(Otlp { options: self.options.clone(), server, members }))
     }
 }
 
 struct Otlp {
     options: Options,
     server: Server,
+    /// Where traces are routed.
+    members: Option<Members>,
 }
 
 impl Sink for Otlp {
@@ -114,49 +127,32 @@ fn weigh(message: &Message, most: u64) -> u64 {
 
 impl Otlp {
     async fn run(self: Box<Self>, cx: SinkContext) -> Result<(), TaskError> {
-        let own = &self.options.own;
+        let Self { options, server, members } = *self;
+        let own = &options.own;
         let complaints = Arc::new(Complaints::new(cx.metrics.clone()));
-        let most = own.concurrency.value as usize;
-        let sender = Arc::new(Sender::new(cx.metrics.clone(), complaints, most, fastrand::Rng::new()));
         let max_bytes = own.batch.max_bytes.0;
         let form = Form {
             compression: own.compression,
-            framed: self.server.framed(),
+            framed: server.framed(),
             max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
         };
         let shared = Arc::new(Shared {
-            server: self.server,
+            server,
             metrics: cx.metrics.clone(),
             refusals: Refusals::new(cx.metrics.clone()),
             writer: Writer::new(form),
         });
-        // Samples of a series must arrive in their order, so what has metrics is sent one after the other.
-        let mut in_order = false;
-        let mut batcher = Batcher::new(cx.input, own.batch.linger.0);
-        let mut requests = JoinSet::new();
-        let mut ended = false;
-        while !ended || !requests.is_empty() {
-            let room = !ended && requests.len() < if in_order { 1 } else { sender.allowed() };
-            let parcel = tokio::select! {
-                biased;
-                () = cx.shutdown.cancelled() => return Ok(()),
-                Some(done) = requests.join_next() => {
-                    done.map_err(|error| TaskError(format!("a request failed to run: {error}")))?;
-                    continue;
-                }
-                parcel = batcher.next(max_bytes, |message| weigh(message, max_bytes)), if room => parcel,
-            };
-            let Some(messages) = parcel else {
-                ended = true;
-                continue;
-            };
-            in_order = messages.iter().any(|message| message.batch.signal() == Signal::Metrics);
-            let (parcel, parts) = Part::all(messages);
-            let mut delivery = Delivery::new(shared.clone(), parcel, parts);
-            let sender = sender.clone();
-            // Boxed, so that the runtime moves a pointer and not all that a request needs.
-            requests.spawn(Box::pin(async move { sender.run(&mut delivery).await }));
+        let limits = Limits { max_bytes, concurrency: own.concurrency.value as usize };
+        let batcher = Batcher::new(cx.input, own.batch.linger.0);
+        let lanes = |routing| Lanes::new(shared, complaints.clone(), limits, routing).run(batcher, cx.shutdown);
+        let Some(members) = members else {
+            return lanes(Routing::Failover(Endpoints::new(own.urls()))).await;
+        };
+        let (tell, known) = watch::channel(Vec::new());
+        let follow = members.follow(tell, complaints.clone());
+        tokio::select! {
+            ended = lanes(Routing::ByTrace(known)) => ended,
+            never = follow => match never {},
         }
-        Ok(())
     }
 }

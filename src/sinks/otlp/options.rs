@@ -22,8 +22,12 @@ pub(super) struct Own {
     /// `/v1/traces`, such as `http://host:4318`, or `http://prometheus:9090/api/v1/otlp` for metrics to Prometheus. One of
     /// this and `endpoints`.
     pub endpoint: Option<Spanned<SecretAddress>>,
-    /// Several such addresses: requests go to the first that works, the others stand by.
+    /// Several such addresses, which `routing` chooses from.
     pub endpoints: Option<Spanned<Vec<SecretAddress>>>,
+    /// Who gets what. Default: `failover`.
+    pub routing: Routing,
+    /// How often the name in `endpoint` is asked for where `routing` is `trace_id`. Default: `5s`.
+    pub resolve_interval: Spanned<Duration>,
     /// What is spoken. Default: `grpc`.
     pub protocol: Protocol,
     /// How requests are compressed. Default: `gzip`, which every receiver takes. `zstd` makes less of more with less
@@ -33,8 +37,21 @@ pub(super) struct Own {
     pub batch: Batch,
     /// Time for one request. After it the request counts as unanswered and is sent again. Default: `10s`.
     pub timeout: Spanned<Duration>,
-    /// Most requests in flight; of metrics one, since samples of a series must arrive in their order. Default: `4`.
+    /// Most requests in flight, to each receiver where `routing` is `trace_id`; of metrics one, since samples of a series must arrive in their order. Default: `4`.
     pub concurrency: Spanned<u32>,
+}
+
+/// Who of several receivers gets what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Routing {
+    /// The first of the addresses that works gets everything, the others stand by.
+    #[default]
+    Failover,
+    /// All spans of a trace go to one receiver, from every agent to the same: for what must see whole traces, such as
+    /// `tail_sampling`. Receivers are all addresses that the DNS has for the name in `endpoint` (in Kubernetes a headless
+    /// service), or the `endpoints` as they are. For spans alone.
+    TraceId,
 }
 
 /// What is spoken.
@@ -83,6 +100,8 @@ impl Default for Own {
         Self {
             endpoint: None,
             endpoints: None,
+            routing: Routing::default(),
+            resolve_interval: Spanned::unknown(Duration(StdDuration::from_secs(5))),
             protocol: Protocol::default(),
             compression: Compression::default(),
             batch: Batch::default(),
@@ -100,6 +119,12 @@ impl Own {
             (None, Some(several)) => several.value.clone(),
             (None, None) => Vec::new(),
         }
+    }
+
+    /// The same, read. For options that have no problems.
+    pub fn urls(&self) -> Vec<Url> {
+        let addresses = self.addresses().into_iter();
+        addresses.map(|address| Url::parse(&address.expose()).expect("the plan has read it")).collect()
     }
 }
 
@@ -140,6 +165,10 @@ pub(super) fn problems(options: &Options) -> Vec<Problem> {
     if !(StdDuration::from_millis(100)..=StdDuration::from_secs(600)).contains(&own.timeout.0) {
         let message = format!("`timeout` is {}", own.timeout.value);
         wrong(LIMITS, own.timeout.span, message, "write a time from 100ms to 10m, such as 10s");
+    }
+    if !(StdDuration::from_secs(1)..=StdDuration::from_secs(3600)).contains(&own.resolve_interval.0) {
+        let message = format!("`resolve_interval` is {}", own.resolve_interval.value);
+        wrong(LIMITS, own.resolve_interval.span, message, "write a time from 1s to 1h, such as 5s");
     }
     if !(1..=64).contains(&own.concurrency.value) {
         let message = format!("`concurrency` is {}", own.concurrency.value);

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::answer::Meaning;
 use super::part::Part;
-use super::server::{Body, Server};
+use super::server::{Body, Server, Target};
 use super::write::Writer;
-use crate::data::UnixNanos;
-use crate::delivery::Outcome;
+use crate::data::{Batch, Selection, UnixNanos};
 use crate::delivery::journey::Leg;
 use crate::delivery::parts::Parcel;
 use crate::delivery::refusals::Refusals;
 use crate::delivery::sender::{Attempted, Work};
+use crate::delivery::{Message, Outcome};
 use crate::telemetry::ComponentMetrics;
 
 /// Answers in a row that say that the receiver failed, after which it counts as a refusal.
@@ -32,6 +32,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Delivery {
     shared: Arc<Shared>,
+    target: Arc<Target>,
     parcel: Parcel,
     /// What is still to be sent, the next last.
     groups: Vec<Group>,
@@ -59,10 +60,35 @@ impl Group {
 }
 
 impl Delivery {
-    pub fn new(shared: Arc<Shared>, parcel: Parcel, parts: Vec<Part>) -> Self {
+    pub fn new(shared: Arc<Shared>, target: Arc<Target>, parcel: Parcel, parts: Vec<Part>) -> Self {
         let writer = shared.writer.arriving(UnixNanos::now());
         let groups = vec![Group::of(parts)];
-        Self { shared, parcel, groups, failures: 0, answered: false, writer }
+        Self { shared, target, parcel, groups, failures: 0, answered: false, writer }
+    }
+
+    /// What of log records and spans is not settled.
+    pub fn left(mut self) -> Vec<Message> {
+        let parts: Vec<_> = self.groups.drain(..).flat_map(|group| group.parts).collect();
+        let mut left: Vec<(usize, Selection)> = Vec::new();
+        for part in parts {
+            let (Some(held), Part::Run(run)) = (self.parcel.batch(part.message()), part) else { continue };
+            let selection = held.batch.selection();
+            let at = left.iter().position(|(known, _)| *known == run.message).unwrap_or_else(|| {
+                left.push((run.message, Selection::none(selection.len())));
+                left.len() - 1
+            });
+            selection.iter_range(run.from..run.to).for_each(|record| left[at].1.insert(record));
+        }
+        let message = |(message, selection)| {
+            let (mut held, ack) = self.parcel.take(message)?;
+            match &mut held.batch {
+                Batch::Logs(batch) => batch.selection = selection,
+                Batch::Metrics(batch) => batch.selection = selection,
+                Batch::Traces(batch) => batch.selection = selection,
+            }
+            Some(Message { input: held.input, ..Message::new(held.batch, ack) })
+        };
+        left.into_iter().filter_map(message).collect()
     }
 
     /// Sends one group and does what follows from the answer without a wait.
@@ -77,9 +103,9 @@ impl Delivery {
                 None => return Ok(()),
             },
         };
-        let shared = self.shared.clone();
+        let (shared, target) = (self.shared.clone(), self.target.clone());
         shared.metrics.bytes_out.inc_by(body.payload.len() as u64);
-        let (sent, forgot) = self.parcel.unless_withdrawn(shared.server.send(signal, body)).await;
+        let (sent, forgot) = self.parcel.unless_withdrawn(shared.server.send(&target, signal, body)).await;
         if forgot {
             // The bodies have what its sender brings again.
             group.body = None;
@@ -208,6 +234,10 @@ impl Work for Delivery {
             if self.parcel.is_empty() {
                 return if self.answered { Attempted::Done } else { Attempted::Withdrawn };
             }
+            if self.target.gone.is_cancelled() {
+                // What is left is for others.
+                return Attempted::Withdrawn;
+            }
             let Some(group) = self.groups.pop() else { return Attempted::Done };
             if let Err(attempted) = self.step(group).await {
                 return attempted;
@@ -220,6 +250,12 @@ impl Work for Delivery {
     }
 
     fn withdrawn(&self) -> impl Future<Output = ()> + Send {
-        self.parcel.withdrawn()
+        let (withdrawn, gone) = (self.parcel.withdrawn(), self.target.gone.clone().cancelled_owned());
+        async move {
+            tokio::select! {
+                () = withdrawn => {}
+                () = gone => {}
+            }
+        }
     }
 }

@@ -4,25 +4,42 @@ use std::time::Duration;
 
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use url::Url;
+use tokio_util::sync::CancellationToken;
+use url::{Host, Url};
 
 use super::answer::{self, Meaning};
-use super::options::{Compression, Options, Protocol};
+use super::options::{Compression, Options, Protocol, Routing};
 use crate::data::Signal;
 use crate::formats::otlp::json::{self, Document};
 use crate::net::grpc::{Call, CallError, GrpcClient};
 use crate::net::http_client::{HttpClientError, Payload, Request};
 use crate::net::{ClientError, Endpoints, HttpClient, shown};
+use crate::options::{Spanned, TlsConfig};
 
 /// Most bytes of an answer.
 const MOST_ANSWER: usize = 1 << 20;
 
-/// A receiver.
+/// Sends requests.
 #[derive(Debug)]
 pub(super) struct Server {
     client: Client,
-    endpoints: Endpoints,
     timeout: Duration,
+}
+
+/// Where requests go: one receiver, or the first that works of several.
+#[derive(Debug)]
+pub(super) struct Target {
+    endpoints: Endpoints,
+    /// Its name among others; empty where there are none.
+    pub name: String,
+    /// Tells that it is no receiver any more.
+    pub gone: CancellationToken,
+}
+
+impl Target {
+    pub fn of(endpoints: Endpoints, name: String) -> Self {
+        Self { endpoints, name, gone: CancellationToken::new() }
+    }
 }
 
 #[derive(Debug)]
@@ -50,16 +67,24 @@ pub(super) struct Sent {
 }
 
 impl Server {
-    /// The receiver that the options name.
+    /// A client that goes by the options. Files that it needs may come later.
     pub fn new(options: &Options) -> Result<Self, HttpClientError> {
         let own = &options.own;
+        let mut shared = options.shared.clone();
+        if own.routing == Routing::TraceId
+            && let [url] = own.urls().as_slice()
+            && let Some(Host::Domain(name)) = url.host()
+        {
+            // Its addresses are spoken to, and their certificates are of the name.
+            let unset = || Spanned::unknown(TlsConfig::default());
+            let tls = shared.tls_config.get_or_insert_with(unset);
+            tls.value.server_name.get_or_insert_with(|| name.to_owned());
+        }
         let client = match own.protocol {
-            Protocol::Grpc => Client::Grpc(GrpcClient::new(&options.shared)?),
-            Protocol::Http => Client::Http(HttpClient::patient(&options.shared)?),
+            Protocol::Grpc => Client::Grpc(GrpcClient::new(&shared)?),
+            Protocol::Http => Client::Http(HttpClient::patient(&shared)?),
         };
-        let urls = own.addresses().into_iter();
-        let urls = urls.map(|address| Url::parse(&address.expose()).expect("the plan has read it"));
-        Ok(Self { client, endpoints: Endpoints::new(urls.collect()), timeout: own.timeout.0 })
+        Ok(Self { client, timeout: own.timeout.0 })
     }
 
     /// Whether requests are framed as gRPC wants it.
@@ -67,17 +92,17 @@ impl Server {
         matches!(self.client, Client::Grpc(_))
     }
 
-    /// Sends a request to the first endpoint that works.
-    pub async fn send(&self, signal: Signal, body: Body) -> Sent {
-        let (index, endpoint) = self.endpoints.first();
+    /// Sends a request.
+    pub async fn send(&self, target: &Target, signal: Signal, body: Body) -> Sent {
+        let (index, endpoint) = target.endpoints.first();
         let shown = shown(endpoint);
         let (meaning, words) = match &self.client {
             Client::Grpc(client) => self.call(client, endpoint, signal, body).await,
             Client::Http(client) => self.post(client, endpoint, signal, body).await,
         };
         match meaning {
-            Meaning::Unanswered { .. } | Meaning::Later { .. } => self.endpoints.failed(index),
-            _ => self.endpoints.works(index),
+            Meaning::Unanswered { .. } | Meaning::Later { .. } => target.endpoints.failed(index),
+            _ => target.endpoints.works(index),
         }
         Sent { meaning, words: format!("the receiver at {shown}{words}") }
     }

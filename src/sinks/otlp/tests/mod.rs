@@ -1,6 +1,7 @@
 //! The sinks before a receiver on loopback that speaks both protocols and answers in every way.
 
 mod metrics;
+mod routing;
 
 use std::sync::{Arc, Mutex};
 
@@ -57,9 +58,13 @@ struct Receiver {
 
 impl Receiver {
     async fn start(look: impl FnMut(&[u8]) -> Says + Send + 'static) -> Self {
+        Self::start_at(([127, 0, 0, 1], 0).into(), look).await
+    }
+
+    async fn start_at(at: std::net::SocketAddr, look: impl FnMut(&[u8]) -> Says + Send + 'static) -> Self {
         let store = Store { look: Box::new(look), headers: Vec::new(), taken: Vec::new(), requests: 0 };
         let store = Arc::new(Mutex::new(store));
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let listener = TcpListener::bind(at).await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let mut router = Router::new();
         for (package, service) in [("metrics", "MetricsService"), ("trace", "TraceService"), ("logs", "LogsService")] {

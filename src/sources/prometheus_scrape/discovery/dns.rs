@@ -1,16 +1,13 @@
-//! `dns_sd_configs`: targets from the DNS. The servers, the search list and `ndots` are those of
-//! `/etc/resolv.conf`, read before every question; answers are not kept beyond it.
+//! `dns_sd_configs`: targets from the DNS. `/etc/resolv.conf` is read before every question.
 
 use futures_util::future::{BoxFuture, FutureExt, join_all};
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::ResolveHosts;
-use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::net::NetError;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use tokio_util::sync::CancellationToken;
 
 use super::{ADDRESS, Discover, Publisher, TargetGroup, refresh};
 use crate::data::LabelSet;
+use crate::net::dns::Resolver;
 use crate::options::problem::Code;
 use crate::options::{Duration, Problem, Span, Spanned};
 
@@ -88,13 +85,7 @@ impl DnsSdConfig {
 }
 
 /// Makes the resolver for the next questions.
-type Resolvers = Box<dyn Fn() -> Result<(TokioResolver, Search), NetError> + Send + Sync>;
-
-/// How names are completed.
-struct Search {
-    domains: Vec<Name>,
-    ndots: usize,
-}
+type Resolvers = Box<dyn Fn() -> Result<Resolver, NetError> + Send + Sync>;
 
 /// A `dns_sd_configs` entry, ready to run.
 pub struct Dns {
@@ -113,17 +104,17 @@ impl Dns {
             kind: config.record_type().unwrap_or(RecordType::SRV),
             port: config.port.unwrap_or(0),
             refresh_interval: config.refresh_interval.0,
-            resolvers: Box::new(of_system),
+            resolvers: Box::new(Resolver::of_system),
         }
     }
 
     /// Asks for all names at once. A name that cannot be resolved keeps its targets.
     async fn ask(&self, found: &Publisher) {
-        let (resolver, search) = match (self.resolvers)() {
+        let resolver = match (self.resolvers)() {
             Ok(resolver) => resolver,
             Err(error) => return found.failed(&format!("/etc/resolv.conf cannot be used: {error}")),
         };
-        let answers = join_all(self.names.iter().map(|name| lookup(&resolver, &search, name, self.kind))).await;
+        let answers = join_all(self.names.iter().map(|name| resolver.lookup(name, self.kind))).await;
         let mut failed = Vec::new();
         for (name, answer) in self.names.iter().zip(answers) {
             match answer {
@@ -205,60 +196,6 @@ impl Discover for Dns {
         }
         .boxed()
     }
-}
-
-fn of_system() -> Result<(TokioResolver, Search), NetError> {
-    let (config, options) = hickory_resolver::system_conf::read_system_conf()?;
-    let search = Search { domains: config.search().to_vec(), ndots: options.ndots };
-    resolver(config, options).map(|resolver| (resolver, search))
-}
-
-fn resolver(
-    config: hickory_resolver::config::ResolverConfig,
-    mut options: hickory_resolver::config::ResolverOpts,
-) -> Result<TokioResolver, NetError> {
-    options.cache_size = 0;
-    // The DNS was asked for, not /etc/hosts.
-    options.use_hosts_file = ResolveHosts::Never;
-    TokioResolver::builder_with_config(config, Default::default()).with_options(options).build()
-}
-
-/// Looks for a name and its completions, in the order of the search list. The first that exists counts, even with
-/// no record of this type. Where every server says that none exists, there are no records; otherwise it is
-/// not known, and that is the error.
-async fn lookup(
-    resolver: &TokioResolver,
-    search: &Search,
-    name: &str,
-    kind: RecordType,
-) -> Result<Vec<Record>, String> {
-    let mut trouble = None;
-    for name in completions(search, name)? {
-        match resolver.lookup(name, kind).await {
-            Ok(answer) => return Ok(answer.answers().to_vec()),
-            Err(NetError::Dns(DnsError::NoRecordsFound(none))) => match none.response_code {
-                ResponseCode::NoError => return Ok(Vec::new()),
-                ResponseCode::NXDomain => {}
-                code => trouble = Some(format!("the server says {code}")),
-            },
-            Err(error) => trouble = Some(error.to_string()),
-        }
-    }
-    trouble.map_or(Ok(Vec::new()), Err)
-}
-
-fn completions(search: &Search, name: &str) -> Result<Vec<Name>, String> {
-    let mut whole = Name::from_utf8(name).map_err(|error| error.to_string())?;
-    if whole.is_fqdn() {
-        return Ok(vec![whole]);
-    }
-    // A name too long to be completed is not there.
-    let completed = search.domains.iter().filter_map(|domain| whole.clone().append_domain(domain).ok());
-    let mut names: Vec<Name> = completed.collect();
-    let first = usize::from(whole.num_labels()) > search.ndots;
-    whole.set_fqdn(true);
-    names.insert(if first { 0 } else { names.len() }, whole);
-    Ok(names)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
-use hickory_resolver::proto::op::{Message, MessageType};
+use hickory_resolver::proto::op::{Message, MessageType, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, NS, SRV};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
@@ -67,15 +67,16 @@ impl Server {
         config.problems(&mut problems);
         assert!(problems.is_empty(), "{problems:?}");
         let (port, domains): (_, Vec<Name>) = (self.port, search.iter().map(|domain| name(domain)).collect());
-        let resolvers = move || {
-            let mut server = NameServerConfig::udp_and_tcp([127, 0, 0, 1].into());
-            server.connections.iter_mut().for_each(|connection| connection.port = port);
-            let config = ResolverConfig::from_parts(None, domains.clone(), vec![server]);
-            let search = Search { domains: domains.clone(), ndots: 1 };
-            resolver(config, ResolverOpts::default()).map(|resolver| (resolver, search))
-        };
+        let resolvers = move || resolver(port, domains.clone());
         Box::new(Dns { resolvers: Box::new(resolvers), ..Dns::new(&config) })
     }
+}
+
+/// One that asks the server at this port, and looks for names in these domains.
+fn resolver(port: u16, domains: Vec<Name>) -> Result<Resolver, NetError> {
+    let mut server = NameServerConfig::udp_and_tcp([127, 0, 0, 1].into());
+    server.connections.iter_mut().for_each(|connection| connection.port = port);
+    Resolver::new(ResolverConfig::from_parts(None, domains, vec![server]), ResolverOpts::default())
 }
 
 fn answer(zone: &Zone, question: &[u8]) -> Message {
@@ -203,11 +204,20 @@ async fn the_search_list_completes_names() {
     until(&mut found, |found| found.complete).await;
     assert_eq!(targets(&found.borrow()), ["10.0.0.3:1", "10.0.0.2:1"]);
     assert!(found.borrow().troubles.is_empty(), "that nothing is there is an answer");
-    let search = Search { domains: vec![name("a.")], ndots: 1 };
-    let order = |text| completions(&search, text).expect("names").iter().map(Name::to_ascii).collect::<Vec<_>>();
-    assert_eq!(order("x"), ["x.a.", "x."]);
-    assert_eq!(order("x.y"), ["x.y.", "x.y.a."]);
-    assert_eq!(order("x."), ["x."]);
+}
+
+#[tokio::test]
+async fn addresses_are_those_of_one_family() {
+    let server = Server::start().await;
+    let (four, six) = (A::new(10, 0, 0, 1), AAAA::new(0xfd00, 0, 0, 0, 0, 0, 0, 1));
+    server.says("both.", Ok(vec![RData::AAAA(six), RData::A(four)]));
+    server.says("six.", Ok(vec![RData::AAAA(six)]));
+    server.says("broken.", Err(ResponseCode::ServFail));
+    let resolver = resolver(server.port, Vec::new()).expect("a resolver");
+    assert_eq!(resolver.addresses("both").await, Ok(vec!["10.0.0.1".parse().expect("an address")]));
+    assert_eq!(resolver.addresses("six").await, Ok(vec!["fd00::1".parse().expect("an address")]));
+    assert_eq!(resolver.addresses("nowhere").await, Ok(Vec::new()));
+    assert!(resolver.addresses("broken").await.is_err());
 }
 
 #[tokio::test]
