@@ -260,14 +260,18 @@ fn resolve(
         }
     }
     let signal = inputs.first().map(|(_, signal)| *signal);
-    if let Some(Role::Transform(plan)) = &draft.role {
-        problems.extend(plan.problems_with(signal.filter(|_| known)).into_iter().map(|mut problem| {
-            if problem.span == Span::UNKNOWN {
-                problem.span = draft.span;
-            }
-            problem
-        }));
-    }
+    let of_input = signal.filter(|_| known);
+    let wrong = match &draft.role {
+        Some(Role::Transform(plan)) => plan.problems_with(of_input),
+        Some(Role::Sink(plan)) => plan.problems_with(of_input),
+        _ => Vec::new(),
+    };
+    problems.extend(wrong.into_iter().map(|mut problem| {
+        if problem.span == Span::UNKNOWN {
+            problem.span = draft.span;
+        }
+        problem
+    }));
     let told = patterns.first().map_or(draft.span, |pattern| pattern.written.span);
     let outputs = match (&draft.role, signal) {
         (Some(Role::Source(plan)), _) => Some(plan.outputs()),

@@ -151,6 +151,12 @@ pub trait SinkPlan: Plan {
     /// Whether it can take this signal.
     fn accepts(&self, signal: Signal) -> bool;
 
+    /// Everything that is wrong with its options for an input of `signal`; `None` where that is not known because
+    /// something before it is wrong.
+    fn problems_with(&self, _signal: Option<Signal>) -> Vec<Problem> {
+        Vec::new()
+    }
+
     /// What it must see located in records.
     fn interest(&self, _names: &Names) -> Result<Interest, PrepareError> {
         Ok(Interest::default())

@@ -1,5 +1,5 @@
 //! An agent with the sink under test, made from YAML like any other, and a source into which a test feeds
-//! lines with positions.
+//! lines with positions, or spans.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,6 +12,8 @@ use tailwater::data::{
     UnixNanos, Value,
 };
 use tailwater::delivery::{Message, Outcome, Settle, Verdict};
+use tailwater::formats::otlp::json::{self, Document};
+use tailwater::formats::otlp::traces;
 use tailwater::options::Identity;
 use tailwater::pipeline::component::{Plan, PrepareContext, Source};
 use tailwater::pipeline::{
@@ -24,7 +26,7 @@ use tokio::sync::{mpsc, watch};
 /// When the first line of every feed was written: 2026-11-24T12:00:00Z.
 pub const NOON: u64 = 1_795_521_600_000_000_000;
 
-type Fed = (LogBatch, Option<UnixNanos>);
+type Fed = (Batch, Option<UnixNanos>);
 
 /// Lines on their way into an agent, and what became of them.
 #[derive(Clone)]
@@ -93,17 +95,26 @@ impl Feed {
             state.batches += 1;
             state.batch(lines)
         };
-        self.hand_on(batch, first_attempt);
+        self.hand_on(Batch::Logs(batch), first_attempt);
     }
 
-    fn hand_on(&self, batch: LogBatch, first_attempt: Option<UnixNanos>) {
+    /// Feeds a request of OTLP/JSON, one batch of spans.
+    pub fn spans(&self, request: &serde_json::Value) {
+        let text = request.to_string();
+        let request = json::read(Document::Request(Signal::Traces), text.as_bytes(), 1 << 20).expect("a request");
+        let indexed = traces::index(Chunk::from_vec(request)).expect("well-formed");
+        self.0.state.lock().expect("not poisoned").batches += 1;
+        self.hand_on(Batch::Traces(indexed.batch), None);
+    }
+
+    fn hand_on(&self, batch: Batch, first_attempt: Option<UnixNanos>) {
         assert!(self.0.lines.send((batch, first_attempt)).is_ok(), "the feed holds a receiver or its source does");
     }
 
     /// Feeds a batch of the test's own making.
     pub fn batch(&self, batch: LogBatch) {
         self.0.state.lock().expect("not poisoned").batches += 1;
-        self.hand_on(batch, None);
+        self.hand_on(Batch::Logs(batch), None);
     }
 
     /// What became of everything so far.
@@ -170,15 +181,17 @@ impl Settle for Feeding {
     }
 }
 
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FeedOptions {}
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FeedOptions {
+    spans: bool,
+}
 
 impl Plan for FeedOptions {}
 
 impl SourcePlan for FeedOptions {
     fn outputs(&self) -> Outputs {
-        Outputs::One(Signal::Logs)
+        Outputs::One(if self.spans { Signal::Traces } else { Signal::Logs })
     }
 
     fn replayable(&self) -> bool {
@@ -197,7 +210,7 @@ impl Source for Feed {
             let mut lines = self.0.taken.lock().expect("not poisoned").take().expect("a feed has one source");
             while let Some(Some((batch, first_attempt))) = cx.shutdown.run_until_cancelled(lines.recv()).await {
                 let Ok(ack) = cx.outlets[0].ack(self.0.clone(), 0, false).await else { break };
-                let message = Message { first_attempt, ..Message::new(Batch::Logs(batch), ack) };
+                let message = Message { first_attempt, ..Message::new(batch, ack) };
                 if cx.outlets[0].send(message).await.is_err() {
                     break;
                 }
@@ -235,6 +248,17 @@ impl Agent {
     /// The same with a folder that the test has put files into.
     pub fn start_in(folder: tempfile::TempDir, feed: &Feed, options: &str) -> Self {
         Self::with_steps(folder, feed, "{ parse_json: { on_error: keep } }", options)
+    }
+
+    /// The same of a feed of spans, without steps.
+    pub fn of_spans(feed: &Feed, options: &str) -> Self {
+        let source = &feed.0.name;
+        let name = source.trim_start_matches("feed/");
+        let yaml = format!(
+            "sources:\n  {source}: {{ spans: true }}\nsinks:\n  elasticsearch/{name}: {{ inputs: [{source}], {options}, \
+             dead_letter: {{ min_free: 0% }} }}\n"
+        );
+        Self::start_yaml(tempfile::tempdir().expect("a folder"), &yaml, &format!("elasticsearch/{name}"))
     }
 
     /// The same with steps of the test's own.

@@ -9,6 +9,7 @@ mod chaos;
 mod documents;
 mod end_to_end;
 mod faults;
+mod spans;
 mod streams;
 
 #[allow(dead_code, reason = "the tests of the verbs use the rest")]

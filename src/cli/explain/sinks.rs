@@ -45,6 +45,17 @@ pub(super) const CODES: &[Explanation] = &[
         "`tls.cert_file` and `tls.key_file` go together. Give both, or neither.",
     ),
     code(
+        "TW0623",
+        "the input is not what the data stream is for",
+        "`data_stream.type` of the sink `elasticsearch` is `logs` for log records and `traces` for spans. Left out, it is \
+         what the input is.",
+    ),
+    code(
+        "TW0624",
+        "spans have one layout",
+        "The sink `elasticsearch` writes spans with OpenTelemetry's field names, `mapping: otel`.",
+    ),
+    code(
         "TW0640",
         "this is not an address",
         "`url` of the sink `prometheus_remote_write` has a scheme (http or https), a host and the receiver's path, such \

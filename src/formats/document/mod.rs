@@ -1,4 +1,4 @@
-//! A log record as one JSON document, in either of two field layouts. Sinks that write documents share
+//! A log record as one JSON document, in either of two field layouts, and a span as one. Sinks that write documents share
 //! this: a line of NDJSON has the same fields as a document in Elasticsearch.
 //!
 //! A document is spliced: fixed text, the time, the resource's fragment (made once per container), then
@@ -8,6 +8,9 @@
 mod ecs;
 mod otel;
 pub(super) mod reserved;
+mod span;
+
+pub use span::SpanEncoder;
 
 use bytes::Bytes;
 
@@ -79,13 +82,7 @@ impl DocumentEncoder {
     /// Every document says that it belongs to the data stream `logs-<dataset>-<namespace>`.
     #[must_use]
     pub fn with_data_stream(mut self, dataset: &str, namespace: &str) -> Self {
-        let mut fragment = Vec::new();
-        fragment.extend_from_slice(b",\"data_stream\":{\"type\":\"logs\",\"dataset\":");
-        text::write_string(dataset.as_bytes(), &mut fragment);
-        fragment.extend_from_slice(b",\"namespace\":");
-        text::write_string(namespace.as_bytes(), &mut fragment);
-        fragment.push(b'}');
-        self.data_stream = fragment.into();
+        self.data_stream = data_stream("logs", dataset, namespace).into();
         self
     }
 
@@ -148,6 +145,19 @@ impl DocumentEncoder {
             self.scratch = Vec::new();
         }
     }
+}
+
+/// What every document says about its data stream: `,"data_stream":{…}`.
+fn data_stream(kind: &str, dataset: &str, namespace: &str) -> Vec<u8> {
+    let mut fragment = Vec::new();
+    for (before, text) in
+        [(&b",\"data_stream\":{\"type\":"[..], kind), (b",\"dataset\":", dataset), (b",\"namespace\":", namespace)]
+    {
+        fragment.extend_from_slice(before);
+        text::write_string(text.as_bytes(), &mut fragment);
+    }
+    fragment.push(b'}');
+    fragment
 }
 
 /// The ids of a record's span: its own, else those that its object names.

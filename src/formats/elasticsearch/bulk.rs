@@ -1,18 +1,18 @@
-//! The body of a bulk request: an action line and a document for each record.
+//! The body of a bulk request: an action line and a document for each record or span.
 
-use super::super::document::{DocumentEncoder, Form};
+use super::super::document::{DocumentEncoder, Form, SpanEncoder};
 use super::super::json::text;
 use super::id;
-use crate::data::LogView;
+use crate::data::{LogView, TraceBatch};
 
 /// Where a document's `_id` comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DocumentId {
-    /// From the record's place in its log: a line that is sent twice is stored once.
+    /// From the record's place in its log, or from what a span says: what is sent twice is stored once.
     #[default]
     Position,
-    /// Elasticsearch makes one up: faster there, but a line whose request was not answered is stored twice.
+    /// Elasticsearch makes one up: faster there, but what was in a request that was not answered is stored twice.
     Auto,
 }
 
@@ -29,11 +29,7 @@ pub fn write_item(
     out: &mut Vec<u8>,
 ) -> u32 {
     match (ids, Id::of(view, input)) {
-        (DocumentId::Position, Id::Position(id)) => {
-            out.extend_from_slice(b"{\"create\":{\"_id\":\"");
-            out.extend_from_slice(&id);
-            out.extend_from_slice(b"\"}}\n");
-        }
+        (DocumentId::Position, Id::Position(id)) => write_create(&id, out),
         (DocumentId::Position, Id::Uid(uid)) => {
             out.extend_from_slice(b"{\"create\":{\"_id\":");
             text::write_string(uid, out);
@@ -44,6 +40,22 @@ pub fn write_item(
     let renamed = encoder.write(view, form, out);
     out.push(b'\n');
     renamed
+}
+
+/// Appends the action and the document of one span.
+pub fn write_span(ids: DocumentId, encoder: &mut SpanEncoder, batch: &TraceBatch, index: usize, out: &mut Vec<u8>) {
+    match ids {
+        DocumentId::Position => write_create(&id::of_span(batch, index), out),
+        DocumentId::Auto => out.extend_from_slice(b"{\"create\":{}}\n"),
+    }
+    encoder.write(batch, index, out);
+    out.push(b'\n');
+}
+
+fn write_create(id: &[u8; id::ID_LEN], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"create\":{\"_id\":\"");
+    out.extend_from_slice(id);
+    out.extend_from_slice(b"\"}}\n");
 }
 
 /// Appends the record's id as the content of a JSON string; false (and nothing) where it has none: the uid

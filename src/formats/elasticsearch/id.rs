@@ -1,13 +1,13 @@
-//! The `_id` of a document: the same for the same bytes of the same log, however often they are read, so
-//! that a crash and a resend leave one document.
+//! The `_id` of a document: the same for the same bytes of the same log, however often they are read, and for the
+//! same span, however often it is sent, so that a crash and a resend leave one document.
 //!
 //! Sixteen bytes in base64url: four of time (seconds, big endian), so that ids grow with time and Lucene
-//! finds an old one's segment by its range, and twelve of a hash of the record's position and of the input
-//! by which it reached the sink.
+//! finds an old one's segment by its range, and twelve of a hash: of the record's position and of the input
+//! by which it reached the sink, or of all that a span says.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
-use crate::data::LogView;
+use crate::data::{LogView, TraceBatch};
 
 /// Length of an id.
 pub const ID_LEN: usize = 22;
@@ -27,6 +27,14 @@ pub fn of_position(view: &LogView<'_>, input: &str) -> Option<[u8; ID_LEN]> {
     let seconds = (stamp.seconds() as u32).to_be_bytes();
     let id = std::array::from_fn(|at| if at < 4 { seconds[at] } else { hash[at - 4] });
     Some(base64url(id))
+}
+
+/// The id of a span. Its message counts as a whole: two spans that share their ids, as those of Zipkin's clients and
+/// servers do, are two documents.
+pub fn of_span(batch: &TraceBatch, index: usize) -> [u8; ID_LEN] {
+    let hash = xxh3_128_with_seed(batch.span(index), 0).to_be_bytes();
+    let seconds = (batch.spans()[index].start.seconds() as u32).to_be_bytes();
+    base64url(std::array::from_fn(|at| if at < 4 { seconds[at] } else { hash[at - 4] }))
 }
 
 /// Base64url (RFC 4648, section 5) without padding, for a length that is known.

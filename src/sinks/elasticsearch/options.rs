@@ -6,6 +6,7 @@ use std::time::Duration as StdDuration;
 use http::header::{HeaderName, HeaderValue};
 use url::Url;
 
+use crate::data::Signal;
 use crate::delivery::dead_letter::DeadLetterOptions;
 use crate::formats::compression::Compression;
 use crate::formats::document::Layout;
@@ -22,10 +23,12 @@ pub(super) struct Options {
     /// The index, or the alias of one, that documents go to. Write either this or `data_stream`.
     #[serde(default)]
     pub index: Option<Spanned<String>>,
-    /// The data stream that documents go to. Default, where `index` is absent too: `logs-generic-default`.
+    /// The data streams that documents go to: records to `logs-<dataset>-<namespace>`, spans to
+    /// `traces-<dataset>-<namespace>`. Default, where `index` is absent too: `logs-generic-default` and
+    /// `traces-generic-default`.
     #[serde(default)]
     pub data_stream: Option<Spanned<DataStream>>,
-    /// Where the fields of a record stand: `otel` or `ecs`. Default: `otel`.
+    /// Where the fields of a record stand: `otel` or `ecs`. Default: `otel`. Spans have `otel` alone.
     #[serde(default)]
     pub mapping: Layout,
     /// How bodies are compressed: `gzip` or `none`. Default: `gzip`. With `none` the agent needs less
@@ -48,7 +51,7 @@ pub(super) struct Options {
     /// Further headers of every request.
     #[serde(default)]
     pub headers: BTreeMap<String, Spanned<String>>,
-    /// Where `_id` comes from: `position` or `auto`. Default: `position`, which makes a line that had to be
+    /// Where `_id` comes from: `position` or `auto`. Default: `position`, which makes a line or a span that had to be
     /// sent twice one document.
     #[serde(default)]
     pub document_id: DocumentId,
@@ -71,13 +74,13 @@ pub(super) struct Options {
     pub dead_letter: DeadLetterOptions,
 }
 
-/// A data stream by the parts of its name: `logs-<dataset>-<namespace>`.
+/// A data stream by the parts of its name: `<type>-<dataset>-<namespace>`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct DataStream {
-    /// What the data is, always `logs`.
+    /// What the data is: `logs` or `traces`. Default: what the input is; where it is given, it must be that.
     #[serde(rename = "type")]
-    pub kind: StreamType,
+    pub kind: Option<StreamType>,
     /// Where it comes from. Default: `generic`.
     pub dataset: String,
     /// Whose it is: a team, an environment. Default: `default`.
@@ -85,17 +88,27 @@ pub(super) struct DataStream {
 }
 
 /// The type of a data stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum StreamType {
     /// Log records.
-    #[default]
     Logs,
+    /// Spans.
+    Traces,
+}
+
+impl StreamType {
+    const fn signal(self) -> Signal {
+        match self {
+            Self::Logs => Signal::Logs,
+            Self::Traces => Signal::Traces,
+        }
+    }
 }
 
 impl Default for DataStream {
     fn default() -> Self {
-        Self { kind: StreamType::Logs, dataset: "generic".into(), namespace: "default".into() }
+        Self { kind: None, dataset: "generic".into(), namespace: "default".into() }
     }
 }
 
@@ -174,10 +187,29 @@ impl Options {
         }
     }
 
-    /// Name of the index, alias or data stream that documents go to.
-    pub fn target(&self) -> String {
+    /// What is wrong where the input is of this signal.
+    pub fn problems_with(&self, signal: Option<Signal>) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let stream = self.data_stream.as_ref().and_then(|stream| Some((stream.kind?, stream.span)));
+        if let (Some(signal @ (Signal::Logs | Signal::Traces)), Some((kind, span))) = (signal, stream)
+            && kind.signal() != signal
+        {
+            let message = format!("the input is {}, the stream's type is `{}`", signal.name(), kind.signal().name());
+            let problem = Problem::new(Code("TW0623"), span, message);
+            problems.push(problem.help("leave `type` out, or give each signal a sink of its own"));
+        }
+        if signal == Some(Signal::Traces) && self.mapping == Layout::Ecs {
+            // A word has no place of its own: it is told at the component.
+            let problem = Problem::new(Code("TW0624"), Span::UNKNOWN, "spans have no `mapping: ecs`");
+            problems.push(problem.help("take `mapping: otel` for them"));
+        }
+        problems
+    }
+
+    /// Name of the index, alias or data stream that documents of a signal go to.
+    pub fn target(&self, signal: Signal) -> String {
         match (self.stream(), &self.index) {
-            (Some(stream), _) => format!("logs-{}-{}", stream.dataset, stream.namespace),
+            (Some(stream), _) => format!("{}-{}-{}", signal.name(), stream.dataset, stream.namespace),
             (None, Some(index)) => index.value.clone(),
             (None, None) => String::new(),
         }
@@ -323,6 +355,7 @@ mod tests {
     fn without_a_target_documents_go_to_the_generic_data_stream() {
         let options = serde_json::json!({ "endpoints": ["http://127.0.0.1:9200"] });
         let options: Options = serde_json::from_value(options).expect("the shape is right");
-        assert_eq!(options.target(), "logs-generic-default");
+        assert_eq!(options.target(Signal::Logs), "logs-generic-default");
+        assert_eq!(options.target(Signal::Traces), "traces-generic-default");
     }
 }

@@ -1,24 +1,24 @@
-//! The records of one request: each is one item, settled by itself.
+//! The records or spans of one request: each is one item, settled by itself.
 
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use crate::data::{Batch, LogBatch, UnixNanos};
+use crate::data::{Batch, UnixNanos};
 use crate::delivery::journey::Leg;
 use crate::delivery::{Ack, Message, Outcome, Path};
 use crate::formats::document::Form;
 use crate::telemetry::ComponentMetrics;
 
-/// One record, on its way to one document.
+/// One record or span, on its way to one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Item {
     /// Index of its message in the parcel.
     pub message: u32,
-    /// Index of the record in its batch.
+    /// Index of the record or span in its batch.
     pub record: u32,
-    /// How its object is written.
+    /// How a record's object is written.
     pub form: Form,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Parcel {
 
 #[derive(Debug)]
 struct Held {
-    batch: LogBatch,
+    batch: Batch,
     ack: Ack,
     input: Arc<str>,
     open: u64,
@@ -47,25 +47,21 @@ impl Parcel {
         let earliest = messages.iter().filter_map(|message| message.first_attempt).min();
         let mut held = Vec::with_capacity(messages.len());
         for message in messages {
-            let Batch::Logs(batch) = message.batch else {
-                // The plan accepts logs alone, so the graph sends nothing else.
-                message.ack.done();
-                continue;
-            };
+            let batch = message.batch;
             let index = held.len() as u32;
-            items.extend(batch.selection.iter().map(|record| Item {
+            items.extend(batch.selection().iter().map(|record| Item {
                 message: index,
                 record: record as u32,
                 form: Form::Spliced,
             }));
-            let open = batch.selection.count() as u64;
+            let open = batch.count() as u64;
             held.push(Some(Held { batch, ack: message.ack, input: message.input, open }));
         }
         (Self { messages: held, arrival: UnixNanos::now() }, items, earliest)
     }
 
     /// The batch of an item and the name of the input by which it came; `None` once it was withdrawn.
-    pub fn get(&self, item: &Item) -> Option<(&LogBatch, &Arc<str>)> {
+    pub fn get(&self, item: &Item) -> Option<(&Batch, &Arc<str>)> {
         self.messages[item.message as usize].as_ref().map(|held| (&held.batch, &held.input))
     }
 

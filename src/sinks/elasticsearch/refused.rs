@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::documents::has_other_form;
 use super::parcel::Item;
 use super::request::{Delivery, Group};
 use super::shared::Shared;
@@ -17,9 +18,7 @@ impl Delivery {
     /// One document was refused: once more as text if that can help, else for good.
     pub fn refused(&mut self, item: Item, words: Box<str>, as_text: &mut Vec<Item>) {
         let Some((batch, _)) = self.parcel.get(&item) else { return };
-        let view = batch.view(item.record as usize);
-        let members = !view.object().is_empty() || !view.fields().is_empty();
-        if item.form == Form::Spliced && members {
+        if has_other_form(batch, &item) {
             as_text.push(Item { form: Form::Text, ..item });
         } else {
             self.dead.push((item, words));
@@ -89,7 +88,7 @@ impl Delivery {
             }
             count += 1;
             let Some((batch, _)) = self.parcel.get(item) else { continue };
-            self.encoder.begin(batch, self.parcel.arrival);
+            self.documents.begin(batch, self.parcel.arrival);
             entries.extend_from_slice(b"{\"time\":\"");
             UnixNanos::now().write_rfc3339(&mut entries);
             entries.extend_from_slice(b"\",\"component\":");
@@ -97,7 +96,7 @@ impl Delivery {
             entries.extend_from_slice(b",\"reason\":");
             text::write_string(reason.as_bytes(), &mut entries);
             entries.extend_from_slice(b",\"document\":");
-            self.encoder.write(&batch.view(item.record as usize), Form::Text, &mut entries);
+            self.documents.write_dead(batch, item, &mut entries);
             entries.extend_from_slice(b"}\n");
         }
         (entries, count)

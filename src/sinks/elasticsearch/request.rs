@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use http::Method;
 
+use super::documents::{Documents, id_of};
 use super::earlier;
 use super::parcel::{Item, Parcel};
 use super::server::{Call, Trouble};
@@ -15,10 +16,9 @@ use crate::data::UnixNanos;
 use crate::delivery::journey::Leg;
 use crate::delivery::sender::{Attempted, StatusClass, Work};
 use crate::formats::compression::BodyWriter;
-use crate::formats::document::DocumentEncoder;
 use crate::formats::elasticsearch::answer::{FILTER_PATH, whole_error};
 use crate::formats::elasticsearch::bulk::DocumentId;
-use crate::formats::elasticsearch::{BulkAnswer, ItemAnswer, bulk};
+use crate::formats::elasticsearch::{BulkAnswer, ItemAnswer};
 use crate::net::shown;
 use crate::telemetry::ComponentMetrics;
 
@@ -30,7 +30,7 @@ const ANSWER_PER_ITEM: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Delivery {
     pub shared: Arc<Shared>,
-    pub encoder: DocumentEncoder,
+    pub documents: Documents,
     pub parcel: Parcel,
     /// What is still to be sent, the next last.
     pub groups: Vec<Group>,
@@ -60,9 +60,9 @@ pub(super) struct Body {
 
 impl Delivery {
     pub fn new(shared: Arc<Shared>, parcel: Parcel, items: Vec<Item>, maybe_stored_since: Option<UnixNanos>) -> Self {
-        let encoder = shared.encoder.clone();
+        let documents = shared.documents.clone();
         let groups = vec![Group { items, maybe_stored_since, body: None }];
-        Self { shared, encoder, parcel, groups, dead: Vec::new(), stale: false, answered: false }
+        Self { shared, documents, parcel, groups, dead: Vec::new(), stale: false, answered: false }
     }
 
     /// One request and everything that follows from its answer without a wait.
@@ -252,13 +252,12 @@ impl Delivery {
         for (index, item) in group.items.iter().enumerate() {
             let Some((batch, input)) = self.parcel.get(item) else { continue };
             if begun != Some(item.message) {
-                self.encoder.begin(batch, self.parcel.arrival);
+                self.documents.begin(batch, self.parcel.arrival);
                 begun = Some(item.message);
             }
-            let view = batch.view(item.record as usize);
             let ids = self.shared.document_id;
             let before = body.text().len();
-            let members = bulk::write_item(ids, &mut self.encoder, &view, input, item.form, body.text());
+            let members = self.documents.write_item(ids, batch, item, input, body.text());
             if index > 0 && body.len() > most {
                 body.text().truncate(before);
                 fits = index;
@@ -278,18 +277,10 @@ impl Delivery {
         group.body.insert(body).clone()
     }
 
-    /// The ids of items, empty where a record has none.
+    /// The ids of items, empty where one has none.
     fn ids(&self, items: &[Item]) -> Vec<String> {
-        let id = |item: &Item| {
-            let (batch, input) = self.parcel.get(item)?;
-            let mut id = Vec::new();
-            bulk::write_id(&batch.view(item.record as usize), input, &mut id).then_some(id)
-        };
-        // They are the content of JSON strings, so they are text.
-        items
-            .iter()
-            .map(|item| id(item).map(|id| String::from_utf8_lossy(&id).into_owned()).unwrap_or_default())
-            .collect()
+        let id = |item: &Item| self.parcel.get(item).map(|(batch, input)| id_of(batch, item, input));
+        items.iter().map(|item| id(item).unwrap_or_default()).collect()
     }
 
     /// Waits for `work`, unless everything in the parcel is withdrawn meanwhile: then `None`. What is

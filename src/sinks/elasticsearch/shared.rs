@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use prometheus::{IntCounter, Opts};
 
+use super::documents::Documents;
 use super::server::Server;
 use crate::delivery::dead_letter::DeadLetter;
 use crate::formats::compression::Compression;
-use crate::formats::document::DocumentEncoder;
 use crate::formats::elasticsearch::bulk::DocumentId;
 use crate::telemetry::{ComponentMetrics, Telemetry};
 
@@ -20,9 +20,9 @@ pub(super) struct Shared {
     pub name: Arc<str>,
     /// Index, alias or data stream.
     pub target: Box<str>,
-    pub server: Server,
+    pub server: Arc<Server>,
     /// Cloned for each request.
-    pub encoder: DocumentEncoder,
+    pub documents: Documents,
     pub document_id: DocumentId,
     pub compression: Compression,
     /// Most uncompressed bytes of a body as configured.
@@ -36,7 +36,7 @@ pub(super) struct Shared {
     /// Whether the cluster said last that these credentials may not ask what is stored.
     pub may_not_look: AtomicBool,
     pub metrics: Arc<ComponentMetrics>,
-    pub renamed: Renamed,
+    pub renamed: Arc<Renamed>,
 }
 
 impl Shared {

@@ -11,7 +11,7 @@ use crate::formats::document::Layout;
 use crate::formats::elasticsearch::answer::whole_error;
 
 /// Raised with every change of a template below: a newer agent brings an older one's up to date.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// Above Elasticsearch's own templates (100), below what an operator would use to override (500).
 const PRIORITY: u64 = 200;
@@ -56,9 +56,11 @@ fn data_stream() -> Value {
     json!({ "properties": { "type": keyword(), "dataset": keyword(), "namespace": keyword() } })
 }
 
-/// Under `subobjects: false` a key is a field as it is written: `a` and `a.b` can both be values.
+/// Under `subobjects: false` a key is a field as it is written: `a` and `a.b` can both be values. Records and spans may
+/// share an index, where two sinks write to it: it has the fields of both.
 fn otel() -> Value {
     let flat = json!({ "type": "object", "dynamic": true, "subobjects": false });
+    let count = json!({ "type": "long" });
     json!({
         "date_detection": false,
         "dynamic_templates": strings_are_keywords(),
@@ -71,6 +73,28 @@ fn otel() -> Value {
             "trace_id": keyword(),
             "span_id": keyword(),
             "event_name": keyword(),
+            "parent_span_id": keyword(),
+            "trace_state": keyword(),
+            "name": keyword(),
+            "kind": keyword(),
+            "duration": { "type": "long", "meta": { "unit": "nanos" } },
+            "status": { "properties": { "code": keyword(), "message": keyword() } },
+            "events": { "properties": {
+                "name": keyword(),
+                "timestamp": { "type": "date_nanos" },
+                "attributes": flat,
+                "dropped_attributes_count": count,
+            } },
+            "links": { "properties": {
+                "trace_id": keyword(),
+                "span_id": keyword(),
+                "trace_state": keyword(),
+                "attributes": flat,
+                "dropped_attributes_count": count,
+            } },
+            "dropped_attributes_count": count,
+            "dropped_events_count": count,
+            "dropped_links_count": count,
             "attributes": flat,
             "resource": { "properties": { "attributes": flat } },
             "scope": { "properties": { "name": keyword(), "version": keyword() } },
