@@ -230,7 +230,7 @@ fn write_origin(batch: &TraceBatch, scope: u32, out: &mut Vec<u8>) {
 }
 
 /// What `ResourceSpans` and `ScopeSpans` say beside their spans.
-fn schema_url<'a>(batch: &'a TraceBatch, head: Slice, tail: Slice) -> &'a [u8] {
+fn schema_url(batch: &TraceBatch, head: Slice, tail: Slice) -> &[u8] {
     let (head, tail) = (bytes(batch.bytes(head), 3), bytes(batch.bytes(tail), 3));
     if tail.is_empty() { head } else { tail }
 }

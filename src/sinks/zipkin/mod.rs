@@ -7,6 +7,8 @@
 mod options;
 mod request;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
