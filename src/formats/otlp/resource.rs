@@ -1,4 +1,7 @@
-//! The resources of a request of spans: replaced, and given attributes where these replace none.
+//! The resources of a request: replaced, and given attributes where these replace none. What is added stands behind the
+//! bytes that came, which stay as they are.
+
+use std::borrow::Cow;
 
 use crate::data::traces::{ResourceSpans, TraceBatch};
 use crate::data::{Chunk, Slice};
@@ -37,32 +40,61 @@ impl ResourceAttributes {
         Self::new(named.chain(identity.external_labels.iter().map(|(key, value)| (&**key, &**value))))
     }
 
-    /// Adds to each resource of a batch those that it has not. Spans stay where they are.
-    pub fn add(&self, batch: &mut TraceBatch) {
-        if self.0.is_empty() {
-            return;
-        }
-        let chunk = batch.next_chunk();
-        let (mut written, mut edited) = (Vec::new(), Vec::new());
-        for (place, entry) in batch.index().resources.iter().enumerate() {
-            let resource = batch.bytes(entry.resource);
-            let missing: Vec<_> = self.0.iter().filter(|one| !has(resource, &one.key)).collect();
-            if missing.is_empty() {
-                continue;
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Bytes of memory that they take.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|one| size_of::<Encoded>() + one.key.len() + one.field.len()).sum()
+    }
+
+    /// Appends to `more` those that neither the message `resource` nor what is in `more` already has.
+    pub fn missing(&self, resource: &[u8], more: &mut Vec<u8>) {
+        for one in &self.0 {
+            if !has(resource, &one.key) && !has(more, &one.key) {
+                more.extend_from_slice(&one.field);
             }
-            let mut more = resource.to_vec();
-            missing.iter().for_each(|one| more.extend_from_slice(&one.field));
-            edited.push((place, replaced(batch, entry, &more, chunk, &mut written)));
-        }
-        if edited.is_empty() {
-            return;
-        }
-        let index = batch.edit(Chunk::from_vec(written));
-        for (place, new) in edited {
-            let scopes = index.resources[place].scopes.clone();
-            index.resources[place] = ResourceSpans { scopes, ..new };
         }
     }
+
+    /// Adds to each resource of a batch those that it has not. Spans stay where they are.
+    pub fn add(&self, batch: &mut TraceBatch) {
+        if !self.is_empty() {
+            extend(batch, |resource, more| self.missing(resource, more));
+        }
+    }
+}
+
+/// Adds to each resource of a batch the fields that `add` appends for its message. Spans stay where they are.
+pub fn extend(batch: &mut TraceBatch, mut add: impl FnMut(&[u8], &mut Vec<u8>)) {
+    let chunk = batch.next_chunk();
+    let (mut written, mut edited, mut more) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, entry) in batch.index().resources.iter().enumerate() {
+        let resource = batch.bytes(entry.resource);
+        more.clear();
+        add(resource, &mut more);
+        if !more.is_empty() {
+            let whole = [resource, &more].concat();
+            edited.push((place, replaced(batch, entry, &whole, chunk, &mut written)));
+        }
+    }
+    if edited.is_empty() {
+        return;
+    }
+    let index = batch.edit(Chunk::from_vec(written));
+    for (place, new) in edited {
+        let scopes = index.resources[place].scopes.clone();
+        index.resources[place] = ResourceSpans { scopes, ..new };
+    }
+}
+
+/// A `Resource` with the fields that `add` appends for it.
+pub fn extended(resource: &[u8], add: impl FnOnce(&[u8], &mut Vec<u8>)) -> Cow<'_, [u8]> {
+    let mut more = Vec::new();
+    add(resource, &mut more);
+    if more.is_empty() { Cow::Borrowed(resource) } else { Cow::Owned([resource, &more].concat()) }
 }
 
 /// The entry with another resource, written to the end of the chunk that is being made.

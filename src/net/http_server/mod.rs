@@ -2,6 +2,7 @@
 //! and HTTP/2, bounded in connections and in the time that a slow client may take, ended with the agent.
 
 mod connection;
+mod peer;
 mod receive;
 
 use std::io;
@@ -25,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
+pub use peer::direct_sender;
 pub use receive::{BodyError, BodyLimits, Unpack, guard};
 
 use super::listen::{BindError, bind};
@@ -32,6 +34,7 @@ use super::tls::{self, TlsError};
 use crate::options::HttpServerOptions;
 use crate::options::http_server::ServerTls;
 use connection::Watched;
+use peer::Peer;
 
 #[cfg(test)]
 use connection::IDLE;
@@ -198,10 +201,10 @@ async fn accept(
             () = shutdown.cancelled() => break,
             permit = permits.clone().acquire_owned() => permit.expect("the semaphore is never closed"),
         };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, peer)) => (stream, Peer(peer)),
                 Err(_) => {
                     tokio::time::sleep(BREATH).await;
                     continue;
@@ -212,7 +215,7 @@ async fn accept(
         let (router, shutdown) = (router.clone(), shutdown.clone());
         let config = tls.as_ref().map(|tls| tls.config.load_full());
         connections.spawn(async move {
-            serve(stream, config, router, shutdown).await;
+            serve(stream, peer, config, router, shutdown).await;
             drop(permit);
         });
     }
@@ -220,14 +223,20 @@ async fn accept(
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve(stream: TcpStream, tls: Option<Arc<rustls::ServerConfig>>, router: Router, shutdown: CancellationToken) {
+async fn serve(
+    stream: TcpStream,
+    peer: Peer,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    router: Router,
+    shutdown: CancellationToken,
+) {
     // An error means that the connection is gone.
     let _ = stream.set_nodelay(true);
     let stream = Watched::new(stream);
     match tls {
-        None => exchange(stream, router, shutdown).await,
+        None => exchange(stream, peer, router, shutdown).await,
         Some(config) => match timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
-            Ok(Ok(stream)) => exchange(stream, router, shutdown).await,
+            Ok(Ok(stream)) => exchange(stream, peer, router, shutdown).await,
             Ok(Err(error)) => tracing::debug!(%error, "a handshake of TLS failed"),
             Err(_) => tracing::debug!("a handshake of TLS took too long"),
         },
@@ -235,7 +244,7 @@ async fn serve(stream: TcpStream, tls: Option<Arc<rustls::ServerConfig>>, router
 }
 
 /// Serves one connection. Its errors end it and nothing else.
-async fn exchange<S>(stream: S, router: Router, shutdown: CancellationToken)
+async fn exchange<S>(stream: S, peer: Peer, router: Router, shutdown: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -245,8 +254,9 @@ where
     http2.timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(PING).max_concurrent_streams(STREAMS);
     http2.initial_stream_window_size(WINDOWS.0).initial_connection_window_size(WINDOWS.1).max_frame_size(FRAME);
     let asked = AtomicBool::new(false);
-    let service = service_fn(|request: hyper::Request<Incoming>| {
+    let service = service_fn(|mut request: hyper::Request<Incoming>| {
         asked.store(true, Ordering::Relaxed);
+        request.extensions_mut().insert(peer);
         router.clone().call(request)
     });
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
@@ -281,6 +291,21 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_request_knows_the_other_end_of_its_connection() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let peer = |request: axum::extract::Request| async move {
+            request.extensions().get::<Peer>().expect("it is there").0.to_string()
+        };
+        let server = Server::start(listener, Router::new().route("/", axum::routing::get(peer))).expect("starts");
+        let mut client = TcpStream::connect(server.address()).await.expect("connects");
+        let own = client.local_addr().expect("bound").to_string();
+        client.write_all(b"GET / HTTP/1.0\r\n\r\n").await.expect("writes");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.ends_with(&own), "{own}: {answer}");
+    }
 
     #[tokio::test]
     async fn silent_clients_do_not_keep_others_out_for_ever() {

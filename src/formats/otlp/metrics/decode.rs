@@ -52,6 +52,8 @@ pub struct Decoder {
     resolver: Resolver,
     memory: Memory,
     request: Request,
+    /// A resource that more was added to.
+    extended: Vec<u8>,
 }
 
 /// What became of a request.
@@ -75,7 +77,8 @@ pub(super) enum Temporality {
 impl Decoder {
     /// A decoder whose series go into `table`.
     pub fn new(table: Arc<SeriesTable>, options: DecodeOptions) -> Self {
-        Self { resolver: Resolver::new(table, options), memory: Memory::default(), request: Request::default() }
+        let resolver = Resolver::new(table, options);
+        Self { resolver, memory: Memory::default(), request: Request::default(), extended: Vec::new() }
     }
 
     /// Reads a request. The batch is about `resource`; `deltas` is locked once if there are any, and `now` is the agent's
@@ -87,10 +90,22 @@ impl Decoder {
         resource: &Arc<Resource>,
         now: UnixNanos,
     ) -> Result<Decoded, MessageError> {
+        self.decode_extended(message, deltas, resource, now, |_, _| {})
+    }
+
+    /// The same of resources that have beside their own fields those that `add` appends for their message.
+    pub fn decode_extended(
+        &mut self,
+        message: &[u8],
+        deltas: &Mutex<DeltaToCumulative>,
+        resource: &Arc<Resource>,
+        now: UnixNanos,
+        mut add: impl FnMut(&[u8], &mut Vec<u8>),
+    ) -> Result<Decoded, MessageError> {
         self.request.clear();
         for field in Fields::of(message) {
             if let (1, value) = field? {
-                self.resource_metrics(value.bytes()?)?;
+                self.resource_metrics(value.bytes()?, &mut add)?;
             }
         }
         if self.request.has_deltas() {
@@ -111,14 +126,33 @@ impl Decoder {
         self.resolver.cache.bytes()
     }
 
-    fn resource_metrics(&mut self, message: &[u8]) -> Result<(), MessageError> {
+    fn resource_metrics(
+        &mut self,
+        message: &[u8],
+        add: &mut impl FnMut(&[u8], &mut Vec<u8>),
+    ) -> Result<(), MessageError> {
         let mut resource = None;
         for field in Fields::of(message) {
             if let (1, value) = field? {
                 once(&mut resource, value.bytes()?, "resource")?;
             }
         }
-        let place = Place::of_resource(resource.unwrap_or_default(), self.resolver.seed());
+        let resource = resource.unwrap_or_default();
+        let mut extended = std::mem::take(&mut self.extended);
+        extended.clear();
+        add(resource, &mut extended);
+        let read = if extended.is_empty() {
+            self.metrics_of(message, resource)
+        } else {
+            extended.splice(..0, resource.iter().copied());
+            self.metrics_of(message, &extended)
+        };
+        self.extended = extended;
+        read
+    }
+
+    fn metrics_of(&mut self, message: &[u8], resource: &[u8]) -> Result<(), MessageError> {
+        let place = Place::of_resource(resource, self.resolver.seed());
         self.request.latest = 0;
         for field in Fields::of(message) {
             if let (2, value) = field? {
