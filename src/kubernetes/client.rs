@@ -23,6 +23,10 @@ use crate::options::{HttpClientOptions, Spanned, TlsConfig};
 /// Where the kubelet puts the token, the authority and the namespace of a pod's service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
+/// Where the kubelet tells every container that the API server is.
+const HOST: &str = "KUBERNETES_SERVICE_HOST";
+const PORT: &str = "KUBERNETES_SERVICE_PORT";
+
 /// Time until the head of an answer is there.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
@@ -77,6 +81,11 @@ pub async fn connect(access: &Access) -> Result<kube::Client, ConnectError> {
     }
 }
 
+/// Whether the agent runs in a pod that has a token of its service account.
+pub fn in_pod() -> bool {
+    std::env::var_os(HOST).is_some() && Path::new(SERVICE_ACCOUNT).join("token").exists()
+}
+
 /// The namespace of the agent's own pod.
 pub fn own_namespace() -> Result<String, ConnectError> {
     let path = Path::new(SERVICE_ACCOUNT).join("namespace");
@@ -88,8 +97,6 @@ fn in_cluster(
     environment: impl Fn(&str) -> Option<String>,
     account: &Path,
 ) -> Result<(Url, HttpClientOptions), ConnectError> {
-    const HOST: &str = "KUBERNETES_SERVICE_HOST";
-    const PORT: &str = "KUBERNETES_SERVICE_PORT";
     let host = environment(HOST).ok_or(ConnectError::NotInCluster(HOST))?;
     let port = environment(PORT).ok_or(ConnectError::NotInCluster(PORT))?;
     let host = if host.contains(':') { format!("[{host}]") } else { host };

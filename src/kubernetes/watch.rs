@@ -261,8 +261,9 @@ fn words<K: Resource>(api: &Api<K>, error: &kube::Error) -> String {
                 status.message
             ),
             403 => format!(
-                "the API server forbids to list and watch {what} ({}): bind the role in deploy/kubernetes/scrape to \
-                 the agent's service account, or narrow `namespaces` to where it is allowed",
+                "the API server forbids to list and watch {what} ({}): bind the role in deploy/kubernetes/scrape, or \
+                 that in deploy/kubernetes/otlp for the pods of senders alone, to the agent's service account, or \
+                 narrow `namespaces` to where it is allowed",
                 status.message
             ),
             404 => format!("the API server has no {what} ({}): the cluster is too old for this role", status.message),
