@@ -4,7 +4,7 @@ use crate::admin;
 use crate::config::Tables;
 use crate::options::Section;
 use crate::pipeline::{Descriptor, SinkPlan, SourcePlan, TransformPlan};
-use crate::{sinks, sources, telemetry, transforms};
+use crate::{kubernetes, sinks, sources, telemetry, transforms};
 
 /// Every kind of source.
 pub const SOURCES: &[&Descriptor<dyn SourcePlan>] = &[
@@ -42,8 +42,13 @@ pub const SINKS: &[&Descriptor<dyn SinkPlan>] = &[
 ];
 
 /// Every root section that a part of the agent owns.
-pub const SECTIONS: &[&Section] =
-    &[&admin::SECTION, &admin::health::SECTION, &telemetry::options::SECTION, &telemetry::series::SECTION];
+pub const SECTIONS: &[&Section] = &[
+    &admin::SECTION,
+    &admin::health::SECTION,
+    &kubernetes::pods::SECTION,
+    &telemetry::options::SECTION,
+    &telemetry::series::SECTION,
+];
 
 /// Everything that a configuration may name.
 pub const TABLES: Tables = Tables { sources: SOURCES, transforms: TRANSFORMS, sinks: SINKS, sections: SECTIONS };

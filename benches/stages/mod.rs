@@ -148,6 +148,7 @@ impl Steps {
             memory: Arc::new(MemoryBudget::new(1 << 30)),
             data_dir: std::path::Path::new("").into(),
             identity: Arc::new(Identity::default()),
+            pods: Arc::default(),
             workers: 1,
         };
         let prepared = plan.prepare(&PrepareTransform { common: &common, signal, downstream });

@@ -22,6 +22,7 @@ pub(super) fn apart(plan: &Plan) -> Common {
         memory: MemoryBudget::new(u64::MAX).into(),
         data_dir: plan.data_dir.as_path().into(),
         identity: plan.identity.clone().into(),
+        pods: Default::default(),
         workers: 1,
     }
 }

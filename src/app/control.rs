@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::own_traces::OwnTraces;
-use super::{Loader, Rejected, Shared, hash_text, lines, listener_options, series_limit};
+use super::{Loader, Rejected, Shared, hash_text, lines, listener_options, pods_settings, series_limit};
 use crate::admin::Listeners;
 use crate::pipeline::graph::Role;
 use crate::pipeline::{Common, ComponentId, Ended, Runner, prepare};
@@ -133,8 +133,9 @@ impl Control {
         let (admin, health) = listener_options(&plan);
         self.listeners.apply(admin, health).await.map_err(|error| Rejected::Unavailable(error.to_string()))?;
         self.own_traces.put(traces);
-        // Sources write the agent's identity into every resource.
-        let identity_changed = plan.identity != old.identity;
+        self.common.pods.configure(pods_settings(&plan));
+        // Sources write the agent's identity, and that of pods, into every resource.
+        let identity_changed = plan.identity != old.identity || pods_settings(&plan) != pods_settings(&old);
         let sources = plan.graph.components.iter().filter(|c| identity_changed && matches!(c.role, Role::Source(_)));
         let restart: BTreeSet<_> = sources.map(|source| source.id.clone()).collect();
         self.runner.replace(prepared, common.clone(), &restart, plan.drain_timeout).await;

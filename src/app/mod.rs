@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{self, Handles, Listeners, Node};
 use crate::config::{Errors, Plan};
 use crate::data::{MemoryBudget, Names, SeriesTable};
+use crate::kubernetes::{Pods, pods};
 use crate::pipeline::{BuildError, Common, Runner, prepare};
 use crate::telemetry::{AgentStatus, Phase, Rates, SeriesWatch, Telemetry, series};
 use control::{Command, Control};
@@ -89,8 +90,10 @@ impl Agent {
             memory: memory.clone(),
             data_dir: plan.data_dir.as_path().into(),
             identity: Arc::new(plan.identity.clone()),
+            pods: Pods::register(&telemetry).expect("a fresh registry takes every metric"),
             workers: limits.workers,
         };
+        common.pods.configure(pods_settings(&plan));
         let prepared =
             prepare(plan.graph.clone(), &common).map_err(|errors| Rejected::Config(plan.refused(&errors)))?;
         let (admin, health) = listener_options(&plan);
@@ -211,6 +214,12 @@ fn listener_options(plan: &Plan) -> (admin::Options, admin::health::Options) {
 fn series_limit(plan: &Plan) -> usize {
     let options = plan.sections.get::<series::Options>(series::SECTION.name).copied();
     options.unwrap_or_default().limit.get()
+}
+
+/// How the agent learns of the pods of its node.
+fn pods_settings(plan: &Plan) -> pods::Settings {
+    let options = plan.sections.get::<pods::Options>(pods::SECTION.name).cloned();
+    pods::Settings::new(&options.unwrap_or_default(), &plan.identity)
 }
 
 /// The configuration's hash as people see it.

@@ -14,6 +14,7 @@ use super::outlet::{Chain, Reader};
 use crate::data::names::Interest;
 use crate::data::{MemoryBudget, Names, SeriesTable};
 use crate::delivery::queue::EdgeSender;
+use crate::kubernetes::Pods;
 use crate::options::Identity;
 use crate::telemetry::Telemetry;
 
@@ -32,6 +33,8 @@ pub struct Common {
     pub data_dir: Arc<Path>,
     /// Who this agent is.
     pub identity: Arc<Identity>,
+    /// The pods of its node.
+    pub pods: Arc<Pods>,
     /// Threads that read and transform.
     pub workers: usize,
 }
@@ -74,6 +77,7 @@ impl Common {
             memory: self.memory.clone(),
             data_dir: self.data_dir.clone(),
             identity: self.identity.clone(),
+            pods: self.pods.clone(),
             workers: self.workers,
         }
     }

@@ -19,6 +19,7 @@ use crate::data::resource::ResourceValue;
 use crate::data::{MemoryBudget, Names, Resource, SeriesTable, Signal};
 use crate::delivery::Message;
 use crate::delivery::queue::EdgeReceiver;
+use crate::kubernetes::Pods;
 use crate::options::{Identity, Problem};
 use crate::telemetry::{ComponentMetrics, Telemetry};
 
@@ -217,6 +218,8 @@ pub struct PrepareContext {
     pub data_dir: Arc<std::path::Path>,
     /// Who this agent is.
     pub identity: Arc<Identity>,
+    /// The pods of its node.
+    pub pods: Arc<Pods>,
     /// Threads that read and transform.
     pub workers: usize,
 }
@@ -305,6 +308,7 @@ mod tests {
                 external_labels: labels.map(|(key, value)| (key.into(), value.into())).into(),
                 ..Identity::default()
             }),
+            pods: Arc::default(),
             workers: 1,
         };
         let resource = cx.identify(&Resource::new([("k8s.pod.name".into(), "web-1".into())]));

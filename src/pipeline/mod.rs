@@ -12,6 +12,7 @@ pub mod graph;
 pub mod outlet;
 pub mod pushed;
 pub mod run;
+pub mod senders;
 mod supervise;
 pub mod trial;
 
@@ -26,4 +27,5 @@ pub use component::{
 pub use graph::{ComponentId, Graph};
 pub use outlet::Outlet;
 pub use run::Runner;
+pub use senders::Senders;
 pub use supervise::{Ended, caught};

@@ -62,6 +62,7 @@ impl Sampling {
             memory: Arc::new(MemoryBudget::new(1 << 30)),
             data_dir: std::path::Path::new("").into(),
             identity: Arc::new(Identity::default()),
+            pods: Arc::default(),
             workers: 1,
         };
         let downstream = tailwater::data::names::Interest::default();

@@ -23,6 +23,7 @@ fn every_shipped_configuration_works_as_it_stands() {
     let mut paths = entries("config/examples");
     paths.push("config/tailwater.yaml".into());
     paths.push("deploy/kubernetes/base/tailwater.yaml".into());
+    paths.push("deploy/kubernetes/otlp/tailwater.yaml".into());
     for path in paths {
         let plan = load(&path);
         for test in &plan.tests {

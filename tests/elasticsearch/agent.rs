@@ -287,6 +287,7 @@ impl Agent {
             memory: Arc::new(MemoryBudget::new(64 << 20)),
             data_dir: folder.path().into(),
             identity: Arc::new(Identity::default()),
+            pods: Arc::default(),
             workers: 1,
         };
         let prepared = prepare(plan.graph, &common).unwrap_or_else(|errors| panic!("{errors:?}"));

@@ -17,7 +17,7 @@ fn shipped(name: &str) -> Vec<Value> {
 }
 
 /// Makes an object of a role of access, for the user `viewer` where it names the agent.
-async fn apply(server: &KubernetesServer, mut object: Value) {
+pub async fn apply(server: &KubernetesServer, mut object: Value) {
     if let Some(subjects) = object.get_mut("subjects") {
         *subjects = json!([{ "kind": "User", "name": "viewer", "apiGroup": "rbac.authorization.k8s.io" }]);
     }

@@ -1,10 +1,17 @@
 //! Targets from a cluster, beside the real API server and the real Prometheus: every label of every target of every
-//! role is compared with what Prometheus finds in the same cluster, while objects come, change and go.
+//! role is compared with what Prometheus finds in the same cluster, while objects come, change and go. And senders, which
+//! are known by their pods.
+
+#![expect(clippy::print_stderr, reason = "what is shown with a test that fails")]
 
 mod access;
 mod cluster;
 mod roles;
+mod senders;
 
+#[path = "../end_to_end/agent.rs"]
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod agent;
 #[path = "../support/http.rs"]
 mod http;
 #[path = "../support/kubernetes_server.rs"]

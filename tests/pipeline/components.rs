@@ -37,6 +37,7 @@ pub fn common() -> Common {
         memory: Arc::new(MemoryBudget::new(64 << 20)),
         data_dir: std::env::temp_dir().into(),
         identity: Arc::new(Identity::default()),
+        pods: Arc::default(),
         workers: 1,
     }
 }

@@ -21,7 +21,10 @@ pub struct KubernetesServer {
     address: SocketAddr,
     folder: PathBuf,
     client: reqwest::Client,
-    _process: ServerProcess,
+    /// The API server, unless it is stopped. It ends before what it asks does.
+    api: Option<ServerProcess>,
+    arguments: [String; 4],
+    _etcd: ServerProcess,
 }
 
 impl KubernetesServer {
@@ -34,21 +37,42 @@ impl KubernetesServer {
         write("sa.key", &key.serialize_pem());
         write("sa.pub", &key.public_key_pem());
         write("tokens.csv", &format!("{ADMIN},admin,u1,\"system:masters\"\n{VIEWER},viewer,u2\n"));
-        let arguments = [folder.display().to_string(), etcd.to_string(), peer.to_string(), port.to_string()];
-        let mut process = ServerProcess::start("kubernetes", &arguments, &folder.join("server.log"));
+        let arguments =
+            |what: &str, port: u16| [what.to_owned(), folder.display().to_string(), etcd.to_string(), port.to_string()];
+        let (of_etcd, of_api) = (arguments("etcd", peer), arguments("api", port));
+        let etcd = ServerProcess::start("kubernetes", &of_etcd, &folder.join("etcd.log"));
+        let mut api = ServerProcess::start("kubernetes", &of_api, &folder.join("server.log"));
 
         // It makes its certificate when it starts.
         let certificates = folder.join("certificates/apiserver.crt");
-        process.wait_ready(|| async { certificates.exists() && client(&certificates).is_some() }).await;
+        api.wait_ready(|| async { certificates.exists() && client(&certificates).is_some() }).await;
         let client = client(&certificates).expect("read before");
-        let mut server = Self { address: SocketAddr::from(([127, 0, 0, 1], port)), folder, client, _process: process };
-        let (url, http) = (server.url(), server.client.clone());
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut server = Self { address, folder, client, api: Some(api), arguments: of_api, _etcd: etcd };
+        server.ready().await;
+        server
+    }
+
+    async fn ready(&mut self) {
+        let (url, http) = (self.url(), self.client.clone());
         let ready = async |path: &str| {
             let answer = http.get(format!("{url}{path}")).bearer_auth(ADMIN).send().await;
             answer.is_ok_and(|answer| answer.status().is_success())
         };
-        server._process.wait_ready(async || ready("/readyz").await && ready("/api/v1/namespaces/default").await).await;
-        server
+        let api = self.api.as_mut().expect("it is started");
+        api.wait_ready(async || ready("/readyz").await && ready("/api/v1/namespaces/default").await).await;
+    }
+
+    /// Kills the API server; what the cluster knows stays.
+    pub async fn stop_api(&mut self) {
+        let api = self.api.take().expect("it is started");
+        tokio::task::spawn_blocking(move || api.stop()).await.expect("it ends");
+    }
+
+    /// Starts it again, where it was.
+    pub async fn start_api(&mut self) {
+        self.api = Some(ServerProcess::start("kubernetes", &self.arguments, &self.folder.join("server.log")));
+        self.ready().await;
     }
 
     /// Where it listens, with TLS.

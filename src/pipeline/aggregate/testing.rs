@@ -51,6 +51,7 @@ impl Driven {
             memory: Arc::new(MemoryBudget::new(1)),
             data_dir: std::path::Path::new("").into(),
             identity: Arc::new(Identity::default()),
+            pods: Arc::default(),
             workers: 2,
         };
         let downstream = Interest::default();

@@ -8,7 +8,7 @@ use axum::routing::post;
 use super::receive::{AGAIN, Answer, NO_MEMORY, Receiver};
 use crate::data::Signal;
 use crate::net::grpc::{self, Code, Status, retry_later};
-use crate::net::http_server::BodyLimits;
+use crate::net::http_server::{BodyLimits, direct_sender};
 
 /// The method of each signal.
 const METHODS: [(Signal, &str); 3] = [
@@ -39,6 +39,7 @@ async fn export(receiver: Receiver, limits: BodyLimits, signal: Signal, request:
     if !receiver.takes(signal) {
         return grpc::reply(Err(Status::unimplemented(Receiver::unread(signal))));
     }
+    let from = direct_sender(&request);
     let (message, permit) = match grpc::read(&limits, receiver.memory(signal), request).await {
         Ok(read) => read,
         // Only where there is no memory does it say when to come again.
@@ -51,7 +52,7 @@ async fn export(receiver: Receiver, limits: BodyLimits, signal: Signal, request:
             return grpc::reply(Err(status));
         }
     };
-    grpc::reply(match receiver.take(signal, message, permit).await {
+    grpc::reply(match receiver.take(signal, message, permit, from).await {
         Answer::Taken { rejected, reason } => Ok(Answer::response(rejected, &reason)),
         Answer::Malformed(words) => Err(Status::invalid_argument(words)),
         Answer::Later(words) => Err(retry_later(Code::Unavailable, &words, AGAIN)),

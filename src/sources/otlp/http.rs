@@ -12,7 +12,7 @@ use super::receive::{AGAIN, Answer, NO_MEMORY, Receiver};
 use crate::data::Signal;
 use crate::formats::otlp::json::{self, Document};
 use crate::formats::protobuf::push_bytes;
-use crate::net::http_server::{BodyError, BodyLimits};
+use crate::net::http_server::{BodyError, BodyLimits, direct_sender};
 
 /// The path of each signal.
 const PATHS: [(Signal, &str); 3] =
@@ -87,6 +87,7 @@ async fn export(receiver: Receiver, limits: BodyLimits, signal: Signal, request:
     if !receiver.takes(signal) {
         return encoding.wrong(StatusCode::NOT_FOUND, &Receiver::unread(signal));
     }
+    let from = direct_sender(&request);
     let (head, body) = request.into_parts();
     let (message, mut permit) = match limits.read_inflated(receiver.memory(signal), &head.headers, body).await {
         Ok(read) => read,
@@ -113,7 +114,7 @@ async fn export(receiver: Receiver, limits: BodyLimits, signal: Signal, request:
             }
         },
     };
-    match receiver.take(signal, message, permit).await {
+    match receiver.take(signal, message, permit, from).await {
         Answer::Taken { rejected, reason } => {
             let body = encoding.write(Document::Response(signal), Answer::response(rejected, &reason));
             ([(CONTENT_TYPE, encoding.content_type())], body).into_response()

@@ -18,10 +18,11 @@ use schemars::JsonSchema;
 use tokio_util::sync::CancellationToken;
 
 use crate::data::{MemoryBudget, Resource, SeriesTable, Signal};
+use crate::kubernetes::Pods;
 use crate::net::http_server::{BodyLimits, Server};
 use crate::options::{HttpServerOptions, Identity, Listen, Problem};
 use crate::pipeline::component::{Plan, PrepareContext, Source};
-use crate::pipeline::{Descriptor, Outputs, PrepareError, SourceContext, SourcePlan, Task, TaskError};
+use crate::pipeline::{Descriptor, Outputs, PrepareError, Senders, SourceContext, SourcePlan, Task, TaskError};
 use options::Options;
 use points::Points;
 use receive::Receiver;
@@ -63,6 +64,7 @@ impl SourcePlan for Options {
             options: self.clone(),
             memory: cx.memory.clone(),
             identity: cx.identity.clone(),
+            pods: cx.pods.clone(),
             series: cx.series.clone(),
             resource: Arc::new(cx.identify(&Resource::default())),
         }))
@@ -73,6 +75,7 @@ struct Otlp {
     options: Options,
     memory: Arc<MemoryBudget>,
     identity: Arc<Identity>,
+    pods: Arc<Pods>,
     series: Arc<SeriesTable>,
     /// What samples are about beside their labels.
     resource: Arc<Resource>,
@@ -86,9 +89,11 @@ impl Source for Otlp {
 
 impl Otlp {
     async fn run(self: Box<Self>, cx: SourceContext) -> Result<(), TaskError> {
+        let senders = Arc::new(Senders::start(&self.identity, self.options.kubernetes, &self.pods));
         let receiver = {
             let points = Points::new(self.series, self.resource);
-            Receiver::new(&self.options, &self.memory, &self.identity, points, cx.outlets, cx.metrics)
+            let metrics = cx.metrics.clone();
+            Receiver::new(&self.options, &self.memory, senders.clone(), points, cx.outlets, metrics)
         };
         let (grpc, http) = (&self.options.grpc, &self.options.http);
         // Each has limits of its own, so each has a receiver.
@@ -100,7 +105,10 @@ impl Otlp {
                 tracing::info!(component = %cx.id, protocol = section, address = %server.address(), "listens");
             }));
         }
-        serve(servers, cx.shutdown).await;
+        tokio::select! {
+            () = serve(servers, cx.shutdown) => {}
+            () = senders.tell(&cx.metrics) => {}
+        }
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 
-use crate::options::{Duration, HttpServerOptions, Problem, Spanned, answer_within};
+use crate::options::{Duration, HttpServerOptions, Problem, SendersPods, Spanned, answer_within};
 
 /// Options of the source `otlp`.
 #[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
@@ -19,6 +19,8 @@ pub(super) struct Options {
     /// unless some destination has it already. Keep it below the sender's own timeout, which is 10 s as a rule.
     /// Default: `5s`.
     pub answer_within: Spanned<Duration>,
+    /// Attributes of the Kubernetes pod that sent something, for its resource.
+    pub kubernetes: SendersPods,
 }
 
 impl Default for Options {
@@ -27,6 +29,7 @@ impl Default for Options {
             grpc: HttpServerOptions::default(),
             http: HttpServerOptions::default(),
             answer_within: answer_within::default(),
+            kubernetes: SendersPods::default(),
         }
     }
 }

@@ -24,11 +24,11 @@ impl Points {
         Self { table, resource, idle: Mutex::default(), deltas }
     }
 
-    /// Reads a request.
-    pub fn decode(&self, message: &[u8]) -> Result<Decoded, MessageError> {
+    /// Reads a request, whose resources have beside their own fields those that `add` appends for them.
+    pub fn decode(&self, message: &[u8], add: impl FnMut(&[u8], &mut Vec<u8>)) -> Result<Decoded, MessageError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut decoder = idle.unwrap_or_else(|| Decoder::new(self.table.clone(), DecodeOptions::default()));
-        let decoded = decoder.decode(message, &self.deltas, &self.resource, UnixNanos::now());
+        let decoded = decoder.decode_extended(message, &self.deltas, &self.resource, UnixNanos::now(), add);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MOST_IDLE {
             idle.push(decoder);

@@ -1,5 +1,6 @@
 //! What both protocols do with a request once it is there: read, handed on, and answered by what became of it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,10 @@ use super::resources::Resources;
 use crate::data::traces::TraceIndex;
 use crate::data::{Batch, Budget, Chunk, MemoryBudget, Permit, Signal};
 use crate::formats::otlp::entries::Entries;
-use crate::formats::otlp::resource::ResourceAttributes;
+use crate::formats::otlp::resource::extended;
 use crate::formats::otlp::{Malformed, logs, traces};
 use crate::formats::protobuf::{push_bytes, push_uint};
-use crate::options::Identity;
+use crate::pipeline::Senders;
 use crate::pipeline::outlet::Outlet;
 use crate::pipeline::pushed::{Became, Intake};
 use crate::telemetry::ComponentMetrics;
@@ -64,8 +65,7 @@ struct Inner {
     memory: [Arc<Budget>; OUTPUTS.len()],
     metrics: Arc<ComponentMetrics>,
     answer_within: Duration,
-    /// For spans.
-    identity: ResourceAttributes,
+    senders: Arc<Senders>,
     /// For log records.
     resources: Resources,
     points: Points,
@@ -75,20 +75,19 @@ impl Receiver {
     pub fn new(
         options: &Options,
         memory: &MemoryBudget,
-        identity: &Identity,
+        senders: Arc<Senders>,
         points: Points,
         outlets: Vec<Outlet>,
         metrics: Arc<ComponentMetrics>,
     ) -> Self {
-        let identity = identity.of_senders();
         let intakes: Vec<_> = outlets.into_iter().map(|outlet| Intake::new(outlet, metrics.clone())).collect();
         Self(Arc::new(Inner {
             intakes: intakes.try_into().unwrap_or_else(|_| unreachable!("one outlet an output")),
             memory: OUTPUTS.map(|signal| memory.share(signal)),
             metrics,
             answer_within: options.answer_within.0,
-            identity: ResourceAttributes::of_identity(&identity),
-            resources: Resources::new(identity),
+            resources: Resources::new(senders.identity().clone()),
+            senders,
             points,
         }))
     }
@@ -109,15 +108,17 @@ impl Receiver {
         &self.0.memory[output(signal)]
     }
 
-    /// Takes an encoded request of a signal, which `permit` pays for.
-    pub async fn take(&self, signal: Signal, message: Bytes, mut permit: Permit) -> Answer {
+    /// Takes an encoded request of a signal, which `permit` pays for, from the address of whoever sent it, if that is
+    /// known.
+    pub async fn take(&self, signal: Signal, message: Bytes, mut permit: Permit, from: Option<IpAddr>) -> Answer {
         let until = Instant::now() + self.0.answer_within;
         self.0.metrics.bytes_in.inc_by(message.len() as u64);
+        self.0.senders.ready().await;
         let Ok(reading) = timeout_at(until, self.memory(signal).acquire(weigh(signal, &message))).await else {
             self.pressure();
             return Answer::Pressure;
         };
-        let read = match self.read(signal, message) {
+        let read = match self.read(signal, message, from) {
             Ok(read) => read,
             Err(error) => return self.malformed(&error.to_string()),
         };
@@ -148,17 +149,19 @@ impl Receiver {
         Answer::Malformed(words.to_owned())
     }
 
-    fn read(&self, signal: Signal, message: Bytes) -> Result<Read, Malformed> {
+    fn read(&self, signal: Signal, message: Bytes, from: Option<IpAddr>) -> Result<Read, Malformed> {
+        let mut complete = self.0.senders.completing(from);
         let request = Chunk::from_bytes(message);
         let malformed = |error| Malformed { place: "the request".into(), error };
         if signal == Signal::Metrics {
-            let decoded = self.0.points.decode(request.as_slice()).map_err(malformed)?;
+            let decoded = self.0.points.decode(request.as_slice(), complete).map_err(malformed)?;
             let refused = decoded.refused.points;
             let reason = (refused > 0).then(|| decoded.refused.to_string());
             return Ok(Read { batches: decoded.batch.into_iter().map(Batch::Metrics).collect(), refused, reason });
         }
         if signal == Signal::Logs {
-            let resource = |message: &[u8], schema_url: &[u8]| self.0.resources.get(message, schema_url);
+            let resource =
+                |message: &[u8], schema_url: &[u8]| self.0.resources.get(&extended(message, &mut complete), schema_url);
             let decoded = logs::decode(&request, resource).map_err(malformed)?;
             let refused = decoded.refused.records();
             let reason = (refused > 0).then(|| decoded.refused.to_string());
@@ -166,7 +169,7 @@ impl Receiver {
             return Ok(Read { batches, refused, reason });
         }
         let traces::Indexed { mut batch, refused, reason } = traces::index(request)?;
-        self.0.identity.add(&mut batch);
+        self.0.senders.add(&mut batch, from);
         let batches = if batch.spans().is_empty() { Vec::new() } else { vec![Batch::Traces(batch)] };
         Ok(Read { batches, refused, reason })
     }

@@ -37,6 +37,7 @@ fn start(options: &Options, input: Arc<AsyncMutex<Input>>) -> Running {
         memory: Arc::new(MemoryBudget::new(64 << 20)),
         data_dir: std::path::Path::new("").into(),
         identity: Arc::default(),
+        pods: Arc::default(),
         workers: 1,
     };
     let source = options.source(&cx, input);

@@ -12,12 +12,12 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 
 use crate::data::{MemoryBudget, Signal};
-use crate::formats::otlp::resource::ResourceAttributes;
+use crate::kubernetes::Pods;
 use crate::net::http_server::{BodyLimits, Server};
-use crate::options::{Listen, Problem};
+use crate::options::{Identity, Listen, Problem};
 use crate::pipeline::component::{Plan, PrepareContext, Source};
 use crate::pipeline::pushed::Intake;
-use crate::pipeline::{Descriptor, Outputs, PrepareError, SourceContext, SourcePlan, Task, TaskError};
+use crate::pipeline::{Descriptor, Outputs, PrepareError, Senders, SourceContext, SourcePlan, Task, TaskError};
 use options::Options;
 use receive::Receiver;
 
@@ -51,7 +51,8 @@ impl SourcePlan for Options {
         Ok(Box::new(Zipkin {
             options: self.clone(),
             memory: cx.memory.clone(),
-            identity: ResourceAttributes::of_identity(&cx.identity.of_senders()),
+            identity: cx.identity.clone(),
+            pods: cx.pods.clone(),
         }))
     }
 }
@@ -59,7 +60,8 @@ impl SourcePlan for Options {
 struct Zipkin {
     options: Options,
     memory: Arc<MemoryBudget>,
-    identity: ResourceAttributes,
+    identity: Arc<Identity>,
+    pods: Arc<Pods>,
 }
 
 impl Source for Zipkin {
@@ -74,11 +76,12 @@ impl Zipkin {
             cx.shutdown.cancelled().await;
             return Ok(());
         };
+        let senders = Arc::new(Senders::start(&self.identity, self.options.own.kubernetes, &self.pods));
         let outlet = cx.outlets.into_iter().next().ok_or_else(|| TaskError("it has no output".into()))?;
         let receiver = Receiver {
             intake: Intake::new(outlet, cx.metrics.clone()),
             memory: self.memory.share(Signal::Traces),
-            identity: self.identity,
+            senders: senders.clone(),
             metrics: cx.metrics.clone(),
             limits: BodyLimits::new(&self.options.shared),
             answer_within: self.options.own.answer_within.0,
@@ -86,7 +89,10 @@ impl Zipkin {
         let server = Server::receive(address, &cx.id.0, &self.options.shared, receiver.router()).await;
         let server = server.map_err(|error| TaskError(error.to_string()))?;
         tracing::info!(component = %cx.id, address = %server.address(), "listens");
-        cx.shutdown.cancelled().await;
+        tokio::select! {
+            () = cx.shutdown.cancelled() => {}
+            () = senders.tell(&cx.metrics) => {}
+        }
         server.stop().await;
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 
-use crate::options::{Duration, HttpServerOptions, Joined, Problem, Spanned, answer_within};
+use crate::options::{Duration, HttpServerOptions, Joined, Problem, SendersPods, Spanned, answer_within};
 
 /// Options of the source, with those of its server beside them.
 pub(super) type Options = Joined<Own, HttpServerOptions>;
@@ -16,11 +16,13 @@ pub(super) struct Own {
     /// How long a request waits for a destination to have its spans. After it, it is answered by 503, unless some
     /// destination has it already. Keep it below the tracer's own timeout, which is 10 s as a rule. Default: `5s`.
     pub answer_within: Spanned<Duration>,
+    /// Attributes of the Kubernetes pod that sent something, for its resource.
+    pub kubernetes: SendersPods,
 }
 
 impl Default for Own {
     fn default() -> Self {
-        Self { answer_within: answer_within::default() }
+        Self { answer_within: answer_within::default(), kubernetes: SendersPods::default() }
     }
 }
 

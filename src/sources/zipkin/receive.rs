@@ -12,10 +12,10 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use tokio::time::{Instant, timeout_at};
 
 use crate::data::{Batch, Budget, Chunk};
-use crate::formats::otlp::resource::ResourceAttributes;
 use crate::formats::otlp::traces;
 use crate::formats::zipkin::{self, Format, Limits, Refused};
-use crate::net::http_server::{BodyError, BodyLimits};
+use crate::net::http_server::{BodyError, BodyLimits, direct_sender};
+use crate::pipeline::Senders;
 use crate::pipeline::pushed::{Became, Intake};
 use crate::telemetry::ComponentMetrics;
 
@@ -29,7 +29,7 @@ const READING: u64 = 2;
 pub(super) struct Receiver {
     pub intake: Intake,
     pub memory: Arc<Budget>,
-    pub identity: ResourceAttributes,
+    pub senders: Arc<Senders>,
     pub metrics: Arc<ComponentMetrics>,
     pub limits: BodyLimits,
     pub answer_within: Duration,
@@ -60,6 +60,7 @@ impl Receiver {
                 return told(StatusCode::UNSUPPORTED_MEDIA_TYPE, words);
             }
         };
+        let from = direct_sender(&request);
         let (head, body) = request.into_parts();
         let (body, mut paid) = match self.limits.read_inflated(&self.memory, &head.headers, body).await {
             Ok(read) => read,
@@ -80,7 +81,8 @@ impl Receiver {
             Ok(indexed) => indexed,
             Err(error) => return self.broken(StatusCode::BAD_REQUEST, &error.to_string()),
         };
-        self.identity.add(&mut batch);
+        self.senders.ready().await;
+        self.senders.add(&mut batch, from);
         let batch = Batch::Traces(batch);
         paid.resize(batch.bytes());
         drop(reading);

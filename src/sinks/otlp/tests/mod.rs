@@ -158,6 +158,7 @@ fn prepare_context(name: &str) -> PrepareContext {
         memory: Arc::new(MemoryBudget::new(1)),
         data_dir: std::path::Path::new("").into(),
         identity: Arc::new(Identity::default()),
+        pods: Arc::default(),
         workers: 1,
     }
 }

@@ -211,6 +211,7 @@ fn sink(options: serde_json::Value) -> Box<dyn Sink> {
         memory: Arc::new(MemoryBudget::new(1)),
         data_dir: std::path::Path::new("").into(),
         identity: Arc::new(identity),
+        pods: Arc::default(),
         workers: 1,
     };
     options.prepare(&cx).expect("prepares")
