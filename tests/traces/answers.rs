@@ -89,7 +89,7 @@ async fn a_signal_that_nothing_reads_is_not_there() {
         let unimplemented = match client.unary(call).await {
             Ok(_) => false,
             Err(CallError::Status { status, .. }) => status.code() == Code::Unimplemented,
-            Err(CallError::Client(error)) => panic!("{error}: {}", agent.log()),
+            Err(error) => panic!("{error}: {}", agent.log()),
         };
         assert_eq!(unimplemented, expected, "{method}");
     }

@@ -26,6 +26,9 @@ pub enum CallError {
     /// There is no answer.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The server has done it, and what it says beside that cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
     /// The server answered so.
     #[error("{}: {}", name(.status.code()), .status.message())]
     Status {
@@ -144,7 +147,7 @@ fn no_status(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Status {
 }
 
 fn message(headers: &HeaderMap, body: &Bytes) -> Result<Bytes, CallError> {
-    let broken = |words: &str| CallError::from(ClientError::Broken(words.into()));
+    let broken = |words: &str| CallError::Unreadable(words.into());
     let Some(([flag, length @ ..], message)) = body.split_first_chunk::<PREFIX>() else {
         return Err(broken("the answer ends before its message"));
     };

@@ -124,6 +124,15 @@ async fn answers_without_a_status_are_mapped_from_http() {
 }
 
 #[tokio::test]
+async fn a_success_is_one_whatever_stands_in_the_answer() {
+    let answer = || async { ([("content-type", "application/grpc"), ("grpc-status", "0")], "").into_response() };
+    let (_server, url) = serve(Router::new().route("/s.S/M", post(answer))).await;
+    let client = GrpcClient::new(&HttpClientOptions::default()).expect("a client");
+    let error = client.unary(call(&url, b"x", None)).await.expect_err("there is no message");
+    assert!(matches!(error, CallError::Unreadable(_)), "{error}");
+}
+
+#[tokio::test]
 async fn who_does_not_speak_grpc_is_told_so() {
     let (_server, url) = serve(echo()).await;
     let client = Arc::new(crate::net::HttpClient::new(&HttpClientOptions::default()).expect("a client"));

@@ -1,5 +1,6 @@
 //! What answers mean: <https://opentelemetry.io/docs/specs/otlp/#failures> for gRPC, `#failures-1` for HTTP.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::formats::protobuf::Fields;
@@ -9,13 +10,15 @@ use crate::net::grpc::{Code, Status};
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// The receiver has it, but for so many records that it refuses for good.
-    Taken { rejected: u64 },
-    /// There is no answer.
-    Unanswered {
-        /// Whether the receiver may have it.
-        outcome_unknown: bool,
+    /// The receiver has it.
+    Taken {
+        /// Records of it that it refuses for good.
+        rejected: u64,
+        /// Whether it says anything beside that.
+        says: bool,
     },
+    /// There is no answer.
+    Unanswered,
     /// Not now.
     Later { after: Option<Duration> },
     /// Something is wrong that the data has nothing to do with.
@@ -37,11 +40,17 @@ pub(super) fn taken(response: &[u8]) -> (Meaning, String) {
             1 => {
                 rejected = value.varint().ok().and_then(|count| i64::try_from(count).ok()).map_or(0, i64::cast_unsigned)
             }
-            2 => words = value.bytes().map(String::from_utf8_lossy).unwrap_or_default().into_owned(),
+            2 => words = quoted(value.bytes().unwrap_or_default()).into_owned(),
             _ => {}
         }
     }
-    (Meaning::Taken { rejected }, if words.is_empty() { words } else { format!(" says: {words}") })
+    let says = !words.is_empty();
+    (Meaning::Taken { rejected, says }, if says { format!(" says: {words}") } else { words })
+}
+
+/// A success whose answer cannot be read.
+pub(super) fn unreadable(why: &str) -> (Meaning, String) {
+    (Meaning::Taken { rejected: 0, says: true }, format!(" took it; {why}"))
 }
 
 /// What a status of gRPC means.
@@ -67,7 +76,7 @@ pub(super) fn of_grpc(status: &Status, retry_delay: Option<Duration>) -> (Meanin
         Code::Unimplemented => "; check `endpoint`, `protocol` and `compression`",
         _ => "",
     };
-    (meaning, format!(" answered {:?}: {}{hint}", status.code(), status.message()))
+    (meaning, format!(" answered {:?}: {}{hint}", status.code(), quoted(status.message().as_bytes())))
 }
 
 fn is_about_size(words: &str) -> bool {
@@ -95,12 +104,15 @@ pub(super) fn of_http(answer: &Answer, protobuf: bool) -> (Meaning, String) {
     };
     let said = if protobuf { message(&answer.body) } else { None };
     let said = said.unwrap_or(&answer.body);
-    let said = String::from_utf8_lossy(&said[..said.len().min(QUOTED)]);
-    (meaning, format!(" answered {status}: {}{hint}", said.trim()))
+    (meaning, format!(" answered {status}: {}{hint}", quoted(said).trim()))
 }
 
-/// Bytes of an answer that the log quotes.
+/// Bytes of an answer that are quoted: in the log, on the page of the agent and to who sent the records.
 const QUOTED: usize = 500;
+
+fn quoted(words: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(&words[..words.len().min(QUOTED)])
+}
 
 /// The words of a `google.rpc.Status`.
 fn message(status: &[u8]) -> Option<&[u8]> {

@@ -7,7 +7,7 @@ use super::answer::Meaning;
 use super::part::Part;
 use super::server::{Body, Server, Target};
 use super::write::Writer;
-use crate::data::{Batch, Selection, UnixNanos};
+use crate::data::{Batch, Selection, Signal, UnixNanos};
 use crate::delivery::journey::Leg;
 use crate::delivery::parts::Parcel;
 use crate::delivery::refusals::Refusals;
@@ -15,7 +15,7 @@ use crate::delivery::sender::{Attempted, Work};
 use crate::delivery::{Message, Outcome};
 use crate::telemetry::ComponentMetrics;
 
-/// Answers in a row that say that the receiver failed, after which it counts as a refusal.
+/// Answers that say that the receiver failed, after which that counts as a refusal.
 const FAILURES: u32 = 5;
 
 /// What the requests of one sink share.
@@ -36,8 +36,8 @@ pub(super) struct Delivery {
     parcel: Parcel,
     /// What is still to be sent, the next last.
     groups: Vec<Group>,
-    /// How often in a row the receiver said that it failed.
-    failures: u32,
+    /// Whether anything was settled since the last wait.
+    progress: bool,
     /// Whether the receiver has settled anything of it.
     answered: bool,
     writer: Writer,
@@ -51,19 +51,40 @@ struct Group {
     body: Option<Body>,
     /// Data points in it, or as many as it may have where it is to be written.
     points: u64,
+    /// How often the receiver said that it failed on it, or on what it is a part of.
+    failures: u32,
 }
 
 impl Group {
     fn of(parts: Vec<Part>) -> Self {
-        Self { parts, body: None, points: u64::MAX }
+        Self { parts, body: None, points: u64::MAX, failures: 0 }
+    }
+
+    /// A part of this one, to be written.
+    fn part(&self, parts: Vec<Part>) -> Self {
+        Self { failures: self.failures, ..Self::of(parts) }
+    }
+
+    /// Parts by their signals: a request is of one.
+    fn all(parts: Vec<Part>, parcel: &Parcel) -> Vec<Self> {
+        let mut groups: Vec<(Option<Signal>, Self)> = Vec::new();
+        for part in parts {
+            let signal = parcel.batch(part.message()).map(|held| held.batch.signal());
+            match groups.iter_mut().find(|(known, _)| *known == signal) {
+                Some((_, group)) => group.parts.push(part),
+                None => groups.push((signal, Self::of(vec![part]))),
+            }
+        }
+        // The next is the last.
+        groups.into_iter().map(|(_, group)| group).rev().collect()
     }
 }
 
 impl Delivery {
     pub fn new(shared: Arc<Shared>, target: Arc<Target>, parcel: Parcel, parts: Vec<Part>) -> Self {
         let writer = shared.writer.arriving(UnixNanos::now());
-        let groups = vec![Group::of(parts)];
-        Self { shared, target, parcel, groups, failures: 0, answered: false, writer }
+        let groups = Group::all(parts, &parcel);
+        Self { shared, target, parcel, groups, progress: false, answered: false, writer }
     }
 
     /// What of log records and spans is not settled.
@@ -115,15 +136,12 @@ impl Delivery {
             self.groups.push(group);
             return Ok(());
         };
-        if sent.meaning != Meaning::Failed {
-            self.failures = 0;
-        }
         match sent.meaning {
-            Meaning::Taken { rejected } => self.taken(&group, rejected, &sent.words),
-            Meaning::Unanswered { .. } => return self.again(group, sent.words, None),
+            Meaning::Taken { rejected, says } => self.taken(&group, rejected, says.then_some(&*sent.words)),
+            Meaning::Unanswered => return self.again(group, sent.words, None),
             Meaning::Later { after } => return self.again(group, sent.words, after),
-            Meaning::Failed if self.failures < FAILURES => {
-                self.failures += 1;
+            Meaning::Failed if group.failures < FAILURES => {
+                group.failures += 1;
                 return self.again(group, sent.words, None);
             }
             Meaning::Blocked => {
@@ -143,7 +161,7 @@ impl Delivery {
 
     fn again(&mut self, group: Group, reason: String, after: Option<std::time::Duration>) -> Result<(), Attempted> {
         self.groups.push(group);
-        Err(Attempted::Retry { reason, after, progress: false })
+        Err(Attempted::Retry { reason, after, progress: std::mem::take(&mut self.progress) })
     }
 
     /// Writes a group, as much as a request may hold; the rest becomes a group behind it. `None` where nothing of it can be
@@ -152,7 +170,7 @@ impl Delivery {
         let written = self.writer.write(&self.parcel, std::mem::take(&mut group.parts), group.points);
         if !written.rest.is_empty() {
             // Smaller ones were asked for, so it is to be as small.
-            self.groups.push(Group { parts: written.rest, body: None, points: group.points });
+            self.groups.push(Group { points: group.points, ..group.part(written.rest) });
         }
         (group.parts, group.points) = (written.parts, written.points);
         group.body.clone_from(&written.body);
@@ -169,29 +187,30 @@ impl Delivery {
             [] => None,
             // The second half is what is left where it is written.
             [part] if group.points > 1 => {
-                Some(vec![Group { parts: vec![part.clone()], body: None, points: group.points.div_ceil(2) }])
+                Some(vec![Group { points: group.points.div_ceil(2), ..group.part(vec![part.clone()]) }])
             }
-            [part] => part.halves(&self.parcel).map(|halves| halves.map(|half| Group::of(vec![half])).into()),
+            [part] => part.halves(&self.parcel).map(|halves| halves.map(|half| group.part(vec![half])).into()),
             parts => {
                 let (front, behind) = parts.split_at(parts.len() / 2);
-                Some([front, behind].map(|parts| Group::of(parts.to_vec())).into())
+                Some([front, behind].map(|parts| group.part(parts.to_vec())).into())
             }
         }
     }
 
-    fn taken(&mut self, group: &Group, rejected: u64, words: &str) {
-        self.answered = true;
+    fn taken(&mut self, group: &Group, rejected: u64, says: Option<&str>) {
+        self.settled();
         let records: u64 = group.parts.iter().map(|part| part.records(&self.parcel)).sum();
         let rejected = match group.points {
             0 => rejected.min(records),
             // They are data points, which have several samples each where they are histograms.
             points => (u128::from(rejected) * u128::from(records)).div_ceil(points.into()).min(records.into()) as u64,
         };
-        match rejected {
-            0 if words.contains(" says: ") => tracing::warn!(component = &*self.shared.metrics.name, "{words}"),
-            0 => self.shared.refusals.none(),
+        match (rejected, says) {
+            (0, Some(words)) => tracing::warn!(component = &*self.shared.metrics.name, "{words}"),
+            (0, None) => self.shared.refusals.none(),
             _ => {}
         }
+        let words = says.unwrap_or("the receiver refuses it and does not say why");
         // Which records are refused nobody says: the counts are right, their places a guess.
         let mut left = rejected;
         for part in &group.parts {
@@ -205,7 +224,7 @@ impl Delivery {
     }
 
     fn refuse(&mut self, parts: &[Part], words: &str) {
-        self.answered = true;
+        self.settled();
         for part in parts {
             self.refused(part.message(), part.records(&self.parcel), words);
         }
@@ -218,6 +237,11 @@ impl Delivery {
             self.shared.metrics.records_refused.inc_by(settled);
             self.shared.refusals.refused(settled, words);
         }
+    }
+
+    /// Something is settled.
+    fn settled(&mut self) {
+        (self.answered, self.progress) = (true, true);
     }
 
     fn forget_bodies(&mut self) {

@@ -101,7 +101,7 @@ impl Server {
             Client::Http(client) => self.post(client, endpoint, signal, body).await,
         };
         match meaning {
-            Meaning::Unanswered { .. } | Meaning::Later { .. } => target.endpoints.failed(index),
+            Meaning::Unanswered | Meaning::Later { .. } => target.endpoints.failed(index),
             _ => target.endpoints.works(index),
         }
         Sent { meaning, words: format!("the receiver at {shown}{words}") }
@@ -117,6 +117,7 @@ impl Server {
         };
         match client.unary(call).await {
             Ok(response) => answer::taken(&response),
+            Err(CallError::Unreadable(words)) => answer::unreadable(&words),
             Err(CallError::Client(error)) => unanswered(&error),
             Err(CallError::Status { status, retry_delay }) => answer::of_grpc(&status, retry_delay),
         }
@@ -154,7 +155,7 @@ impl Server {
 }
 
 fn unanswered(error: &ClientError) -> (Meaning, String) {
-    (Meaning::Unanswered { outcome_unknown: error.outcome_unknown() }, format!(": {error}"))
+    (Meaning::Unanswered, format!(": {error}"))
 }
 
 /// The type of an answer's body, without its parameters.

@@ -16,7 +16,8 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::data::{MemoryBudget, SeriesTable};
 use crate::delivery::{Outcome, Verdict};
-use crate::formats::protobuf::{push_bytes, push_uint};
+use crate::formats::otlp::traces;
+use crate::formats::protobuf::{push_bytes, push_message, push_uint};
 use crate::net::grpc::{self, Code, Status};
 use crate::net::http_server::{self, BodyLimits};
 use crate::options::Identity;
@@ -182,4 +183,25 @@ fn start(receiver: &Receiver, more: serde_json::Value) -> Driven {
 fn delivered(verdict: &Verdict) -> (u64, u64) {
     assert!(!verdict.abandoned);
     (verdict.count(Outcome::Delivered), verdict.count(Outcome::Refused))
+}
+
+#[tokio::test]
+async fn a_request_is_of_one_signal() {
+    let receiver = Receiver::start(|_| Says::Taken).await;
+    let mut driven = start(&receiver, json!({ "batch": { "linger": "200ms" } }));
+    // A span with ids of ones.
+    let span = [&b"\x0a\x10"[..], &[1; 16], b"\x12\x08", &[1; 8]].concat();
+    let mut request = Vec::new();
+    push_message(1, &mut request, |out| push_message(2, out, |out| push_bytes(2, &span, out)));
+    let spans = traces::index(crate::data::Chunk::from_vec(request.clone())).expect("well-formed").batch;
+    driven.send_batch(Batch::Logs(crate::pipeline::testing::batch(&["a"])), None).await;
+    driven.send_batch(Batch::Traces(spans), None).await;
+    driven.send_batch(Batch::Logs(crate::pipeline::testing::batch(&["b"])), None).await;
+    for _ in 0..3 {
+        assert_eq!(delivered(&driven.verdict().await), (1, 0));
+    }
+    receiver.with(|store| {
+        assert_eq!(store.requests, 2, "both lines in one");
+        assert!(store.taken.contains(&request));
+    });
 }
