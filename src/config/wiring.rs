@@ -25,8 +25,9 @@ pub struct Buffer {
     /// Default: `block`.
     pub when_full: Option<Full>,
     /// When what was written to the disk queue is forced to stable storage: so long after it was accepted, up to
-    /// `10s`, or `always`, which forces every write. With `2s` there are fewer writes to the disk, sources that wait for
-    /// them wait longer, and a power cut costs as much of those that do not, such as scrapes. Default: `100ms`.
+    /// `10s`, or `always`, which forces every write; within `1s` where a sender waits for the answer. With `2s` there are
+    /// fewer writes to the disk, sources that wait for them wait longer, and a power cut costs as much of those that do
+    /// not, such as scrapes. Default: `100ms`.
     pub fsync: Option<Spanned<Fsync>>,
     /// Share of the disk that stays free for others: below it the disk queue counts as full. Default: `10%`.
     pub min_free: Option<Percent>,

@@ -24,6 +24,8 @@
 //! - A message is settled towards its source once its record is written and forced to stable storage (within
 //!   `fsync`, many at once), or once the sink has settled it, whichever comes first. What the sink has settled is forced all the same:
 //!   after a power cut it is the cursor that may be older, and what is torn behind it counts as lost.
+//! - What its source withdraws before it is settled, the sink does not get unless it has it: a record of it is gone
+//!   over. Only after a restart, where the cursor is before it, it is sent, marked as any other.
 //! - Messages reach the sink in the order in which they were accepted. Those in memory are not read back: the
 //!   disk is read only for what did not fit into `memory`, and at the start.
 //! - The cursor is never ahead of the sink. It is written over in its place: it lies within a sector, and its checksum
@@ -81,7 +83,7 @@ impl Default for DiskBuffer {
 pub enum Fsync {
     /// After every write; what waits is written together.
     Always,
-    /// So long after the first record that is not.
+    /// So long after the first record that is not; sooner where a sender waits for the answer.
     Every(Duration),
 }
 

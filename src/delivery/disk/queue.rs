@@ -145,12 +145,13 @@ impl DiskQueue {
             ack,
             offered,
             only_in_memory: unstorable.is_err(),
+            lent: false,
         });
     }
 
     /// The next message for the sink, if one is ready.
     pub fn take(self: &Arc<Self>) -> Option<Message> {
-        let mut withdrawn = Vec::new();
+        let (mut withdrawn, mut roomier) = (Vec::new(), false);
         let mut state = self.lock();
         let message = loop {
             if state.finished {
@@ -165,11 +166,10 @@ impl DiskQueue {
             if let Some(index) = state.accepted_at(ready.sequence)
                 && state.accepted[index].ack.is_revoked()
             {
-                state.records -= state.accepted[index].records;
-                withdrawn.extend(state.take_accepted(index));
-                state.forget_abandoned(ready.sequence);
+                withdrawn.extend(state.revoke(index));
                 continue;
             }
+            roomier = state.lend(ready.sequence, true);
             break Some(self.hand(&mut state, ready));
         };
         self.show_memory(&state);
@@ -177,6 +177,9 @@ impl DiskQueue {
             self.wake(state);
         } else {
             drop(state);
+        }
+        if roomier || !withdrawn.is_empty() {
+            self.room.notify_waiters();
         }
         drop(withdrawn);
         message
@@ -299,6 +302,7 @@ impl Settle for DiskQueue {
         }
         if verdict.abandoned {
             state.handed[index].state = Given::Abandoned;
+            state.lend(sequence, false);
             // A sink that ends leaves what it has to its successor.
             state.rewind |= !state.finished;
             self.wake(state);

@@ -39,7 +39,7 @@ pub struct State {
     pub ready_bytes: u64,
     /// What is not settled towards its source, in order.
     pub accepted: VecDeque<Accepted>,
-    /// Bytes of what is accepted and not written.
+    /// Bytes of what is accepted and neither written nor lent.
     pub unwritten_bytes: u64,
     /// What the sink has and everything behind it, until it is settled, by number.
     pub handed: VecDeque<Handed>,
@@ -103,6 +103,9 @@ pub struct Accepted {
     pub offered: bool,
     /// Whether no record can be made of it, or the one that was made may not survive: only the sink settles it.
     pub only_in_memory: bool,
+    /// Whether the sink has it and no record can be made of it. What a sink takes bounds such messages, as it does
+    /// where there is no disk; counted here as well they would keep everything else out until they are settled.
+    pub lent: bool,
 }
 
 /// A message that the sink was given.
@@ -125,14 +128,22 @@ pub enum Given {
 impl State {
     /// Everything up to this number is settled.
     pub fn settled(&self) -> u64 {
-        let handed = self.handed.front().map_or(u64::MAX, |handed| handed.sequence - 1);
+        self.first_unsettled().map_or(u64::MAX, |handed| handed.sequence - 1).min(self.reached())
+    }
+
+    /// What is up to this number was made ready, and the sink has had it.
+    fn reached(&self) -> u64 {
         let ready = self.ready.front().map_or(u64::MAX, |ready| ready.sequence - 1);
-        handed.min(ready).min(self.next_ready.saturating_sub(1))
+        ready.min(self.next_ready.saturating_sub(1))
+    }
+
+    fn first_unsettled(&self) -> Option<&Handed> {
+        self.handed.iter().find(|handed| handed.state != Given::Settled)
     }
 
     /// When the oldest unsettled message in memory was accepted.
     pub fn oldest(&self) -> Option<UnixNanos> {
-        let handed = self.handed.front().map(|handed| handed.accepted);
+        let handed = self.first_unsettled().map(|handed| handed.accepted);
         handed.or_else(|| self.ready.front().map(|ready| ready.accepted))
     }
 
@@ -147,8 +158,57 @@ impl State {
     /// Takes a message out of what its source waits for.
     pub fn take_accepted(&mut self, index: usize) -> Option<Accepted> {
         let accepted = self.accepted.remove(index)?;
-        if accepted.batch.is_some() {
+        if accepted.batch.is_some() && !accepted.lent {
             self.unwritten_bytes -= accepted.bytes;
+        }
+        Some(accepted)
+    }
+
+    /// Notes that the sink has a message, or has let it go, of which no record can be made. Returns whether there
+    /// is more room now.
+    pub fn lend(&mut self, sequence: u64, lent: bool) -> bool {
+        let Some(index) = self.accepted_at(sequence) else { return false };
+        let accepted = &mut self.accepted[index];
+        if accepted.batch.is_none() || !accepted.only_in_memory || accepted.lent == lent {
+            return false;
+        }
+        accepted.lent = lent;
+        match lent {
+            true => self.unwritten_bytes -= accepted.bytes,
+            false => self.unwritten_bytes += accepted.bytes,
+        }
+        lent
+    }
+
+    /// Takes out what its source has withdrawn and the sink has not.
+    pub fn take_revoked(&mut self) -> Vec<Accepted> {
+        let (mut revoked, mut index) = (Vec::new(), 0);
+        while let Some(accepted) = self.accepted.get(index) {
+            if !accepted.ack.is_revoked() || self.has(accepted.sequence) {
+                index += 1;
+                continue;
+            }
+            revoked.extend(self.revoke(index));
+        }
+        revoked
+    }
+
+    /// Takes out a message that its source has withdrawn, so that the sink never gets it: where a record was made of
+    /// it, reading goes over that, and so does the cursor.
+    pub fn revoke(&mut self, index: usize) -> Option<Accepted> {
+        let accepted = self.take_accepted(index)?;
+        let Accepted { sequence, records, at, .. } = accepted;
+        self.forget_ready(sequence);
+        self.records = self.records.saturating_sub(records);
+        if sequence <= self.written.max(self.writing) {
+            let settled = Handed { sequence, records, accepted: at, state: Given::Settled };
+            match self.handed_at(sequence) {
+                Ok(index) => self.handed[index] = settled,
+                Err(index) => self.handed.insert(index, settled),
+            }
+            self.forget_settled();
+        } else {
+            self.forget_abandoned(sequence);
         }
         Some(accepted)
     }
@@ -263,8 +323,8 @@ impl State {
                 gone.settled += records;
             }
         }
-        self.forget_settled();
         self.next_ready = from.max(to);
+        self.forget_settled();
         gone
     }
 
@@ -282,9 +342,11 @@ impl State {
         }
     }
 
-    /// Forgets what is settled and has nothing unsettled before it.
+    /// Forgets what is settled and has nothing unsettled before it: reading never comes back to it.
     pub fn forget_settled(&mut self) {
-        while self.handed.pop_front_if(|handed| handed.state == Given::Settled).is_some() {}
+        let reached = self.reached();
+        let over = |handed: &mut Handed| handed.state == Given::Settled && handed.sequence <= reached;
+        while self.handed.pop_front_if(over).is_some() {}
     }
 
     /// Takes the oldest message out that no record was made of and that the sink has not; only one that was

@@ -25,7 +25,8 @@ struct State {
     /// Every change fails with this.
     fails: Option<ErrorKind>,
     sync_fails: bool,
-    /// Every reading fails with this.
+    /// Forcing waits as long as this is so.
+    sync_stalls: bool,
     /// Most bytes of all files.
     room: Option<usize>,
     crowded: bool,
@@ -103,6 +104,10 @@ impl SimulatedDisk {
 
     pub fn fail_syncs(&self, fails: bool) {
         self.state().sync_fails = fails;
+    }
+
+    pub fn stall_syncs(&self, stalls: bool) {
+        self.state().sync_stalls = stalls;
     }
 
     /// Bytes of segments that a power cut may take.
@@ -279,6 +284,9 @@ impl Appended for Handle {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        while self.disk.state().sync_stalls {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         let (mut state, cut) = self.disk.change()?;
         if state.sync_fails {
             return Err(io::Error::other("the disk does not answer"));

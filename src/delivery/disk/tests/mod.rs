@@ -6,6 +6,7 @@ mod disk;
 mod gone;
 mod real;
 mod troubles;
+mod withdrawn;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,13 +73,16 @@ impl Rig {
     }
 
     fn message(&self, number: u64) -> Message {
+        self.message_of(number, Ack::new(self.told.clone(), number, self.path.clone(), false))
+    }
+
+    fn message_of(&self, number: u64, ack: Ack) -> Message {
         // Of different lengths, so that damage falls everywhere.
         let text = format!("{number} {}", "x".repeat((number * 37 % 211) as usize));
         let mut builder = LogBuilder::new(Arc::default(), Arc::default());
         let chunk = builder.add_chunk(Chunk::from_vec(text.clone().into_bytes()));
         builder.source().records.push(LogRecord::of_body(Slice::new(chunk, 0, text.len() as u32)));
         builder.add_payload_bytes(text.len() as u64);
-        let ack = Ack::new(self.told.clone(), number, self.path.clone(), false);
         Message::new(Batch::Logs(builder.build()), ack)
     }
 

@@ -281,18 +281,6 @@ async fn what_the_sink_lets_go_is_given_to_it_again() {
 }
 
 #[tokio::test]
-async fn what_its_source_withdraws_before_it_is_written_is_forgotten() {
-    let disk = SimulatedDisk::default();
-    disk.fail(Some(ErrorKind::StorageFull));
-    let rig = Rig::start(disk.clone(), Settings { memory: 1 << 20, ..settings(Path::new("/queue/file/withdrawn")) });
-    rig.send(1).await;
-    rig.path.revoke();
-    wait("the withdrawal", || rig.told.is_told(1)).await;
-    assert!(rig.queue.take().is_none());
-    rig.stop().await;
-}
-
-#[tokio::test]
 async fn unknown_files_are_set_aside_and_reported() {
     let disk = SimulatedDisk::default();
     let folder = Path::new("/queue/file/unknown");
@@ -310,4 +298,34 @@ async fn unknown_files_are_set_aside_and_reported() {
     rig.stop().await;
     let aside: Vec<_> = disk.names().into_iter().filter(|name| name.contains(".unreadable-")).collect();
     assert_eq!(aside.len(), 2, "{aside:?}");
+}
+
+#[tokio::test]
+async fn a_message_too_large_for_the_disk_keeps_nothing_out_once_the_sink_has_it() {
+    let disk = SimulatedDisk::default();
+    let rig = Rig::start(disk, settings(Path::new("/queue/file/too-large")));
+    let large = {
+        let mut builder = LogBuilder::new(Arc::default(), Arc::default());
+        builder.source().records.push(LogRecord::of_body(Slice::EMPTY));
+        builder.add_payload_bytes(129 << 20);
+        Message::new(Batch::Logs(builder.build()), Ack::new(rig.told.clone(), 1, rig.path.clone(), false))
+    };
+    assert!(rig.queue.put(large, false).is_ok());
+    assert!(!rig.try_send(2), "until then it is what memory has room for");
+    let held = rig.receive().await;
+    assert!(rig.try_send(2), "the sink has it");
+    wait("the disk", || rig.told.has(2, Outcome::Delivered)).await;
+    assert!(!rig.told.is_told(1), "nobody but the sink can say what became of it");
+    drop(held);
+    assert!(!rig.try_send(3), "the sink has let it go");
+    wait("the first", || rig.queue.lock().ready.front().is_some_and(|ready| ready.sequence == 1)).await;
+    let held = rig.receive().await;
+    assert!(held.is_replayed() && held.batch.bytes() > 128 << 20);
+    assert!(rig.try_send(3));
+    held.ack.settle(Outcome::Delivered, 1);
+    assert!(rig.told.has(1, Outcome::Delivered));
+    assert_eq!((rig.deliver().await, rig.deliver().await), (2, 3));
+    assert_eq!(rig.queue.lock().settled(), 3);
+    wait("the disk", || rig.queue.lock().unwritten_bytes == 0).await;
+    rig.stop().await;
 }

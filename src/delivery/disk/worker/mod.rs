@@ -176,23 +176,9 @@ impl Worker {
         }
     }
 
-    /// Forgets messages whose source has withdrawn them, where no record was made.
+    /// Forgets messages whose source has withdrawn them.
     fn withdraw_revoked(&self) {
-        let mut withdrawn = Vec::new();
-        let mut state = self.queue.lock();
-        let mut index = 0;
-        while let Some(accepted) = state.accepted.get(index) {
-            if accepted.batch.is_none() || state.has(accepted.sequence) || !accepted.ack.is_revoked() {
-                index += 1;
-                continue;
-            }
-            let Some(accepted) = state.take_accepted(index) else { break };
-            state.forget_ready(accepted.sequence);
-            state.forget_abandoned(accepted.sequence);
-            state.records -= accepted.records;
-            withdrawn.push(accepted);
-        }
-        drop(state);
+        let withdrawn = self.queue.lock().take_revoked();
         if !withdrawn.is_empty() {
             self.queue.room().notify_waiters();
         }

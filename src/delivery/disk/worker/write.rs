@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::segment::{Segment, Window, walk};
 use super::super::state::Accepted;
@@ -22,6 +22,10 @@ const LEAST_SEGMENT_BYTES: u64 = 64 << 10;
 
 /// Bytes of messages that are written at once.
 const GROUP_BYTES: u64 = 1 << 20;
+
+/// Where somebody waits for the answer a record is forced after this at the latest, whatever `fsync` says: whoever
+/// pushes gives up after a few seconds, sends again, and would wait as long for the next.
+const MOST_WAITED_FOR: Duration = Duration::from_secs(1);
 
 /// Why a group of messages was not written.
 enum NotWritten {
@@ -42,6 +46,7 @@ struct Unwritten {
     at: UnixNanos,
     first_attempt: Option<UnixNanos>,
     offered: bool,
+    waited_for: bool,
     batch: Batch,
     input: Arc<str>,
 }
@@ -100,6 +105,7 @@ impl Worker {
                 at,
                 first_attempt,
                 offered,
+                waited_for: accepted.ack.waited_for(),
                 batch: batch.clone(),
                 input: accepted.input.clone(),
             });
@@ -132,8 +138,12 @@ impl Worker {
         }
         let Some(writer) = &mut self.writer else { return Ok(()) };
         writer.file.append(&self.group)?;
-        let wait = self.queue.settings.disk.fsync.wait();
-        writer.unsynced.get_or_insert_with(|| Instant::now() + wait);
+        let mut wait = self.queue.settings.disk.fsync.wait();
+        if group.iter().any(|message| message.waited_for) {
+            wait = wait.min(MOST_WAITED_FOR);
+        }
+        let due = Instant::now() + wait;
+        writer.unsynced = Some(writer.unsynced.map_or(due, |earlier| earlier.min(due)));
         if let Some(segment) = self.segments.back_mut() {
             segment.bytes += self.group.len() as u64;
             segment.last = written;
@@ -303,6 +313,8 @@ impl Worker {
         });
         writer.unsynced = None;
         let mut state = self.queue.lock();
+        // What was withdrawn meanwhile has been, or will be, sent again by its source.
+        let withdrawn = state.take_revoked();
         let written = state.written;
         let mut safe = Vec::new();
         let mut unsafe_still = Vec::new();
@@ -321,6 +333,7 @@ impl Worker {
         }
         unsafe_still.into_iter().rev().for_each(|accepted| state.accepted.push_front(accepted));
         drop(state);
+        drop(withdrawn);
         for accepted in safe {
             accepted.ack.settle(Outcome::Delivered, accepted.records);
         }
