@@ -85,10 +85,10 @@ pub fn decode(format: Format, body: &[u8], limits: &Limits) -> Result<Decoded, D
             .map_err(DecodeError::Json)?;
         }
         Format::JsonV1 => {
-            let mut spans = Vec::new();
+            let (mut spans, mut repeats) = (Vec::new(), v1::Repeats::of(body.len()));
             json::each(text(body)?, |object| {
                 spans.clear();
-                reading.take(object.len(), || v1::read_spans(object, &mut spans).map(|()| &mut *spans));
+                reading.take(object.len(), || v1::read_spans(object, &mut spans, &mut repeats).map(|()| &mut *spans));
             })
             .map_err(DecodeError::Json)?;
         }

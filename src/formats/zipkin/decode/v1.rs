@@ -20,18 +20,38 @@ use super::Reason;
 use super::json::{self, Array, Object, ReadMember, Scalar};
 use super::span::{Annotation, Endpoint, Span, Tag};
 
-/// Reads a span of v1 into one or more.
-pub(super) fn read_spans<'a>(object: &'a str, spans: &mut Vec<Span<'a>>) -> Result<(), Reason> {
+/// Reads a span of v1 into one or more. `repeats` is what spans of this body may still repeat for their sides.
+pub(super) fn read_spans<'a>(object: &'a str, spans: &mut Vec<Span<'a>>, repeats: &mut Repeats) -> Result<(), Reason> {
     let mut source = V1Span::default();
     json::read_object(object, &mut source)?;
-    let mut sides = Sides { first: source.common, spans, full: false };
+    let mut sides = Sides { first: source.common, spans, left: repeats.left, refused: None };
     sides.fork(&Endpoint::default());
     let marks = sides.annotations(source.annotations);
     sides.calls(&marks);
     sides.messages(&marks);
     sides.binary_annotations(source.binary_annotations, &marks);
-    if sides.full { Err(format!("more than {MOST_SIDES} services took part in it")) } else { Ok(()) }
+    if let Some(reason) = sides.refused {
+        return Err(reason);
+    }
+    repeats.left = sides.left;
+    Ok(())
 }
+
+/// Bytes that the sides of a body's spans may still repeat: each has the name of the whole.
+pub(super) struct Repeats {
+    left: usize,
+}
+
+impl Repeats {
+    /// Those of a body of this length. That the names of all spans are repeated twice, for three services each, is
+    /// always possible.
+    pub fn of(body: usize) -> Self {
+        Self { left: LEAST_REPEATS + 2 * body }
+    }
+}
+
+/// What a body of any length may repeat.
+const LEAST_REPEATS: usize = 1 << 20;
 
 /// Sides of a span. Two are what there should be; each annotation looks for its own among all.
 const MOST_SIDES: usize = 32;
@@ -139,8 +159,10 @@ struct Sides<'s, 'a> {
     /// What was written of the whole.
     first: Span<'a>,
     spans: &'s mut Vec<Span<'a>>,
-    /// Whether there were more than there may be.
-    full: bool,
+    /// Bytes that further sides may repeat.
+    left: usize,
+    /// Why there are fewer than there should be.
+    refused: Option<Reason>,
 }
 
 impl<'a> Sides<'_, 'a> {
@@ -171,8 +193,20 @@ impl<'a> Sides<'_, 'a> {
     /// One more side.
     fn fork(&mut self, endpoint: &Endpoint<'a>) -> &mut Span<'a> {
         if self.spans.len() == MOST_SIDES {
-            self.full = true;
+            self.refused.get_or_insert_with(|| format!("more than {MOST_SIDES} services took part in it"));
             return &mut self.spans[0];
+        }
+        if !self.spans.is_empty() {
+            let name = self.first.name.len();
+            let Some(left) = self.left.checked_sub(name) else {
+                self.refused.get_or_insert_with(|| {
+                    format!(
+                        "each service that took part in it repeats its name of {name} bytes: more than a request may"
+                    )
+                });
+                return &mut self.spans[0];
+            };
+            self.left = left;
         }
         let side = Span { local: endpoint.clone(), timestamp: 0, duration: 0, ..self.first.clone() };
         self.spans.push(side);

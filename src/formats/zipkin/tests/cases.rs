@@ -126,6 +126,33 @@ fn a_span_of_too_many_services_is_refused() {
 }
 
 #[test]
+fn what_services_of_a_span_repeat_is_bounded_by_the_body() {
+    let span = |name: &str, services: usize| {
+        let endpoint = |at| format!(r#"{{"timestamp":1,"value":"x","endpoint":{{"serviceName":"s{at}"}}}}"#);
+        let annotations: Vec<_> = (0..services).map(endpoint).collect();
+        format!(r#"{{"traceId":"1","id":"1","name":"{name}","annotations":[{}]}}"#, annotations.join(","))
+    };
+    let long = "n".repeat(1_000_000);
+    // As it stands, and as one that has to be unescaped.
+    for long in [long.clone(), format!("\\t{long}")] {
+        let body = format!("[{}]", [span(&long, 32), span("short", 32), span(&long, 3), span(&long, 3)].join(","));
+        let (mut decoding, allocated) = (None, |decoding: &mut Option<Decoded>| {
+            allocation_counter::measure(|| *decoding = Some(decoded(Format::JsonV1, &body))).bytes_max
+        });
+        let most = allocated(&mut decoding);
+        let decoded = decoding.expect("decoded");
+        assert_eq!((decoded.spans, decoded.refused.spans), (38, 1));
+        let reason = reason(&decoded);
+        assert!(reason.starts_with("each service that took part in it repeats its name of 100000"), "{reason}");
+        assert!(most < 10 * body.len() as u64, "{most} bytes of memory for a body of {}", body.len());
+    }
+    // Three services for each span, however many there are.
+    let spans: Vec<_> = (0..20).map(|_| span(&long, 3)).collect();
+    let decoded = decoded(Format::JsonV1, &format!("[{}]", spans.join(",")));
+    assert_eq!((decoded.spans, decoded.refused.spans), (60, 0));
+}
+
+#[test]
 fn values_too_deep_to_write_cost_their_span() {
     use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
     let nested = |depth: usize| {
