@@ -8,7 +8,7 @@ pub trait TextEdit {
     /// Comes before each message.
     fn begin(&mut self) {}
 
-    /// Whether a text becomes another. An integer is asked for as its digits, and becomes a text.
+    /// Whether a text becomes another. A number is asked for as JSON writes it, and becomes a text.
     fn changes(&mut self, kind: TextKind, text: &[u8]) -> bool;
 
     /// Appends the other text.
@@ -26,8 +26,8 @@ pub enum TextKind {
     Value,
     /// Bytes that need not be a text.
     Bytes,
-    /// A value that is an integer.
-    Int,
+    /// A value that is an integer or a double.
+    Number,
 }
 
 /// What a field holds.
@@ -53,7 +53,8 @@ pub static SPAN: Message = Message(&[
 /// An `AnyValue`.
 pub static ANY_VALUE: Message = Message(&[
     (1, Part::Text(TextKind::Value)),
-    (3, Part::Text(TextKind::Int)),
+    (3, Part::Text(TextKind::Number)),
+    (4, Part::Text(TextKind::Number)),
     (5, Part::Inner(&ARRAY)),
     (6, Part::Inner(&MAP)),
     (7, Part::Text(TextKind::Bytes)),
@@ -91,10 +92,10 @@ impl Message {
                     edit.write(*kind, text, out);
                     open.close(out);
                 }
-                (Some(Part::Text(kind)), Value::Varint(int)) => {
-                    let (digits, from) = digits(int.cast_signed());
+                (Some(Part::Text(kind)), value) => {
+                    let Some(digits) = Digits::of(value) else { continue };
                     let open = open_message(1, out);
-                    edit.write(*kind, &digits[from..], out);
+                    edit.write(*kind, digits.text(), out);
                     open.close(out);
                 }
                 _ => {}
@@ -110,32 +111,43 @@ impl Message {
     fn part_changes(&self, number: u32, value: Value<'_>, edit: &mut dyn TextEdit) -> bool {
         match (self.part(number), value) {
             (Some(Part::Inner(inner)), Value::Bytes(bytes)) => inner.changes(bytes, edit),
-            (Some(Part::Text(TextKind::Int)), Value::Varint(int)) => {
-                let (digits, from) = digits(int.cast_signed());
-                edit.changes(TextKind::Int, &digits[from..])
-            }
             (Some(Part::Text(kind)), Value::Bytes(text)) => edit.changes(*kind, text),
+            (Some(Part::Text(TextKind::Number)), value) => {
+                Digits::of(value).is_some_and(|digits| edit.changes(TextKind::Number, digits.text()))
+            }
             _ => false,
         }
     }
 }
 
-/// The digits of an integer at the end of a buffer, and where they begin in it.
-fn digits(int: i64) -> ([u8; 20], usize) {
-    let (mut buffer, mut at, mut rest) = ([0; 20], 20, int.unsigned_abs());
-    loop {
-        at -= 1;
-        buffer[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
+/// A number as JSON writes it.
+struct Digits {
+    buffer: [u8; MOST_DIGITS],
+    length: usize,
+}
+
+/// The shortest form of a double has 24 bytes at most, an integer 20.
+const MOST_DIGITS: usize = 32;
+
+impl Digits {
+    /// Those of a field; none where it is no number, or not a finite one.
+    fn of(value: Value<'_>) -> Option<Self> {
+        let mut buffer = [0; MOST_DIGITS];
+        let mut rest = &mut buffer[..];
+        let written = match value {
+            Value::Varint(int) => serde_json::to_writer(&mut rest, &int.cast_signed()),
+            Value::Fixed64(bits) if f64::from_bits(bits).is_finite() => {
+                serde_json::to_writer(&mut rest, &f64::from_bits(bits))
+            }
+            _ => return None,
+        };
+        let length = MOST_DIGITS - rest.len();
+        written.ok().map(|()| Self { buffer, length })
     }
-    if int < 0 {
-        at -= 1;
-        buffer[at] = b'-';
+
+    fn text(&self) -> &[u8] {
+        &self.buffer[..self.length]
     }
-    (buffer, at)
 }
 
 /// The edit of all texts of one value.

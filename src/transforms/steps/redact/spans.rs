@@ -35,7 +35,7 @@ impl TextEdit for Redactor {
         let spans = self.finder.search(text, false, &mut self.scratch);
         match (kind, spans) {
             // A number is replaced whole, as it is in JSON.
-            (TextKind::Int, [first, ..]) => out.extend_from_slice(&self.with[usize::from(first.by)].text),
+            (TextKind::Number, [first, ..]) => out.extend_from_slice(&self.with[usize::from(first.by)].text),
             _ => write_text(text, spans, &self.with, out),
         }
         if kind == TextKind::Key {

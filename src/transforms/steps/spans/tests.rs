@@ -2,7 +2,7 @@
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource as ProtoResource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message as _;
@@ -33,6 +33,10 @@ fn pair(key: &str, value: impl Into<Value>) -> KeyValue {
 
 fn text(text: &str) -> Value {
     Value::StringValue(text.into())
+}
+
+fn list<const N: usize>(values: [Value; N]) -> Value {
+    Value::ArrayValue(ArrayValue { values: values.map(|value| AnyValue { value: Some(value) }).into() })
 }
 
 fn span(name: &str, attributes: Vec<KeyValue>) -> Span {
@@ -323,6 +327,9 @@ fn secrets_are_redacted_wherever_they_stand() {
             pair("bill@example.org", Value::BoolValue(true)),
             pair("joe@example.org", Value::BoolValue(true)),
             pair("card", Value::IntValue(4_111_111_111_111_111)),
+            pair("same", Value::DoubleValue(4_111_111_111_111_111.0)),
+            pair("in", list([Value::DoubleValue(-4_111_111_111_111_111.0), Value::DoubleValue(0.5), text(mail)])),
+            pair("odd", Value::DoubleValue(f64::INFINITY)),
             pair("ok", text("nothing")),
         ],
     );
@@ -336,6 +343,9 @@ fn secrets_are_redacted_wherever_they_stand() {
             pair("[REDACTED:email]", Value::BoolValue(true)),
             pair("[REDACTED:email]-2", Value::BoolValue(true)),
             pair("card", text("[REDACTED:card_number]")),
+            pair("same", text("[REDACTED:card_number]")),
+            pair("in", list([text("[REDACTED:card_number]"), Value::DoubleValue(0.5), text(clean)])),
+            pair("odd", Value::DoubleValue(f64::INFINITY)),
             pair("ok", text("nothing")),
         ],
         status: Some(Status { message: clean.into(), code: 2 }),
