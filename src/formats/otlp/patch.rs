@@ -39,17 +39,23 @@ pub fn set(message: &[u8], number: u32, keys: &[Box<str>], value: &[u8], out: &m
         }
         return splice.finish(out);
     }
-    // Of several a reader sees the last.
-    let known = Pairs::of(message, number, key).last();
     let start = out.len();
+    let mut known = None;
+    for pair in Pairs::of(message, number, key) {
+        splice.cut(pair.place, out);
+        known = Some(pair.value);
+    }
     match known {
         None => {
             splice.end(out);
             write_pair(number, key, out, |out| wrap(rest, value, out));
         }
-        Some(pair) => {
-            let Ok(AnyValue::Map(list)) = AnyValue::read(pair.value) else { return false };
-            splice.cut(pair.place, out);
+        // Of several a reader sees the last.
+        Some(known) => {
+            let Ok(AnyValue::Map(list)) = AnyValue::read(known) else {
+                out.truncate(start);
+                return false;
+            };
             let mut is_set = false;
             write_pair(number, key, out, |out| {
                 let map = open_message(6, out);

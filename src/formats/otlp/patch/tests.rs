@@ -47,8 +47,16 @@ fn set_model(pairs: &mut Vec<KeyValue>, keys: &[Box<str>], value: &ProtoAny) -> 
         }
         return true;
     }
-    match pairs.iter_mut().rev().find(|pair| is(pair)) {
-        Some(pair) => list_of(pair).is_some_and(|list| set_model(list, rest, value)),
+    match pairs.iter().rposition(is) {
+        Some(last) => {
+            let is_set = list_of(&mut pairs[last]).is_some_and(|list| set_model(list, rest, value));
+            let mut at = 0;
+            pairs.retain(|pair| {
+                at += 1;
+                !is_set || !is(pair) || at - 1 == last
+            });
+            is_set
+        }
         None => {
             let mut list = Vec::new();
             set_model(&mut list, rest, value);
@@ -195,6 +203,30 @@ proptest! {
         set_status_code(&bytes, 2, &mut out);
         let _ = (SpanMessage(&bytes).attribute(&keys), SpanMessage(&bytes).event(b"x"));
     }
+}
+
+#[test]
+fn of_several_maps_with_one_key_the_one_that_readers_see_is_set_and_stays() {
+    let text = |text: &str| ProtoAny { value: Some(ProtoValue::StringValue(text.into())) };
+    let pair = |key: &str, value| KeyValue { key: key.into(), value: Some(value), ..KeyValue::default() };
+    let map = |values| ProtoAny { value: Some(ProtoValue::KvlistValue(KeyValueList { values })) };
+    let secret = map(vec![pair("secret", text("s"))]);
+    let span = |attributes| Span { attributes, ..Span::default() };
+    let before = span(vec![
+        pair("a", secret.clone()),
+        pair("b", text("b")),
+        pair("a", map(vec![pair("in", secret), pair("y", text("y")), pair("in", map(vec![]))])),
+        pair("c", text("c")),
+    ]);
+    let set_in = |keys: &[&str]| {
+        let keys: Vec<Box<str>> = keys.iter().map(|key| Box::from(*key)).collect();
+        edited(&before, |span, out| set(span, ATTRIBUTES, &keys, &text("new").encode_to_vec(), out))
+    };
+    let inner = map(vec![pair("z", text("new"))]);
+    let outer = map(vec![pair("y", text("y")), pair("in", inner)]);
+    let expected = span(vec![pair("b", text("b")), pair("a", outer), pair("c", text("c"))]);
+    assert_eq!(set_in(&["a", "in", "z"]), Some(expected));
+    assert_eq!(set_in(&["a", "y", "z"]), None, "where there is no place nothing goes");
 }
 
 #[test]
