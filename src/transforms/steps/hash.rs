@@ -98,7 +98,7 @@ impl SpanStep for Hash {
         let Self { places, digest } = self;
         let on = desk.on;
         for place in places.iter().filter(|place| place.on == on) {
-            desk.edit(|message, out| patch::edit(message, place.number(), &place.keys, digest, out));
+            desk.edit_attributes(|rest, out| patch::edit(rest, place.number(), &place.keys, digest, out));
         }
         true
     }

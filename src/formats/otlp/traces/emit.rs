@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::data::traces::TraceBatch;
+use crate::data::traces::{SpanEntry, TraceBatch};
 use crate::data::{Chunk, Slice};
 use crate::formats::protobuf::{push_varint, varint_len};
 
@@ -20,9 +20,18 @@ pub fn size(batch: &TraceBatch) -> u64 {
     if batch.is_whole() {
         return batch.request().len() as u64;
     }
-    let mut plan = Plan::default();
-    plan.take(batch, 0..batch.spans().len(), usize::MAX);
-    plan.size as u64
+    let index = batch.index();
+    let spans: u64 = batch.selection.iter().map(|at| u64::from(run(&index.spans[at]).len)).sum();
+    let around = |sides: [Slice; 2]| HEADER as u64 + sides.iter().map(|side| u64::from(side.len)).sum::<u64>();
+    let scopes: u64 = index.scopes.iter().map(|scope| around([scope.head, scope.tail])).sum();
+    let resources: u64 = index.resources.iter().map(|resource| around([resource.head, resource.tail])).sum();
+    spans + scopes + resources + index.rest.map_or(0, |rest| rest.len.into())
+}
+
+/// A span with its tag and length.
+fn run(span: &SpanEntry) -> Slice {
+    let header = u32::from(span.header);
+    Slice::new(span.message.chunk, span.message.start - header, span.message.len + header)
 }
 
 /// Writes requests.
@@ -170,11 +179,7 @@ impl Plan {
         let mut next = None;
         for at in batch.selection.iter_range(range) {
             let span = &index.spans[at];
-            let run = Slice::new(
-                span.message.chunk,
-                span.message.start - u32::from(span.header),
-                span.message.len + u32::from(span.header),
-            );
+            let run = run(span);
             let scope = &index.scopes[span.scope as usize];
             let known = self.scopes.last().is_some_and(|last| last.scope == span.scope);
             let mut more = run.len as usize;

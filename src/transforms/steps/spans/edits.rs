@@ -116,7 +116,7 @@ impl SpanStep for Set {
                 if self.encode(desk)
                     && let To::Attribute(place) = &self.to
                 {
-                    desk.edit(|message, out| patch::set(message, place.number(), &place.keys, &self.encoded, out));
+                    desk.edit_attributes(|rest, out| patch::set(rest, place.number(), &place.keys, &self.encoded, out));
                 }
             }
             To::Name => {
@@ -173,15 +173,15 @@ impl SpanStep for Rename {
             return true;
         }
         let Self { from, to, value, without } = self;
-        desk.edit(|message, out| {
-            let Some(found) = span::attribute(message, from.number(), &from.keys) else { return false };
+        desk.edit_attributes(|rest, out| {
+            let Some(found) = span::attribute(rest, from.number(), &from.keys) else { return false };
             if ValueRef::of_otlp(found).is_missing() {
                 return false;
             }
             value.clear();
             value.extend_from_slice(found);
             without.clear();
-            patch::delete(message, from.number(), &from.keys, without)
+            patch::delete(rest, from.number(), &from.keys, without)
                 && patch::set(without, to.number(), &to.keys, value, out)
         });
         true
@@ -208,7 +208,7 @@ impl SpanStep for Delete {
     fn run(&mut self, desk: &mut Desk<'_>) -> bool {
         let on = desk.on;
         for place in self.0.iter().filter(|place| place.on == on) {
-            desk.edit(|message, out| patch::delete(message, place.number(), &place.keys, out));
+            desk.edit_attributes(|rest, out| patch::delete(rest, place.number(), &place.keys, out));
         }
         true
     }

@@ -167,6 +167,16 @@ impl Desk<'_> {
         condition.begin(self.resource).unwrap_or_else(|| condition.holds(&self.view()))
     }
 
+    /// The same for an edit of attributes, which is given the message from the first of them on.
+    pub fn edit_attributes(&mut self, edit: impl FnOnce(&[u8], &mut Vec<u8>) -> bool) {
+        let from = usize::from(self.entry.attributes);
+        self.sheets.edit(self.came, |message, out| {
+            let (before, rest) = message.split_at(from.min(message.len()));
+            out.extend_from_slice(before);
+            edit(rest, out)
+        });
+    }
+
     /// Makes the message what `edit` appends, unless that returns false.
     pub fn edit(&mut self, edit: impl FnOnce(&[u8], &mut Vec<u8>) -> bool) {
         if self.sheets.edit(self.came, edit) {
@@ -256,7 +266,7 @@ impl<E: TextEdit + Clone + Send + Sync + 'static> SpanStep for OfTexts<E> {
             Some(places) => {
                 for place in places.iter().filter(|place| place.on == on) {
                     let edit = &mut OfValue(edit);
-                    desk.edit(|message, out| patch::edit(message, place.number(), &place.keys, edit, out));
+                    desk.edit_attributes(|rest, out| patch::edit(rest, place.number(), &place.keys, edit, out));
                 }
             }
         }
