@@ -4,8 +4,9 @@ use ring::{digest, hmac};
 use schemars::JsonSchema;
 
 use super::fields::Fields;
+use super::spans::desk::Desk;
 use super::spans::edits::write_text;
-use super::spans::{Desk, On, Place, SpanStep};
+use super::spans::{On, Place, SpanStep};
 use super::step::{StepKind, StepPlan};
 use crate::data::{Names, Signal};
 use crate::expression::option::CompileError;

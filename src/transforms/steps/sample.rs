@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::de::Error as _;
 
-use super::spans::{Desk, SpanStep};
+use super::spans::SpanStep;
+use super::spans::desk::Desk;
 use super::step::{StepKind, StepPlan};
 use crate::data::{Names, Signal};
 use crate::expression::option::CompileError;

@@ -1,6 +1,7 @@
 //! What `set`, `rename` and `delete` do to spans and their resources.
 
-use super::{Desk, On, Place, SpanStep};
+use super::desk::Desk;
+use super::{On, Place, SpanStep};
 use crate::data::Names;
 use crate::expression::check::CheckedTerm;
 use crate::expression::option::CompileError;

@@ -4,27 +4,26 @@
 //!
 //! A resource is read only if a step asks for it, and once: what steps make of it is kept by its bytes.
 
+pub mod desk;
 pub mod edits;
 mod resources;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
+use self::desk::{Desk, Sheets};
 use self::resources::Resources;
 use super::fields::Fields;
 use crate::data::traces::{SpanEntry, TraceBatch};
-use crate::data::{Batch, Chunk, Resource, Slice, UnixNanos};
+use crate::data::{Batch, Chunk, Slice, UnixNanos};
 use crate::delivery::{Message, Outcome};
 use crate::expression::check::CheckedTerm;
 use crate::expression::option::CompileError;
-use crate::expression::traces::{SUBJECT, SpanView};
+use crate::expression::traces::SUBJECT;
 use crate::expression::{Evaluator, PathOption, Program};
 use crate::formats::otlp::patch;
 use crate::formats::otlp::resource::replaced;
-use crate::formats::otlp::span::{ATTRIBUTES, RESOURCE_ATTRIBUTES, SpanMessage};
+use crate::formats::otlp::span::{ATTRIBUTES, RESOURCE_ATTRIBUTES};
 use crate::formats::otlp::texts::{self, OfValue, TextEdit};
-use crate::formats::protobuf::{Open, open_message_of};
 use crate::pipeline::component::{Transform, TransformFactory};
 use crate::pipeline::outlet::Ports;
 
@@ -93,94 +92,6 @@ impl Place {
         match self.on {
             On::Span => ATTRIBUTES,
             On::Resource => RESOURCE_ATTRIBUTES,
-        }
-    }
-}
-
-/// A span, or a resource, as the steps before left it.
-pub struct Desk<'a> {
-    /// What it is.
-    pub on: On,
-    /// What the index says of the span.
-    pub entry: &'a mut SpanEntry,
-    came: &'a [u8],
-    scope: &'a [u8],
-    resource: &'a Arc<Resource>,
-    sheets: &'a mut Sheets,
-}
-
-/// What edits write.
-#[derive(Clone, Debug, Default)]
-struct Sheets {
-    /// The edited messages, one behind the other, each with its tag and length in front.
-    written: Vec<u8>,
-    /// The message on the desk, the last of them, where it is edited.
-    open: Option<Open>,
-    /// Room for what a further edit makes of that.
-    next: Vec<u8>,
-}
-
-impl Sheets {
-    /// The message on the desk, which came so.
-    fn message<'a>(&'a self, came: &'a [u8]) -> &'a [u8] {
-        self.open.map_or(came, |open| open.content(&self.written))
-    }
-
-    /// Makes that what `edit` appends, unless it returns false, as this does then.
-    fn edit(&mut self, came: &[u8], edit: impl FnOnce(&[u8], &mut Vec<u8>) -> bool) -> bool {
-        let Self { written, open, next } = self;
-        if let Some(open) = open {
-            next.clear();
-            let is_edited = edit(open.content(written), next);
-            if is_edited {
-                open.clear(written);
-                written.extend_from_slice(next);
-            }
-            return is_edited;
-        }
-        // The field `spans` of a `ScopeSpans`.
-        let begun = open_message_of(2, came.len(), written);
-        let is_edited = edit(came, written);
-        if is_edited {
-            *open = Some(begun);
-        } else {
-            begun.cancel(written);
-        }
-        is_edited
-    }
-}
-
-impl Desk<'_> {
-    /// The encoded message.
-    pub fn message(&self) -> &[u8] {
-        self.sheets.message(self.came)
-    }
-
-    /// What expressions read. Of a resource alone they read only that.
-    pub fn view(&self) -> SpanView<'_> {
-        let message = if self.on == On::Span { self.message() } else { &[] };
-        SpanView { entry: self.entry, message: SpanMessage(message), scope: self.scope, resource: self.resource }
-    }
-
-    /// Whether a condition holds.
-    pub fn holds(&self, condition: &mut Evaluator) -> bool {
-        condition.begin(self.resource).unwrap_or_else(|| condition.holds(&self.view()))
-    }
-
-    /// The same for an edit of attributes, which is given the message from the first of them on.
-    pub fn edit_attributes(&mut self, edit: impl FnOnce(&[u8], &mut Vec<u8>) -> bool) {
-        let from = usize::from(self.entry.attributes);
-        self.sheets.edit(self.came, |message, out| {
-            let (before, rest) = message.split_at(from.min(message.len()));
-            out.extend_from_slice(before);
-            edit(rest, out)
-        });
-    }
-
-    /// Makes the message what `edit` appends, unless that returns false.
-    pub fn edit(&mut self, edit: impl FnOnce(&[u8], &mut Vec<u8>) -> bool) {
-        if self.sheets.edit(self.came, edit) {
-            self.entry.attributes = 0;
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Desk, Guarded, NO_ENTRY, On, Sheets};
+use super::desk::{Desk, Sheets};
+use super::{Guarded, NO_ENTRY, On};
 use crate::data::Resource;
 use crate::formats::otlp::origin::read_resource;
 

@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::data::{Names, Signal};
+use crate::formats::otlp::span::SpanMessage;
 use crate::formats::otlp::traces::{Emitter, index};
 use crate::transforms::steps::Options;
 
