@@ -36,6 +36,8 @@ pub fn test(plan: &Plan, only: &str) -> Result<Report, Failed> {
     if report.passed + report.failed == 0 {
         let none = if plan.tests.is_empty() { "the configuration holds no tests" } else { "no test has such a name" };
         line(&mut report.text, format_args!("{none}"));
+        // A name that none has would be green for ever.
+        report.failed = usize::from(!plan.tests.is_empty());
     } else {
         line(&mut report.text, format_args!("\n{} passed, {} failed", report.passed, report.failed));
     }

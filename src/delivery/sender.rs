@@ -85,6 +85,10 @@ const SENDING: &str = "sending";
 /// it is busy is not worth a page.
 const UNHEALTHY_FROM: u32 = 3;
 
+/// Work that is withdrawn after this long was not answered: its sender waits no longer than that, so that no timeout
+/// would ever tell of a server that hangs.
+const UNANSWERED: Duration = Duration::from_secs(1);
+
 /// Shared by the requests of one sink.
 #[derive(Debug)]
 pub struct Sender {
@@ -129,10 +133,20 @@ impl Sender {
         let mut backoff = Backoff::new(random);
         loop {
             let legs = work.legs(&self.metrics);
+            let began = tokio::time::Instant::now();
             let attempted = work.attempt().await;
             legs.into_iter().for_each(|leg| leg.attempted(&attempted));
             let wait = match attempted {
-                Attempted::Withdrawn => return,
+                Attempted::Withdrawn => {
+                    let waited = began.elapsed();
+                    if waited >= UNANSWERED {
+                        let words =
+                            format!("no answer within {} s, in which its sender takes it back", waited.as_secs());
+                        self.complaints.raise(self.topic.clone(), words.clone());
+                        self.metrics.error(words);
+                    }
+                    return;
+                }
                 Attempted::Done => {
                     self.concurrency.succeeded();
                     self.complaints.over(&self.topic);

@@ -277,6 +277,9 @@ fn compare(test: Test, left: &Term, right: &Term, subject: &Subject) -> Result<C
             _ if a == Kind::Duration || b == Kind::Duration => {
                 error.help("write a duration with its unit: `\"250ms\"`")
             }
+            (_, TermKind::Severity(severity)) if subject.field("severity_number").is_none() => {
+                error.help(format!("write {:?}, with quotes", severity.text()))
+            }
             (_, TermKind::Severity(severity)) => {
                 error.help(format!("write {:?}, or compare `severity_number`", severity.text()))
             }

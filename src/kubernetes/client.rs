@@ -46,7 +46,7 @@ pub enum Access {
 pub enum ConnectError {
     /// The agent is not in a pod.
     #[error(
-        "the environment has no {0}, so this is no pod of a cluster: give `api_server` or `kubeconfig_file`, or run in a pod"
+        "the environment has no {0}, so this is no pod of a cluster: name a cluster by `kubeconfig_file` (for `kubernetes_sd_configs` also by `api_server`), or run in a pod"
     )]
     NotInCluster(&'static str),
     /// The address is none.

@@ -144,6 +144,15 @@ impl Intake {
     /// Hands the batches of one request on, which `paid` pays for, and waits until `until` for what becomes of them.
     /// Dropping the future withdraws what is unsent.
     pub async fn hand_on(&self, batches: Vec<Batch>, paid: Permit, until: Instant) -> Became {
+        let became = self.hand(batches, paid, until).await;
+        if let Became::Later(words) = &became {
+            self.0.metrics.error(format!("a sender is told to come again: {words}"));
+            tracing::warn!(component = &*self.0.metrics.name, "a sender is told to come again: {words}");
+        }
+        became
+    }
+
+    async fn hand(&self, batches: Vec<Batch>, paid: Permit, until: Instant) -> Became {
         let mut outlet = self.lend();
         // The request has a path of its own within the source's, so that it alone can be withdrawn.
         let Ok(held) = timeout_at(until, outlet.ack(Arc::new(Unheard), 0, true)).await else { return Became::late() };

@@ -156,8 +156,8 @@ impl Runner {
             if records > 0 {
                 tracing::warn!(
                     component = %metrics.name, records,
-                    "{records} records are lost: no destination has taken them in time, and nothing brings them again; \
-                     a disk queue before the sink (`buffer: {{ disk }}`) would have kept them"
+                    "{records} records are lost to a destination that has not taken them in time, and nothing brings them \
+                     again; a disk queue before the sink (`buffer: {{ disk }}`) would have kept them"
                 );
             }
         }
@@ -351,7 +351,7 @@ impl Runner {
         for disk::Leftover { name, bytes } in disk::leftovers(&self.common.data_dir, has_queue) {
             tracing::warn!(
                 bytes, folder = %disk::folder(&self.common.data_dir, &name).display(),
-                "{bytes} bytes of queue for `{name}`, a sink that is not configured with one: they are kept; configure \
+                "{bytes} bytes of queue for `{name}`, which is not configured with one: they are kept; configure \
                  it again to have them sent, or delete the folder"
             );
         }

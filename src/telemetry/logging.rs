@@ -105,7 +105,10 @@ fn targets(level: Level) -> Targets {
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
     };
-    Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("tailwater", level)
+    // What the client of Kubernetes cannot do its callers tell, with the component that wants it.
+    let kubernetes = if level >= LevelFilter::DEBUG { LevelFilter::WARN } else { LevelFilter::OFF };
+    let all = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("tailwater", level);
+    all.with_target("kube_client", kubernetes).with_target("kube_runtime", kubernetes)
 }
 
 /// Formats an event, unless it is one repetition too many.

@@ -105,7 +105,7 @@ fn test_runs_the_tests_of_the_configuration() {
     );
     assert_eq!(text(&ran.stdout), expected);
     let ran = run(&["test", "--only", "no such name", "--config", failing]);
-    assert_eq!((ran.status.code(), text(&ran.stdout)), (Some(0), "no test has such a name\n"));
+    assert_eq!((ran.status.code(), text(&ran.stdout)), (Some(4), "no test has such a name\n"));
 }
 
 #[test]

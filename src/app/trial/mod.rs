@@ -29,7 +29,7 @@ pub async fn run(plan: &Plan, test: &TestCase) -> Result<(), Failure> {
     let records = &test.input.0;
     let input = match plan.graph.components[output.component].input_signal {
         Some(Signal::Traces) => {
-            let spans = span::batch(records, &plan.identity).map_err(Failure::NotRun)?;
+            let spans = span::batch(records, &plan.identity.of_senders()).map_err(Failure::NotRun)?;
             if records.is_empty() { Vec::new() } else { vec![Batch::Traces(spans)] }
         }
         _ => record::batches(records, &plan.identity).into_iter().map(Batch::Logs).collect(),

@@ -152,6 +152,13 @@ pub(super) fn problems(options: &Options) -> Vec<Problem> {
     }
     for address in own.addresses() {
         let url = Url::parse(&address.expose());
+        let is_signal =
+            |url: &Url| ["/v1/traces", "/v1/logs", "/v1/metrics"].iter().any(|path| url.path().ends_with(path));
+        if url.as_ref().is_ok_and(is_signal) {
+            let message = "this is the address of one signal".into();
+            wrong(ADDRESS, span, message, "leave the path out: the sink adds `/v1/traces` and the others");
+            continue;
+        }
         let fits =
             url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none());
         if !fits {

@@ -20,13 +20,20 @@ const PATHS: [(Signal, &str); 3] =
 
 /// Serves the paths.
 pub(super) fn router(receiver: Receiver, limits: BodyLimits) -> Router {
-    let mut router = Router::new();
+    let mut router = Router::new().fallback(unknown).method_not_allowed_fallback(unknown);
     for (signal, path) in PATHS {
         let receiver = receiver.clone();
         let call = move |request: Request| export(receiver.clone(), limits, signal, request);
         router = router.route(path, post(call));
     }
     router
+}
+
+/// Where requests belong, for those that come elsewhere, or by another method.
+async fn unknown(request: Request) -> Response {
+    let known = PATHS.iter().any(|(_, path)| *path == request.uri().path());
+    let status = if known { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::NOT_FOUND };
+    (status, "OTLP is taken by POST at /v1/traces, /v1/logs and /v1/metrics\n").into_response()
 }
 
 /// How a request and its answer are written.
