@@ -1,6 +1,6 @@
 //! Spans as lines: what the sinks `file` and `console` write of traces.
 //!
-//! [`json`] is OpenTelemetry's file format (<https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/>): each line is
+//! [`json()`] is OpenTelemetry's file format (<https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/>): each line is
 //! a request (`TracesData`) in OTLP/JSON, which the Collector's receiver `otlpjsonfile` and whatever takes OTLP reads back.
 //! [`text`] is for people, a span a line.
 
