@@ -40,5 +40,5 @@ impl Receive for Checked {
 fuzz_target!(|data: &[u8]| {
     let Some((first, message)) = data.split_first() else { return };
     let version = if first % 2 == 0 { Version::V1 } else { Version::V2 };
-    let _ = decode(version, message, Limits { labels: 64 }, &mut Checked(false));
+    let _ = decode(version, message, Limits::of_labels(64), &mut Checked(false));
 });
