@@ -1,4 +1,4 @@
-//! Floor 7: every kind of component and every root section, one line each.
+//! Floor 8: every kind of component and every root section, one line each.
 
 use crate::admin;
 use crate::config::Tables;

@@ -1,4 +1,4 @@
-//! Floor 6: the agent's own listeners: [`health`] for probes and scrapes, without credentials, and `admin`
+//! Floor 7: the agent's own listeners: [`health`] for probes and scrapes, without credentials, and `admin`
 //! for people and their tools: what the graph does, what is wrong, which configuration is in force, and
 //! `POST /-/reload`.
 //!

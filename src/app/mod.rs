@@ -1,4 +1,4 @@
-//! Floor 8: builds every part once, in order; reloads; drains.
+//! Floor 9: builds every part once, in order; reloads; drains.
 //!
 //! The [`Agent`] is the running whole. A control task owns what runs and does one thing at a
 //! time: a reload, the restart of a component that failed, the shutdown.

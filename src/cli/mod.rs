@@ -1,4 +1,4 @@
-//! Floor 9: the command line, one file a verb. Prints are for people; logs are for operators.
+//! Floor 10: the command line, one file a verb. Prints are for people; logs are for operators.
 
 pub mod check;
 pub mod convert;

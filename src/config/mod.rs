@@ -1,4 +1,4 @@
-//! Floor 6: from YAML to a checked plan, with every error at its place.
+//! Floor 7: from YAML to a checked plan, with every error at its place.
 //!
 //! `raw` reads YAML into a tree of nodes that know where they were written; `document` merges the files;
 //! `fragments` inserts what `use:` names; `de` gives every node to the option type it belongs to;

@@ -11,6 +11,8 @@ pub mod complaints;
 pub mod cursor;
 pub mod dead_letter;
 pub mod disk;
+pub mod files;
+pub mod journal;
 pub mod journey;
 pub mod lost;
 pub mod message;
@@ -21,6 +23,8 @@ pub mod queue;
 pub mod refusals;
 pub mod retry;
 pub mod sender;
+#[cfg(test)]
+pub(crate) mod simulated_disk;
 
 pub use ack::{Ack, Outcome, Settle, Verdict};
 pub use cursor::Cursor;

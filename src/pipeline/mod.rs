@@ -1,4 +1,4 @@
-//! Floor 4: the graph and what runs it.
+//! Floor 5: the graph and what runs it.
 //!
 //! A component's *plan* comes from the configuration and is pure: it can be checked, compared and thrown
 //! away. [`build`] prepares everything that can fail without taking anything exclusive; [`run`] starts it,

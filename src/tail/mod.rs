@@ -1,4 +1,4 @@
-//! Floor 5: reading log files as they grow, rotate and vanish; what the sources of files share.
+//! Floor 6: reading log files as they grow, rotate and vanish; what the sources of files share.
 //!
 //! A *log* is what one writer writes under one path: the chain of the *generations* of its file, from
 //! rotation to rotation. The [`catalog`] looks at the file system every second, opens every generation as it

@@ -1,4 +1,4 @@
-//! Floor 6: what changes, filters, routes, absorbs or holds data between a source and a sink.
+//! Floor 7: what changes, filters, routes, absorbs or holds data between a source and a sink.
 
 pub mod log_metrics;
 pub mod route;

@@ -42,7 +42,7 @@
 //! wait for the sink, as without a disk queue; the component says why it is unhealthy.
 
 mod cursor;
-pub mod files;
+
 mod lease;
 mod leftovers;
 pub mod queue;

@@ -11,10 +11,10 @@ use std::time::Instant;
 use tokio::sync::{Notify, watch};
 
 use super::Settings;
-use super::files::{Files, RealFiles};
 use super::state::{Accepted, Given, Handed, Ready, State};
 use super::worker::Worker;
 use crate::data::UnixNanos;
+use crate::delivery::files::{Files, RealFiles};
 use crate::delivery::queue::{TrySend, WhenFull};
 use crate::delivery::{Ack, Message, Outcome, Path, Settle, Verdict};
 use crate::formats::segment::Encoder;

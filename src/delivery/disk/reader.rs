@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::Files;
 use super::segment::{Segment, Survey, Window, survey};
+use crate::delivery::files::Files;
 use crate::formats::segment::{Decoder, HEAD_LEN, HEADER_LEN, Head, Header, Stored};
 
 /// Where reading stands.

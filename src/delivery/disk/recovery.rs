@@ -5,9 +5,9 @@ use std::io;
 use std::path::Path;
 
 use super::cursor;
-use super::files::Files;
 use super::segment::{Segment, Window, survey, walk};
 use crate::data::UnixNanos;
+use crate::delivery::files::Files;
 use crate::formats::segment::{HEADER_LEN, Header, HeaderError};
 
 /// A queue as it was left.

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::{Files, Readable};
 use crate::data::UnixNanos;
+use crate::delivery::files::{Files, Readable};
 use crate::formats::segment::{Frame, HEAD_LEN, HEADER_LEN, Head};
 
 /// A segment file.

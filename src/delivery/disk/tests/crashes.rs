@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::disk::{SimulatedDisk, Stop};
 use super::*;
+use crate::delivery::simulated_disk::{SimulatedDisk, Stop};
 
 /// One life of the process: sends and delivers until the disk stops it, or, at the last, until all is delivered.
 struct Life {

@@ -1,7 +1,7 @@
 //! Segments that are damaged behind the queue's back: what stands before it arrives, the rest is counted.
 
-use super::disk::SimulatedDisk;
 use super::*;
+use crate::delivery::simulated_disk::SimulatedDisk;
 use crate::formats::segment::{Frames, HEADER_LEN, Header};
 
 const MESSAGES: u64 = 30;

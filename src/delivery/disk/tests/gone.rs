@@ -1,7 +1,7 @@
 //! Segments that are not there any more when something of them is wanted again.
 
-use super::disk::SimulatedDisk;
 use super::*;
+use crate::delivery::simulated_disk::SimulatedDisk;
 
 const FIRST: &str = "00000000000000000001.segment";
 

@@ -2,7 +2,6 @@
 
 mod crashes;
 mod damage;
-mod disk;
 mod gone;
 mod real;
 mod troubles;
@@ -12,10 +11,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::files::Files;
 use super::queue::DiskQueue;
 use super::*;
 use crate::data::{Batch, Chunk, LogBuilder, LogRecord, Slice};
+use crate::delivery::files::Files;
 use crate::delivery::queue::TrySend;
 use crate::delivery::{Ack, Message, Outcome, Settle, Verdict};
 use crate::telemetry::{ComponentMetrics, Telemetry};

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use super::super::files::RealFiles;
 use super::*;
+use crate::delivery::files::RealFiles;
 
 #[tokio::test]
 async fn a_queue_outlives_its_process_and_its_torn_tail() {

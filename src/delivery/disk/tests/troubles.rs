@@ -2,8 +2,8 @@
 
 use std::io::ErrorKind;
 
-use super::disk::{SimulatedDisk, Stop};
 use super::*;
+use crate::delivery::simulated_disk::{SimulatedDisk, Stop};
 
 #[tokio::test]
 async fn a_source_is_told_once_its_message_is_on_the_disk() {

@@ -2,8 +2,8 @@
 
 use std::io::ErrorKind;
 
-use super::disk::SimulatedDisk;
 use super::*;
+use crate::delivery::simulated_disk::SimulatedDisk;
 
 #[tokio::test]
 async fn what_its_source_withdraws_before_it_is_written_is_forgotten() {

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cursor;
-use super::files::{Appended, Files};
 use super::lease::Lease;
 use super::queue::DiskQueue;
 use super::reader::Reader;
@@ -19,6 +18,7 @@ use super::recovery::{Recovered, recover};
 use super::segment::Segment;
 use super::state::State;
 use crate::data::UnixNanos;
+use crate::delivery::files::{Appended, Files};
 use crate::formats::segment::{Decoder, Encoder};
 
 /// The pause after a failure, and between looks at an unchanging queue.

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::super::files::{Appended, Files, Readable};
+use super::files::{Appended, Files, Readable};
 
 /// The disk; a clone is the same one.
 #[derive(Clone, Debug, Default)]

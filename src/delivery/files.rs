@@ -1,4 +1,4 @@
-//! The file operations that a queue needs, so that tests can fail any of them, or the whole machine.
+//! The file operations that a queue or a journal needs, so that tests can fail any of them, or the whole machine.
 
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};

@@ -1,0 +1,88 @@
+//! What a notifier does: it writes pages, and sends them. When, how often and in which order is the outbox's business, so
+//! that no kind of page is lost where another is not.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use super::alert::Alert;
+use crate::data::UnixMillis;
+use crate::data::labels::LabelSet;
+
+/// What a receiver is told of a group of alerts: Alertmanager's template data.
+#[derive(Clone, Debug)]
+pub struct Notification {
+    /// Name of the receiver.
+    pub receiver: Box<str>,
+    /// Which group it is, as Alertmanager writes it: `{}/{severity="page"}:{alertname="Down"}`.
+    pub group_key: String,
+    /// Labels by which the alerts are grouped.
+    pub group_labels: LabelSet,
+    /// When this is said.
+    pub now: UnixMillis,
+    /// Firing alerts, and those that resolved since the receiver was told last.
+    pub alerts: Vec<Alert>,
+}
+
+/// What a page says of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageKind {
+    /// Something began, or goes on.
+    Trigger,
+    /// Somebody takes care of it.
+    Acknowledge,
+    /// It ended.
+    Resolve,
+}
+
+/// One request to be made, as it is journalled. Pages of one key go out one after the other in the order they were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// What it is about: a dedup key that is the same on every replica and after every restart.
+    pub key: String,
+    /// What it says.
+    pub kind: PageKind,
+    /// The request's body, or whatever the notifier needs to make it; secrets are not in it.
+    pub body: Bytes,
+}
+
+/// A notification could not be written: a template that fails.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WriteError(pub String);
+
+/// A page was not taken.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// It never will be: the page is given up, counted and told.
+    #[error("{0}")]
+    ForGood(String),
+    /// It may be later: after `after` at the earliest, where the receiver says so.
+    #[error("{why}")]
+    ForNow {
+        /// What the receiver said, or what failed.
+        why: String,
+        /// How long to wait at least.
+        after: Option<Duration>,
+    },
+}
+
+/// A kind of receiver, configured.
+pub trait Notifier: Send + Sync + 'static {
+    /// The kind as Alertmanager's configuration writes it, without `_configs`: `pagerduty`.
+    fn kind(&self) -> &'static str;
+
+    /// Whether it wants to hear of alerts that resolved.
+    fn send_resolved(&self) -> bool;
+
+    /// The pages that say what the notification says; most kinds write one, PagerDuty one an alert.
+    ///
+    /// # Errors
+    /// Where a template fails.
+    fn write(&self, notification: &Notification) -> Result<Vec<Page>, WriteError>;
+
+    /// Sends a page; ready once the receiver has it. May be called again with the same page after a crash or a refusal for
+    /// now: a receiver can tell by the page's key or idempotency id.
+    fn send<'a>(&'a self, page: &'a Page) -> BoxFuture<'a, Result<(), Refusal>>;
+}

@@ -1,0 +1,1 @@
+//! Floor 7: kinds of receivers, one file or folder each.

@@ -1,0 +1,8 @@
+//! Floor 5: PromQL, as Prometheus 3.16 defines it. The grammar is the crate `promql-parser`'s; the tree, its types and the
+//! evaluation are the agent's own.
+//!
+//! A [`Query`] is parsed once and evaluated as often as one likes over whoever has [samples](crate::series::Samples).
+
+mod value;
+
+pub use value::{Annotations, Evaluation, Point, SeriesPoints, Value, VectorSample};

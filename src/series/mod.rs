@@ -1,0 +1,7 @@
+//! Floor 4: samples that rules and queries read.
+//!
+//! [`select`] is what an evaluator asks of whoever has samples.
+
+pub mod select;
+
+pub use select::{Columns, MatchOp, Matcher, Samples, Select, SelectError};
