@@ -4,4 +4,6 @@
 
 pub mod select;
 
-pub use select::{Columns, MatchOp, Matcher, Samples, Select, SelectError};
+pub use select::{
+    Columns, ExemplarPoint, Listed, Listing, MatchOp, Matcher, Queryable, Samples, Select, SelectError, SeriesExemplars,
+};

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use regex::Regex;
 
 use crate::data::histogram::Histogram;
-use crate::data::labels::Labels;
+use crate::data::labels::{LabelSet, Labels};
+use crate::data::metrics::Family;
 
 /// How a matcher compares.
 #[derive(Clone, Debug)]
@@ -97,4 +98,80 @@ pub trait Samples: Sync {
         what: Select<'_>,
         visit: &mut dyn FnMut(Labels<'_>, &Columns) -> Result<(), SelectError>,
     ) -> Result<(), SelectError>;
+}
+
+/// Which series a listing is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Listing<'a> {
+    /// A series that fits one of them is meant; without any, every series is.
+    pub selectors: &'a [Vec<Matcher>],
+    /// Only those that have a sample at this time or later: milliseconds since 1970.
+    pub from: i64,
+    /// Only those that have a sample at this time or earlier.
+    pub until: i64,
+    /// Most that is listed.
+    pub limit: usize,
+}
+
+/// What was listed, in ascending order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// The first ones.
+    pub items: Vec<T>,
+    /// Whether there are more than the limit allowed.
+    pub more: bool,
+}
+
+/// Exemplars of one series, in the order of their times.
+#[derive(Clone, Debug)]
+pub struct SeriesExemplars {
+    /// Labels of the series.
+    pub labels: LabelSet,
+    /// Its exemplars.
+    pub exemplars: Vec<ExemplarPoint>,
+}
+
+/// An example of what a sample counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExemplarPoint {
+    /// Its own labels, such as `trace_id`.
+    pub labels: LabelSet,
+    /// What was observed.
+    pub value: f64,
+    /// When: milliseconds since 1970.
+    pub time: i64,
+}
+
+/// Whoever has samples and can say which: what a query API asks beside queries.
+pub trait Queryable: Samples {
+    /// Labels of series.
+    ///
+    /// # Errors
+    /// Where the series cannot be had; so it is with the others too.
+    fn series(&self, which: Listing<'_>) -> Result<Listed<LabelSet>, SelectError>;
+
+    /// Names of the labels of series.
+    ///
+    /// # Errors
+    /// Where the series cannot be had.
+    fn label_names(&self, which: Listing<'_>) -> Result<Listed<Box<str>>, SelectError>;
+
+    /// Values that a label of series has; the empty one, which means that it is absent, is not among them.
+    ///
+    /// # Errors
+    /// Where the series cannot be had.
+    fn label_values(&self, name: &str, which: Listing<'_>) -> Result<Listed<Box<str>>, SelectError>;
+
+    /// What expositions say of metrics, or of this one alone, in the order of their names; several of one name where
+    /// expositions differ.
+    ///
+    /// # Errors
+    /// Where it cannot be had.
+    fn metadata(&self, metric: Option<&str>) -> Result<Vec<Family>, SelectError>;
+
+    /// Exemplars of series with a time in the span, in the order of the series' labels.
+    ///
+    /// # Errors
+    /// Where they cannot be had.
+    fn exemplars(&self, which: Listing<'_>) -> Result<Listed<SeriesExemplars>, SelectError>;
 }
