@@ -3,6 +3,8 @@
 //!
 //! A [`Query`] is parsed once and evaluated as often as one likes over whoever has [samples](crate::series::Samples).
 
+mod query;
 mod value;
 
+pub use query::{EvalError, LOOKBACK, Limits, ParseError, Query, Selector, ValueType, When};
 pub use value::{Annotations, Evaluation, Point, SeriesPoints, Value, VectorSample};
