@@ -82,6 +82,17 @@ pub trait Notifier: Send + Sync + 'static {
     /// Where a template fails.
     fn write(&self, notification: &Notification) -> Result<Vec<Page>, WriteError>;
 
+    /// The page that says that somebody takes care of an alert, where the kind has such a thing.
+    fn acknowledge(&self, _alert: &Alert) -> Option<Page> {
+        None
+    }
+
+    /// How often it must hear of what goes on, for a receiver that takes what it does not hear of for resolved, however long
+    /// `repeat_interval` is.
+    fn resend_every(&self) -> Option<Duration> {
+        None
+    }
+
     /// Sends a page; ready once the receiver has it. May be called again with the same page after a crash or a refusal for
     /// now: a receiver can tell by the page's key or idempotency id.
     fn send<'a>(&'a self, page: &'a Page) -> BoxFuture<'a, Result<(), Refusal>>;
