@@ -5,6 +5,7 @@
 
 mod alert;
 mod notifier;
+pub mod rule_file;
 
 pub use alert::{Alert, Occurrence};
 pub use notifier::{Notification, Notifier, Page, PageKind, Refusal, WriteError};

@@ -1,12 +1,9 @@
 //! The codes of this floor's errors, as `tailwater explain` and `docs/reference/error-codes.md` explain them.
 
+pub use crate::formats::yaml::{DUPLICATE_KEY, SYNTAX, TOO_LARGE, UNSUPPORTED_YAML};
 use crate::options::Code;
 
 pub const UNREADABLE: Code = Code("TW0001");
-pub const SYNTAX: Code = Code("TW0002");
-pub const DUPLICATE_KEY: Code = Code("TW0003");
-pub const TOO_LARGE: Code = Code("TW0004");
-pub const UNSUPPORTED_YAML: Code = Code("TW0005");
 pub const NO_FILES: Code = Code("TW0006");
 pub const TWO_FILES: Code = Code("TW0007");
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::SourceFile;
-use super::raw::{self, Entry, Node, Value};
 use super::{codes, fault};
+use crate::formats::yaml::{self, Entry, Node, Value};
 use crate::options::{Problem, Span};
 
 /// Largest file that is read.
@@ -100,7 +100,7 @@ pub fn merge(files: &[SourceFile], sections: &[&'static str], problems: &mut Vec
     let mut document = Document::default();
     let mut roots = Vec::new();
     for (number, file) in (1..).zip(files) {
-        match raw::parse(number, &file.text) {
+        match yaml::parse(number, &file.text) {
             Ok(Some(root)) => roots.push(root),
             Ok(None) => {}
             Err(wrong) => problems.extend(wrong),

@@ -7,8 +7,8 @@ use xxhash_rust::xxh3::Xxh3;
 use super::de::Notes;
 use super::document::{Document, GROUPS};
 use super::mask;
-use super::raw::{Entry, Node, Scalar, Value};
 use super::scalar::{self, Resolved};
+use crate::formats::yaml::{Entry, Node, Scalar, Value};
 
 /// The merged document with its fragments inserted.
 pub struct Tree<'a> {
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn logins_in_addresses_are_masked_wherever_they_stand() {
         let written = "a: http://u:p@h/x\nb: [\"https://t@h\", 5, 'http://h']";
-        let root = super::super::raw::parse(1, written).expect("YAML").expect("something");
+        let root = crate::formats::yaml::parse(1, written).expect("YAML").expect("something");
         let shown = serde_json::json!({ "a": "http://***@h/x", "b": ["https://*@h", 5, "http://h"] });
         assert_eq!(masked(&root, &Notes::default()), shown);
     }

@@ -187,9 +187,9 @@ fn place(problem: &Problem, file: &SourceFile, interpolated: Option<&Interpolate
 
 /// The value of a scalar, read from what was written.
 fn value_of(written: &str, span: Span) -> Option<String> {
-    let node = super::raw::parse(span.file, written).ok()??;
+    let node = crate::formats::yaml::parse(span.file, written).ok()??;
     match &node.value {
-        super::raw::Value::Scalar(scalar) => Some(scalar.text.to_string()),
+        crate::formats::yaml::Value::Scalar(scalar) => Some(scalar.text.to_string()),
         _ => Some(written.to_owned()),
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::raw::{Entry, Node, Value};
 use super::{codes, fault};
+use crate::formats::yaml::{Entry, Node, Value};
 use crate::options::Problem;
 
 /// Most steps that one list may become.

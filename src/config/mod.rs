@@ -1,6 +1,6 @@
 //! Floor 7: from YAML to a checked plan, with every error at its place.
 //!
-//! `raw` reads YAML into a tree of nodes that know where they were written; `document` merges the files;
+//! `formats::yaml` reads YAML into a tree of nodes that know where they were written; `document` merges the files;
 //! `fragments` inserts what `use:` names; `de` gives every node to the option type it belongs to;
 //! `topology` makes the graph. The components and sections there are come in as [`Tables`].
 
@@ -15,7 +15,6 @@ mod interpolate;
 mod mask;
 mod one_file;
 mod plan;
-pub mod raw;
 mod scalar;
 mod schema;
 mod test_case;

@@ -10,7 +10,7 @@ use super::codes;
 use super::de::{Context, Notes};
 use super::document;
 use super::error::{Errors, SourceFile};
-use super::raw::{self, Node};
+use crate::formats::yaml::{self, Node};
 use crate::options::{Problem, Span};
 
 /// A file, read.
@@ -30,7 +30,7 @@ impl OneFile {
         } else {
             document::read(&[path.to_owned()], &mut problems)
         };
-        let root = match files.first().map(|file| raw::parse(1, &file.text)) {
+        let root = match files.first().map(|file| yaml::parse(1, &file.text)) {
             Some(Ok(Some(root))) => Some(root),
             Some(Ok(None)) => {
                 let message = format!("`{}` holds nothing", path.display());

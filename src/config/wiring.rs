@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::codes;
-use super::raw::{Entry, Node, Value};
 use crate::delivery::disk::{self, DiskBuffer};
 use crate::delivery::queue::WhenFull;
+use crate::formats::yaml::{Entry, Node, Value};
 use crate::options::{self, ByteSize, Percent, Problem, Spanned};
 use crate::pipeline::graph;
 

@@ -15,4 +15,5 @@ pub mod segment;
 pub mod span_lines;
 pub mod trace_ids;
 pub mod trace_state;
+pub mod yaml;
 pub mod zipkin;

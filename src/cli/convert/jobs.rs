@@ -2,7 +2,7 @@
 
 use super::secrets::Owner;
 use super::{Conversion, Yaml, entries, scalar};
-use crate::config::raw::{Entry, Node, Value};
+use crate::formats::yaml::{Entry, Node, Value};
 use crate::options::HttpClientOptions;
 use crate::options::joined::keys_of;
 use crate::sources::prometheus_scrape::config::{Global, JobConfig, Unsupported, UnsupportedGlobal};

@@ -2,7 +2,7 @@
 
 use super::secrets::{LOGINS, Owner, sounds_secret};
 use super::{Conversion, SOURCE, Yaml, component, entries, scalar};
-use crate::config::raw::{Entry, Node, Value};
+use crate::formats::yaml::{Entry, Node, Value};
 use crate::options::HttpClientOptions;
 use crate::options::joined::keys_of;
 

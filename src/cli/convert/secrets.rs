@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Conversion, Yaml, component, output, scalar};
-use crate::config::raw::{Entry, Node, Value};
+use crate::formats::yaml::{Entry, Node, Value};
 
 /// Ways to log in, of which there is one.
 pub(super) const LOGINS: [&str; 5] = ["basic_auth", "authorization", "oauth2", "bearer_token", "bearer_token_file"];

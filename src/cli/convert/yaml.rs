@@ -1,7 +1,7 @@
 //! YAML as it is written out: what was read, with its quotes only where they are needed, and what is put in
 //! between.
 
-use crate::config::raw::{Node, Scalar, Value};
+use crate::formats::yaml::{Node, Scalar, Value};
 
 /// Longest list that stays in one line.
 const LINE: usize = 100;
@@ -151,9 +151,9 @@ mod tests {
     use super::*;
 
     fn again(text: &str) -> String {
-        let root = crate::config::raw::parse(1, text).expect("YAML").expect("something");
+        let root = crate::formats::yaml::parse(1, text).expect("YAML").expect("something");
         let written = Yaml::of(&root).render();
-        let read = crate::config::raw::parse(1, &written).unwrap_or_else(|_| panic!("{written}")).expect("something");
+        let read = crate::formats::yaml::parse(1, &written).unwrap_or_else(|_| panic!("{written}")).expect("something");
         assert_eq!(Yaml::of(&read), Yaml::of(&root), "{written}");
         written
     }

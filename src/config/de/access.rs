@@ -5,7 +5,7 @@ use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
 
 use super::NodeDeserializer;
 use crate::config::fault::Fault;
-use crate::config::raw::{Entry, Node, Scalar, Value};
+use crate::formats::yaml::{Entry, Node, Scalar, Value};
 use crate::options::Span;
 
 /// The items of a list.

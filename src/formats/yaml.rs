@@ -1,7 +1,7 @@
 //! YAML as a tree of nodes that know where they were written.
 //!
-//! The tree is all that the rest of `config` reads: nothing is interpreted here but YAML 1.2 itself.
-//! Aliases share the node they name, merge keys (`<<`) are resolved, and whatever could make a small
+//! The tree is all that readers of configurations and of rule files see: nothing is interpreted here but YAML 1.2
+//! itself. Aliases share the node they name, merge keys (`<<`) are resolved, and whatever could make a small
 //! file large (aliases of aliases, nesting) is bounded.
 
 use std::collections::hash_map::{Entry as Slot, HashMap};
@@ -9,14 +9,28 @@ use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
-use super::codes;
-use crate::options::{Problem, Span};
+use crate::options::{Code, Problem, Span};
+
+/// A text is no YAML.
+pub const SYNTAX: Code = Code("TW0002");
+
+/// A key is written twice.
+pub const DUPLICATE_KEY: Code = Code("TW0003");
+
+/// A text stands for too much.
+pub const TOO_LARGE: Code = Code("TW0004");
+
+/// YAML that means nothing here.
+pub const UNSUPPORTED_YAML: Code = Code("TW0005");
 
 /// Deepest nesting of lists and mappings.
 const MAX_DEPTH: usize = 64;
 
-/// Most nodes of one file, those that aliases repeat counted each time.
+/// Most nodes of one configuration's file, those that aliases repeat counted each time.
 const MAX_NODES: usize = 200_000;
+
+/// Most nodes of a file that a program wrote: rule files of tens of thousands of rules.
+const MAX_NODES_OF_MANY: usize = 4_000_000;
 
 /// A value and its place.
 #[derive(Debug)]
@@ -85,28 +99,39 @@ impl Node {
 }
 
 /// Reads the text of file number `file`; `None` if there is nothing in it. A syntax error is alone;
-/// double keys are told all at once.
+/// double keys are told all at once. A second document is an error.
 pub fn parse(file: u32, text: &str) -> Result<Option<Arc<Node>>, Vec<Problem>> {
-    let options = granit_parser::options! { block_nesting_limit: MAX_DEPTH, flow_nesting_limit: MAX_DEPTH };
-    let mut build = Build { file, text, ..Build::default() };
-    for event in Parser::new_from_str_with_options(text, options) {
-        let taken = match event {
-            Ok((event, span)) => build.event(event, build.span(&span)),
-            Err(error) => Err(build.syntax(&error)),
-        };
-        if let Err(problem) = taken {
-            return Err(vec![problem]);
-        }
-    }
-    if build.problems.is_empty() { Ok(build.root) } else { Err(build.problems) }
+    let build = Build { file, text, most_nodes: MAX_NODES, ..Build::default() };
+    build.read().map(|first| first.root)
+}
+
+/// The first document of a text.
+#[derive(Debug)]
+pub struct First {
+    /// What is in it, if anything is.
+    pub root: Option<Arc<Node>>,
+    /// Where a second document starts. It and what follows were not read.
+    pub second: Option<Span>,
+}
+
+/// Reads the first document of a text, which may be larger than a configuration.
+pub fn parse_first(file: u32, text: &str) -> Result<First, Vec<Problem>> {
+    let build = Build { file, text, most_nodes: MAX_NODES_OF_MANY, only_first: true, ..Build::default() };
+    build.read()
 }
 
 #[derive(Default)]
 struct Build<'t> {
     file: u32,
     text: &'t str,
+    most_nodes: usize,
+    /// Whether a second document ends the reading instead of being an error.
+    only_first: bool,
     root: Option<Arc<Node>>,
     documents: usize,
+    /// Whether the end of a document has been seen.
+    ended: bool,
+    second: Option<Span>,
     open: Vec<Open>,
     /// Anchored nodes by number, with their sizes.
     anchors: HashMap<usize, (Arc<Node>, usize)>,
@@ -127,6 +152,25 @@ enum Collection {
 }
 
 impl Build<'_> {
+    fn read(mut self) -> Result<First, Vec<Problem>> {
+        let options = granit_parser::options! { block_nesting_limit: MAX_DEPTH, flow_nesting_limit: MAX_DEPTH };
+        for event in Parser::new_from_str_with_options(self.text, options) {
+            let taken = match event {
+                Ok((event, span)) => self.event(event, self.span(&span)),
+                // Whatever is wrong behind the first document is not of it.
+                Err(_) if self.only_first && self.ended => break,
+                Err(error) => Err(self.syntax(&error)),
+            };
+            if let Err(problem) = taken {
+                return Err(vec![problem]);
+            }
+            if self.second.is_some() {
+                break;
+            }
+        }
+        if self.problems.is_empty() { Ok(First { root: self.root, second: self.second }) } else { Err(self.problems) }
+    }
+
     fn span(&self, span: &granit_parser::Span) -> Span {
         let range = span.byte_range().unwrap_or_default();
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
@@ -137,7 +181,7 @@ impl Build<'_> {
         let at = error.marker().byte_offset().unwrap_or(usize::MAX).min(self.text.len());
         let at = u32::try_from(at).unwrap_or(u32::MAX);
         let span = Span { file: self.file, start: at, end: at };
-        let problem = Problem::new(codes::SYNTAX, span, format!("this is not YAML: {}", error.info()));
+        let problem = Problem::new(SYNTAX, span, format!("this is not YAML: {}", error.info()));
         let said = |words: &str| error.info().contains(words);
         match () {
             () if said("tabs") => problem.help("indent with blanks: YAML allows no tabs there"),
@@ -153,11 +197,17 @@ impl Build<'_> {
         match event {
             Event::DocumentStart(..) => {
                 self.documents += 1;
-                if self.documents > 1 {
+                if self.documents > 1 && self.only_first {
+                    self.second = Some(span);
+                } else if self.documents > 1 {
                     let message = "a second document starts here; a file holds one";
                     let help = "move it to a file of its own and name the folder";
-                    return Err(Problem::new(codes::UNSUPPORTED_YAML, span, message).help(help));
+                    return Err(Problem::new(UNSUPPORTED_YAML, span, message).help(help));
                 }
+                Ok(())
+            }
+            Event::DocumentEnd => {
+                self.ended = true;
                 Ok(())
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -183,7 +233,7 @@ impl Build<'_> {
             Event::Alias(anchor) => {
                 let Some((node, size)) = self.anchors.get(&anchor) else {
                     let message = "this alias names the value it stands in";
-                    return Err(Problem::new(codes::UNSUPPORTED_YAML, span, message));
+                    return Err(Problem::new(UNSUPPORTED_YAML, span, message));
                 };
                 let (node, size) = (node.clone(), *size);
                 self.count(size, span)?;
@@ -200,16 +250,17 @@ impl Build<'_> {
             Some(core) => Ok(Some(core)),
             None => {
                 let message = format!("the tag `{}` means nothing here", tag.original());
-                Err(Problem::new(codes::UNSUPPORTED_YAML, span, message).help("leave it out"))
+                Err(Problem::new(UNSUPPORTED_YAML, span, message).help("leave it out"))
             }
         }
     }
 
     fn count(&mut self, nodes: usize, span: Span) -> Result<(), Problem> {
         self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes > MAX_NODES {
-            let message = format!("the file stands for more than {MAX_NODES} values, aliases counted each time");
-            return Err(Problem::new(codes::TOO_LARGE, span, message).help("use fewer aliases, or several files"));
+        if self.nodes > self.most_nodes {
+            let message =
+                format!("the file stands for more than {} values, aliases counted each time", self.most_nodes);
+            return Err(Problem::new(TOO_LARGE, span, message).help("use fewer aliases, or several files"));
         }
         Ok(())
     }
@@ -217,7 +268,7 @@ impl Build<'_> {
     fn open(&mut self, open: Open) -> Result<(), Problem> {
         if self.open.len() >= MAX_DEPTH {
             let message = format!("lists and mappings are nested deeper than {MAX_DEPTH}");
-            return Err(Problem::new(codes::TOO_LARGE, open.start, message));
+            return Err(Problem::new(TOO_LARGE, open.start, message));
         }
         self.open.push(open);
         Ok(())
@@ -268,7 +319,7 @@ impl Build<'_> {
             Collection::List(items) => items.push(node),
             Collection::Map { key: slot @ None, .. } => {
                 let Value::Scalar(Scalar { text, plain }) = &node.value else {
-                    return Err(Problem::new(codes::UNSUPPORTED_YAML, span, "a key must be plain text"));
+                    return Err(Problem::new(UNSUPPORTED_YAML, span, "a key must be plain text"));
                 };
                 *slot = Some((text.as_ref().into(), span, *plain));
             }
@@ -282,7 +333,7 @@ impl Build<'_> {
                         let line =
                             1 + memchr::memchr_iter(b'\n', &self.text.as_bytes()[..first.get().start as usize]).count();
                         let message = format!("`{key}` is written twice in this mapping; the first is in line {line}");
-                        let problem = Problem::new(codes::DUPLICATE_KEY, key_span, message);
+                        let problem = Problem::new(DUPLICATE_KEY, key_span, message);
                         self.problems.push(problem.help("keep one of them"));
                     }
                     Slot::Vacant(slot) => {
@@ -307,6 +358,6 @@ fn merge(merged: &mut Vec<Entry>, node: &Node, span: Span) -> Result<(), Problem
         Value::List(items) if items.iter().all(|item| matches!(item.value, Value::Map(_))) => {
             items.iter().try_for_each(|item| merge(merged, item, span))
         }
-        _ => Err(Problem::new(codes::UNSUPPORTED_YAML, span, "`<<` takes a mapping, or a list of mappings")),
+        _ => Err(Problem::new(UNSUPPORTED_YAML, span, "`<<` takes a mapping, or a list of mappings")),
     }
 }
