@@ -7,6 +7,7 @@ use super::fault::{Fault, InRule};
 use super::read::{Placed, Written, WrittenGroup, WrittenLabel, WrittenRule};
 use super::{AlertRule, Group, Kind, Label, Place, Rule, RuleFile};
 use crate::data::labels::METRIC_NAME;
+use crate::promql::Query;
 
 /// Makes rules of what was written, or tells everything that is wrong with it.
 pub(super) fn check(path: &Path, written: Written) -> Result<RuleFile, Vec<Fault>> {
@@ -64,7 +65,7 @@ fn checked_group(written: WrittenGroup, faults: &mut Vec<Fault>) -> Group {
 /// What is wrong with a rule, and where.
 type Faults = Vec<(Place, String)>;
 
-/// A rule that says what it makes; whoever calls it looks at the faults.
+/// The rule, if its query is one; whoever calls this looks at the faults first.
 fn checked_rule(written: WrittenRule, of_group: &[WrittenLabel], faults: &mut Faults) -> Option<Rule> {
     let (record, alert) = (&written.record, &written.alert);
     let (is_record, is_alert) = (!record.value.is_empty(), !alert.value.is_empty());
@@ -73,9 +74,7 @@ fn checked_rule(written: WrittenRule, of_group: &[WrittenLabel], faults: &mut Fa
         (false, false) => faults.push((written.place, "a rule needs `record` or `alert`".into())),
         _ => {}
     }
-    if written.expr.value.is_empty() {
-        faults.push((written.expr.place, "the rule has no `expr`".into()));
-    }
+    let query = query(&written.expr, faults);
     if is_record {
         check_record(&written, faults);
     }
@@ -95,7 +94,16 @@ fn checked_rule(written: WrittenRule, of_group: &[WrittenLabel], faults: &mut Fa
     };
     let inherited = of_group.iter().filter(|label| !written.labels.iter().any(|own| own.name == label.name));
     let labels = sorted(written.labels.iter().chain(inherited));
-    Some(Rule { kind, expr: written.expr.value.into(), labels, place: written.place })
+    Some(Rule { kind, query: query?, labels, place: written.place })
+}
+
+fn query(written: &Placed<String>, faults: &mut Faults) -> Option<Query> {
+    if written.value.is_empty() {
+        faults.push((written.place, "the rule has no `expr`".into()));
+        return None;
+    }
+    let parsed = Query::parse(&written.value);
+    parsed.map_err(|error| faults.push((written.place, format!("`expr` is no query: {error}")))).ok()
 }
 
 fn check_record(written: &WrittenRule, faults: &mut Faults) {

@@ -18,6 +18,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::promql::Query;
+
 pub use fault::{Fault, InRule, RuleFileError};
 pub use files::{BadGlob, find};
 
@@ -68,8 +70,8 @@ pub struct Label {
 pub struct Rule {
     /// What it does with the result of its query.
     pub kind: Kind,
-    /// The query as it was written.
-    pub expr: Box<str>,
+    /// Its query.
+    pub query: Query,
     /// Its labels and those of its group that it does not set itself, sorted by name, as they were written.
     pub labels: Vec<Label>,
     /// Where it was written.

@@ -48,6 +48,7 @@ groups:
     assert_eq!(group.query_offset, Some(Duration::from_secs(10)));
     assert_eq!(group.place, Place { line: 3, column: 5 });
     let [record, alert] = &*group.rules else { panic!("{group:?}") };
+    assert_eq!(record.query.text(), "sum by (job) (rate(orders_total[5m]))");
     assert!(matches!(&record.kind, Kind::Record { name } if &**name == "job:orders:rate5m"));
     assert_eq!(
         record.labels,
