@@ -4,6 +4,7 @@
 //! A [`Query`] is parsed once and evaluated as often as one likes over whoever has [samples](crate::series::Samples).
 
 mod query;
+pub mod script;
 mod value;
 
 pub use query::{EvalError, LOOKBACK, Limits, ParseError, Query, Selector, ValueType, When};
