@@ -5,6 +5,7 @@ pub mod convert;
 mod demo;
 pub mod explain;
 pub mod graph;
+pub mod promql;
 pub mod relabel;
 pub mod run;
 pub mod targets;
@@ -153,6 +154,12 @@ Exit codes: 0 shown, 1 the agent does not answer, 2 it has no such job")]
 Exit codes: 0 shown, whether kept or dropped, 1 the labels cannot be read, 2 there is no such job,
 3 wrong configuration or rules")]
     Relabel(relabel::RelabelArgs),
+    /// Work with PromQL, the language of rules
+    #[command(after_help = "Example: tailwater promql test tests/*.test")]
+    Promql {
+        #[command(subcommand)]
+        what: promql::Promql,
+    },
     /// Convert what another program is configured with
     #[command(after_help = "Example: tailwater convert prometheus /etc/prometheus/prometheus.yml -o tailwater.yaml")]
     Convert {
@@ -233,6 +240,10 @@ pub fn main() -> ExitCode {
         Verb::Relabel(args) => relabel::relabel(&args).map(|text| {
             print(&text);
             exit::DONE
+        }),
+        Verb::Promql { what } => promql::promql(&what).map(|tested| {
+            print(&tested.text);
+            if tested.holds { exit::DONE } else { exit::TESTS }
         }),
         Verb::Convert { from } => convert::convert(&from).map(|converted| {
             converted.yaml.iter().for_each(|yaml| print(yaml));

@@ -35,7 +35,9 @@ fn version_help_and_a_wrong_command_line() {
     assert_eq!(text(&version.stdout), format!("tailwater {}\n", env!("CARGO_PKG_VERSION")));
     let help = run(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    for verb in ["run", "validate", "test", "graph", "check", "targets", "relabel", "convert", "explain", "schema"] {
+    for verb in
+        ["run", "validate", "test", "graph", "check", "targets", "relabel", "promql", "convert", "explain", "schema"]
+    {
         assert!(text(&help.stdout).contains(&format!("  {verb} ")), "{verb} is listed");
         let help = run(&[verb, "--help"]);
         assert!(text(&help.stdout).contains("Example"), "{verb} has an example");
@@ -43,6 +45,31 @@ fn version_help_and_a_wrong_command_line() {
     assert!(text(&help.stdout).contains("3  the configuration is wrong"));
     assert_eq!(run(&["validate"]).status.code(), Some(2));
     assert_eq!(run(&["unknown"]).status.code(), Some(2));
+}
+
+#[test]
+fn scripts_of_promql_are_told_line_by_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let good = file(&folder, "good.test", "load 1m\n  a 1\n\neval instant at 1m 1\n  1\n");
+    let ran = run(&["promql", "test", good.to_str().expect("UTF-8")]);
+    let told = format!("ok      {}: 1 evaluation\n\n1 script, 1 evaluation, 0 failed\n", good.display());
+    assert_eq!((text(&ran.stdout), ran.status.code()), (told.as_str(), Some(0)), "{}", text(&ran.stderr));
+
+    let wrong = file(&folder, "wrong.test", "eval instant at 1m 1\n  2\n\neval instant at 1m 1 +\n");
+    let none = file(&folder, "none.test", "\nload 1m\n  a b\n");
+    let ran = run(&["promql", "test", wrong.to_str().expect("UTF-8"), none.to_str().expect("UTF-8")]);
+    let told = text(&ran.stdout);
+    for part in [
+        "wrong.test: 2 evaluations, 2 failed\n",
+        "wrong.test:1: 1\n        expected  2\n        got       1\n",
+        "wrong.test:4: 1 +\n        expected  PromQL\n",
+        "none.test:3: column 3: expected `_`, `stale`, a histogram or a number, found `b`\n",
+        "\n2 scripts, 2 evaluations, 2 failed, 1 script not read\n",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    assert_eq!(ran.status.code(), Some(4));
+    assert_eq!(run(&["promql", "test", "absent.test"]).status.code(), Some(1));
 }
 
 #[test]
