@@ -3,6 +3,9 @@
 //!
 //! A [`Query`] is parsed once and evaluated as often as one likes over whoever has [samples](crate::series::Samples).
 
+pub mod functions;
+pub mod histogram;
+pub mod neumaier;
 mod query;
 pub mod script;
 mod value;

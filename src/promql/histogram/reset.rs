@@ -1,0 +1,73 @@
+//! Whether a counter was reset between two histograms.
+
+use super::custom::{Mapped, common};
+use super::{Buckets, FloatHistogram, ResetHint};
+
+impl FloatHistogram {
+    /// Whether a counter was reset since `previous`: some count is less, a bucket is gone, or the layout changed as it only
+    /// does with a reset. A hint decides at once; a gauge is looked at as a counter.
+    pub fn is_reset_since(&self, previous: &Self) -> bool {
+        match self.reset_hint {
+            ResetHint::Yes => return true,
+            ResetHint::No => return false,
+            ResetHint::Unknown | ResetHint::Gauge => {}
+        }
+        if self.count < previous.count || self.schema > previous.schema {
+            return true;
+        }
+        if self.is_custom() && self.custom_bounds != previous.custom_bounds {
+            return self.is_reset_under_common_bounds(previous);
+        }
+        // A zero bucket becomes wider without a reset, never narrower, and swallows whole buckets.
+        if self.zero_threshold < previous.zero_threshold {
+            return true;
+        }
+        let zero = previous.zero_under(self.zero_threshold, None);
+        if zero.threshold != self.zero_threshold || self.zero_count < zero.count {
+            return true;
+        }
+        let by = previous.schema - self.schema;
+        self.lost(&self.positive, &previous.positive, by) || self.lost(&self.negative, &previous.negative, by)
+    }
+
+    /// Whether a bucket outside of the zero bucket has less than it had, when the previous ones are made coarser.
+    fn lost(&self, now: &Buckets, previous: &Buckets, by: i32) -> bool {
+        if by == 0 {
+            return lost(now, previous, self.within_zero(previous));
+        }
+        let previous = previous.coarser(by);
+        lost(now, &previous, self.within_zero(&previous))
+    }
+
+    /// Number of buckets within the zero bucket.
+    pub(super) fn within_zero(&self, buckets: &Buckets) -> usize {
+        if self.is_custom() || self.zero_threshold == 0.0 {
+            return 0;
+        }
+        buckets.indexes().partition_point(|index| self.bound(*index) <= self.zero_threshold)
+    }
+
+    fn is_reset_under_common_bounds(&self, previous: &Self) -> bool {
+        let bounds = common(&self.custom_bounds, &previous.custom_bounds);
+        let mapped = |histogram: &Self| {
+            let mut mapped = Mapped::new(bounds.len());
+            mapped.add(&histogram.positive, &histogram.custom_bounds, &bounds, 1.0);
+            mapped
+        };
+        mapped(self).counts().iter().zip(mapped(previous).counts()).any(|(now, then)| now < then)
+    }
+}
+
+fn lost(now: &Buckets, previous: &Buckets, skip: usize) -> bool {
+    if now.indexes() == previous.indexes() {
+        return now.counts()[skip..].iter().zip(&previous.counts()[skip..]).any(|(now, then)| now < then);
+    }
+    let mut at = 0;
+    previous.iter().skip(skip).any(|(index, then)| {
+        at += now.indexes()[at..].partition_point(|mine| *mine < index);
+        match now.indexes().get(at) {
+            Some(mine) if *mine == index => now.counts()[at] < then,
+            _ => then != 0.0,
+        }
+    })
+}
