@@ -50,7 +50,7 @@ mod definitions;
 mod frame;
 mod logs;
 mod metrics;
-mod numbers;
+pub mod numbers;
 mod traces;
 mod window;
 
@@ -59,6 +59,7 @@ use std::sync::Arc;
 use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 
 pub use frame::{Frame, Frames, HEAD_LEN, HEADER_LEN, Head, Header, HeaderError, MOST_PAYLOAD};
+pub use metrics::{put_histogram, read_histogram};
 
 use crate::data::{Batch, Chunk, Names, SeriesTable, UnixNanos};
 use frame::VERSION;

@@ -39,6 +39,7 @@ mod histogram;
 
 pub use decode::Decoder;
 pub use encode::Encoder;
+pub use histogram::{put_histogram, read_histogram};
 
 use super::window::Window;
 

@@ -1,0 +1,411 @@
+//! Samples of one series in a row, compressed: a [`Chunk`] that is whole and never changes, and the [`Head`] that is still
+//! written. How samples become bytes is told in [`floats`] and [`histograms`].
+//!
+//! A chunk says of itself when its first and its last sample are, how many there are and how they are written; its
+//! bytes are shared, so that a reader holds them without a copy. Bytes that are none of ours, such as damaged ones, are
+//! read up to where they make no sense.
+
+mod bits;
+mod floats;
+mod histograms;
+
+use std::sync::Arc;
+
+use super::select::Columns;
+use crate::data::histogram::Histogram;
+use crate::data::metrics::SampleValue;
+use crate::formats::segment::numbers::Input;
+use bits::{BitReader, BitWriter};
+use floats::Form;
+
+/// Samples of a chunk.
+pub const MOST_SAMPLES: u16 = 120;
+
+/// A chunk is full once it has so many bytes.
+pub const MOST_BYTES: usize = 4 << 10;
+
+/// What allocators and counters add to the bytes of a chunk.
+const SHARED: usize = 24;
+
+/// What the samples of a chunk are, as one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind(u8);
+
+impl Kind {
+    const BITS: Self = Self(32);
+    const HISTOGRAMS: Self = Self(64);
+
+    fn of(form: Form) -> Self {
+        match form {
+            Form::Decimals(digits) => Self(digits),
+            Form::Bits => Self::BITS,
+        }
+    }
+
+    fn form(self) -> Option<Form> {
+        match self {
+            Self::HISTOGRAMS => None,
+            Self::BITS => Some(Form::Bits),
+            Self(digits) => Some(Form::Decimals(digits)),
+        }
+    }
+}
+
+/// What is known of a chunk without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// Time of the first sample.
+    pub first: i64,
+    /// From there to the last one.
+    pub span: u32,
+    /// Number of samples.
+    pub count: u16,
+    /// What they are.
+    pub kind: Kind,
+}
+
+impl Outline {
+    /// Time of the last sample.
+    pub fn last(&self) -> i64 {
+        self.first.saturating_add(i64::from(self.span))
+    }
+
+    /// Whether a sample may be later than `after` and not later than `until`.
+    pub fn is_within(&self, after: i64, until: i64) -> bool {
+        self.first <= until && self.last() > after
+    }
+
+    /// Appends those samples of the chunk to columns that are later than `after` and not later than `until`.
+    pub fn read(&self, bytes: &[u8], after: i64, until: i64, columns: &mut Columns) {
+        let Some(form) = self.kind.form() else { return self.read_histograms(bytes, after, until, columns) };
+        let (times, values) = (&mut columns.times, &mut columns.values);
+        // Bytes that end early are damaged ones: what stands before that is shown.
+        let _ = floats::State::new(form, self.first).read(&mut BitReader::new(bytes), self.count, |time, value| {
+            if time > until {
+                return false;
+            }
+            if time > after {
+                times.push(time);
+                values.push(value);
+            }
+            true
+        });
+    }
+
+    fn read_histograms(&self, bytes: &[u8], after: i64, until: i64, columns: &mut Columns) {
+        let wanted = |time| time > after && time <= until;
+        // So it is here.
+        let _ =
+            histograms::State::new(self.first).read(&mut Input::new(bytes), self.count, wanted, |time, histogram| {
+                columns.histograms.push((columns.times.len() as u32, histogram.clone()));
+                columns.times.push(time);
+                columns.values.push(0.0);
+            });
+    }
+}
+
+/// Samples that are whole and never change.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// What is known of it.
+    pub outline: Outline,
+    /// Its samples.
+    pub bytes: Arc<[u8]>,
+}
+
+impl Chunk {
+    /// Bytes of memory that it takes.
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + Self::memory_of(self.bytes.len())
+    }
+
+    /// What so many bytes of samples take beside the chunk itself.
+    pub const fn memory_of(bytes: usize) -> usize {
+        SHARED + bytes
+    }
+}
+
+/// The last samples of a series, still being written.
+#[derive(Clone, Debug, Default)]
+pub enum Head {
+    /// None.
+    #[default]
+    Empty,
+    /// Numbers.
+    Floats(FloatHead),
+    /// Native histograms.
+    Histograms(Box<HistogramHead>),
+}
+
+/// Numbers being written.
+#[derive(Clone, Debug)]
+pub struct FloatHead {
+    first: i64,
+    state: floats::State,
+    value: f64,
+    bits: BitWriter,
+}
+
+/// Native histograms being written.
+#[derive(Clone, Debug)]
+pub struct HistogramHead {
+    first: i64,
+    state: histograms::State,
+    bytes: Vec<u8>,
+}
+
+impl Head {
+    /// Time of the last sample.
+    #[inline]
+    pub fn last(&self) -> Option<i64> {
+        match self {
+            Self::Empty => None,
+            Self::Floats(head) => Some(head.state.last()),
+            Self::Histograms(head) => Some(head.state.last()),
+        }
+    }
+
+    /// Whether the last sample is this one, bit by bit.
+    pub fn ends_with(&self, value: SampleValue<'_>) -> bool {
+        match (self, value) {
+            (Self::Floats(head), SampleValue::Float(value)) => head.value.to_bits() == value.to_bits(),
+            (Self::Histograms(head), SampleValue::Histogram(histogram)) => {
+                head.state.before().is_some_and(|before| is_same(before, histogram))
+            }
+            _ => false,
+        }
+    }
+
+    /// What is known of the samples; none where there are none.
+    pub fn outline(&self) -> Option<Outline> {
+        let (first, last, count, kind) = match self {
+            Self::Empty => return None,
+            Self::Floats(head) => (head.first, head.state.last(), head.state.count(), Kind::of(head.state.form())),
+            Self::Histograms(head) => (head.first, head.state.last(), head.state.count(), Kind::HISTOGRAMS),
+        };
+        Some(Outline { first, span: last.wrapping_sub(first) as u32, count, kind })
+    }
+
+    /// Whether a sample of this time and value belongs into another chunk: this one is full, or of another kind.
+    #[inline]
+    pub fn is_full_for(&self, time: i64, value: SampleValue<'_>) -> bool {
+        match (self, value) {
+            (Self::Empty, _) => false,
+            (Self::Floats(head), SampleValue::Float(_)) => {
+                head.state.count() >= MOST_SAMPLES || head.bits.len() >= MOST_BYTES || is_far(head.first, time)
+            }
+            (Self::Histograms(head), SampleValue::Histogram(_)) => {
+                head.state.count() >= MOST_SAMPLES || head.bytes.len() >= MOST_BYTES || is_far(head.first, time)
+            }
+            _ => true,
+        }
+    }
+
+    /// Bytes of memory by which it may grow when a sample is put.
+    #[inline]
+    pub fn growth(&self, value: SampleValue<'_>) -> usize {
+        match (self, value) {
+            (Self::Floats(head), SampleValue::Float(_)) => head.bits.growth(),
+            (_, SampleValue::Float(_)) => FIRST_GROWTH,
+            (Self::Histograms(head), SampleValue::Histogram(histogram)) => {
+                let held = head.state.before().map_or(0, |before| before.bytes());
+                head.missing(histogram) + histogram.bytes().saturating_sub(held)
+            }
+            (_, SampleValue::Histogram(histogram)) => {
+                size_of::<HistogramHead>() + histograms::most_bytes(histogram) + histogram.bytes()
+            }
+        }
+    }
+
+    /// Appends a sample, later than the last one, to a head that is not full for it.
+    #[inline]
+    pub fn put(&mut self, time: i64, value: SampleValue<'_>) {
+        match (&mut *self, value) {
+            (Self::Floats(head), SampleValue::Float(value)) => head.put(time, value),
+            (Self::Histograms(head), SampleValue::Histogram(histogram)) => head.put(time, histogram),
+            (_, SampleValue::Float(value)) => {
+                *self = Self::Floats(FloatHead::new(time, value, BitWriter::default()));
+            }
+            (_, SampleValue::Histogram(histogram)) => {
+                let mut head = HistogramHead { first: time, state: histograms::State::new(time), bytes: Vec::new() };
+                head.put(time, histogram);
+                *self = Self::Histograms(Box::new(head));
+            }
+        }
+    }
+
+    /// Ends the chunk and begins another with a sample, later than the last one. The memory is used again.
+    pub fn cut(&mut self, time: i64, value: SampleValue<'_>) -> Option<Chunk> {
+        let outline = self.outline()?;
+        let chunk = match self {
+            Self::Empty => return None,
+            Self::Floats(head) => {
+                let mut bits = std::mem::take(&mut head.bits);
+                let bytes = bits.take_shared();
+                if let SampleValue::Float(value) = value {
+                    *head = FloatHead::new(time, value, bits);
+                } else {
+                    *self = Self::Empty;
+                    self.put(time, value);
+                }
+                Chunk { outline, bytes }
+            }
+            Self::Histograms(head) => {
+                let bytes = Arc::from(&*head.bytes);
+                if let SampleValue::Histogram(histogram) = value {
+                    head.bytes.clear();
+                    (head.first, head.state) = (time, histograms::State::new(time));
+                    head.put(time, histogram);
+                } else {
+                    *self = Self::Empty;
+                    self.put(time, value);
+                }
+                Chunk { outline, bytes }
+            }
+        };
+        Some(chunk)
+    }
+
+    /// Ends the chunk, if there is one, and leaves none.
+    pub fn end(&mut self) -> Option<Chunk> {
+        let outline = self.outline()?;
+        let mut bytes = Vec::new();
+        self.copy_to(&mut bytes);
+        *self = Self::Empty;
+        Some(Chunk { outline, bytes: bytes.into() })
+    }
+
+    /// Appends the bytes of the samples to `out`.
+    pub fn copy_to(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Empty => {}
+            Self::Floats(head) => head.bits.copy_to(out),
+            Self::Histograms(head) => out.extend_from_slice(&head.bytes),
+        }
+    }
+
+    /// A head that goes on behind the samples of a chunk; none where its bytes cannot be read.
+    pub fn resume(outline: Outline, bytes: &[u8]) -> Option<Self> {
+        let Outline { first, count, kind, .. } = outline;
+        if count == 0 {
+            return Some(Self::Empty);
+        }
+        let head = match kind.form() {
+            Some(form) => {
+                let (mut state, mut reader, mut last) = (floats::State::new(form, first), BitReader::new(bytes), 0.0);
+                state.read(&mut reader, count, |_, value| {
+                    last = value;
+                    true
+                })?;
+                let bits = BitWriter::resume(bytes, reader.at())?;
+                Self::Floats(FloatHead { first, state, value: last, bits })
+            }
+            None => {
+                let (mut state, mut input) = (histograms::State::new(first), Input::new(bytes));
+                state.read(&mut input, count, |_| false, |_, _| {}).ok()?;
+                let bytes = bytes[..input.at()].to_vec();
+                Self::Histograms(Box::new(HistogramHead { first, state, bytes }))
+            }
+        };
+        (head.last() == Some(outline.last())).then_some(head)
+    }
+
+    /// Bytes of memory beside the head itself.
+    pub fn memory(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::Floats(head) => head.bits.capacity(),
+            Self::Histograms(head) => {
+                let before = head.state.before().map_or(0, |before| before.bytes());
+                size_of::<HistogramHead>() + head.bytes.capacity() + before
+            }
+        }
+    }
+}
+
+/// What a head of numbers allocates first.
+const FIRST_GROWTH: usize = 48;
+
+/// Chunks are at most so long that their span is a number of 32 bits.
+fn is_far(first: i64, time: i64) -> bool {
+    time.saturating_sub(first) > i64::from(u32::MAX)
+}
+
+/// Whether two histograms are the same, bit by bit.
+pub fn is_same(a: &Histogram, b: &Histogram) -> bool {
+    if a.sum.is_nan() || b.sum.is_nan() {
+        return a.sum.to_bits() == b.sum.to_bits() && {
+            let (mut a, mut b) = (a.clone(), b.clone());
+            (a.sum, b.sum) = (0.0, 0.0);
+            a == b
+        };
+    }
+    a == b
+}
+
+impl FloatHead {
+    fn new(time: i64, value: f64, bits: BitWriter) -> Self {
+        let mut head = Self { first: time, state: floats::State::new(Form::of(value, 0), time), value, bits };
+        head.bits.grow();
+        head.state.put(&mut head.bits, time, value);
+        head
+    }
+
+    #[inline]
+    fn put(&mut self, time: i64, value: f64) {
+        self.bits.grow();
+        if !self.state.put(&mut self.bits, time, value) {
+            self.write_again_for(value);
+            self.state.put(&mut self.bits, time, value);
+        }
+        self.value = value;
+    }
+
+    /// Writes all samples again in a form that suits them and one more value.
+    #[cold]
+    fn write_again_for(&mut self, value: f64) {
+        let mut columns = Columns::default();
+        let mut bytes = Vec::new();
+        self.bits.copy_to(&mut bytes);
+        let form = self.state.form();
+        let kind = Kind::of(form);
+        Outline { first: self.first, span: u32::MAX, count: self.state.count(), kind }.read(
+            &bytes,
+            i64::MIN,
+            i64::MAX,
+            &mut columns,
+        );
+        let digits = if let Form::Decimals(digits) = form { digits } else { 0 };
+        let mut form = Form::of(value, digits);
+        loop {
+            self.bits.clear();
+            self.state = floats::State::new(form, self.first);
+            let all = columns.times.iter().zip(&columns.values).all(|(time, value)| {
+                self.bits.grow();
+                self.state.put(&mut self.bits, *time, *value)
+            });
+            if all {
+                break;
+            }
+            form = Form::Bits;
+        }
+        self.bits.grow();
+    }
+}
+
+impl HistogramHead {
+    /// Bytes that are missing for a histogram, at the most.
+    fn missing(&self, histogram: &Histogram) -> usize {
+        histograms::most_bytes(histogram).saturating_sub(self.bytes.capacity() - self.bytes.len())
+    }
+
+    fn put(&mut self, time: i64, histogram: &Arc<Histogram>) {
+        if self.missing(histogram) > 0 {
+            self.bytes.reserve_exact(histograms::most_bytes(histogram));
+        }
+        self.state.put(&mut self.bytes, time, histogram);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,585 @@
+//! What the store does under its lock: which series a list brings, where a sample goes, what goes when memory ends.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::chunk::Chunk;
+use super::counters::Refusal;
+use super::exemplars::Exemplars;
+use super::index::{self, Index};
+use super::selection::Selection;
+use super::stored::{Places, START, Series, Starts};
+use crate::data::MetricBatch;
+use crate::data::labels::Labels;
+use crate::data::metrics::SampleValue;
+use crate::data::series_table::{FamilyId, SeriesList, SeriesRef, SeriesTable};
+
+/// A clock that is ahead of ours by more is wrong, as in Prometheus.
+const MOST_AHEAD: i64 = 10 * 60_000;
+
+/// Bytes that hash tables take for an entry beside it.
+const HASHED: usize = 8;
+
+/// What became of samples.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Samples of series that nobody reads.
+    pub unselected: u64,
+    /// Samples that were kept.
+    pub kept: u64,
+    /// Samples that were there already.
+    pub known: u64,
+    /// Samples that were refused, and why.
+    pub refused: Vec<(Refusal, u64)>,
+    /// New series that found no room.
+    pub refused_series: u64,
+}
+
+impl Taken {
+    fn refuse(&mut self, refusal: Refusal) {
+        match self.refused.iter_mut().find(|(other, _)| *other == refusal) {
+            Some((_, count)) => *count += 1,
+            None => self.refused.push((refusal, 1)),
+        }
+    }
+}
+
+/// Bounds of a store.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long samples are kept, in milliseconds.
+    pub retention: i64,
+    /// Most bytes of memory.
+    pub most_bytes: usize,
+    /// How much older than the newest a sample may be, in milliseconds.
+    pub window: i64,
+}
+
+/// Place of a series of a list that is kept, and that of its sample in a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Mapped {
+    /// In the list.
+    pub index: u32,
+    /// In the store.
+    pub place: u32,
+}
+
+/// What became of a list.
+#[derive(Debug)]
+pub struct List {
+    /// Its series that are kept.
+    pub series: Arc<[Mapped]>,
+    list: Weak<SeriesList>,
+    /// Series of it that found no room.
+    refused: usize,
+}
+
+/// What was decided about a series of the table: valid for one epoch of its slot.
+#[derive(Clone, Copy, Debug)]
+struct Verdict {
+    epoch: u32,
+    place: u32,
+}
+
+/// It was not decided yet.
+const UNDECIDED: u32 = u32::MAX;
+
+/// Nobody reads it.
+const UNREAD: u32 = u32::MAX - 1;
+
+/// How much memory is taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    /// By samples and labels.
+    samples: usize,
+    /// By everything else, as of the last look.
+    beside: usize,
+    most: usize,
+    /// Nothing that could go is left, until the next look.
+    is_futile: bool,
+}
+
+impl Memory {
+    fn used(&self) -> usize {
+        self.samples + self.beside
+    }
+
+    fn has(&self, bytes: usize) -> bool {
+        self.used() + bytes <= self.most
+    }
+}
+
+/// What the lock is for.
+#[derive(Debug)]
+pub struct Inner {
+    pub(super) table: Arc<SeriesTable>,
+    pub(super) limits: Limits,
+    pub(super) places: Places,
+    pub(super) index: Index,
+    pub(super) exemplars: Exemplars,
+    pub(super) lists: HashMap<u64, List>,
+    by_labels: HashTable<u32>,
+    /// None before the first is set: then nothing is kept but what an earlier life has left.
+    selection: Option<Selection>,
+    verdicts: Vec<Verdict>,
+    memory: Memory,
+    /// Chunks that are whole, and those that went for memory.
+    pub(super) chunks: usize,
+    pub(super) evicted: u64,
+}
+
+impl Inner {
+    pub fn new(table: Arc<SeriesTable>, limits: Limits) -> Self {
+        Self {
+            table,
+            limits,
+            places: Places::default(),
+            index: Index::default(),
+            exemplars: Exemplars::new(limits.most_bytes / 16),
+            lists: HashMap::new(),
+            by_labels: HashTable::new(),
+            selection: None,
+            verdicts: Vec::new(),
+            memory: Memory { most: limits.most_bytes, ..Memory::default() },
+            chunks: 0,
+            evicted: 0,
+        }
+    }
+
+    /// Bytes of memory.
+    pub fn used(&mut self) -> usize {
+        self.look();
+        self.memory.used()
+    }
+
+    /// Bytes of memory, all of them counted anew.
+    #[cfg(test)]
+    pub fn counted(&mut self) -> usize {
+        let samples = self.places.iter().map(|(_, series)| series.memory()).sum::<usize>();
+        let chunks = self.places.iter().map(|(_, series)| series.chunks.len()).sum::<usize>();
+        assert_eq!(chunks, self.chunks);
+        self.look();
+        samples + self.memory.beside
+    }
+
+    /// Counts what is not counted step by step.
+    fn look(&mut self) {
+        let lists = self.lists.values().map(|list| list.series.len() * size_of::<Mapped>() + 64).sum::<usize>();
+        self.memory.beside = self.places.bytes()
+            + self.index.bytes()
+            + self.exemplars.bytes()
+            + lists
+            + self.lists.capacity() * (size_of::<(u64, List)>() + 1)
+            + self.verdicts.capacity() * size_of::<Verdict>()
+            + self.by_labels.capacity() * HASHED;
+    }
+
+    /// What is kept from now on, and how long; series that nobody selects any more go.
+    pub fn select(&mut self, selectors: &[Vec<super::Matcher>], retention: Duration) {
+        let selection = Selection::new(selectors);
+        self.limits.retention = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+        self.forget_lists();
+        let gone = self.places.iter().filter(|(_, series)| !series.is_result && !selection.has(series.labels()));
+        let gone: Vec<u32> = gone.map(|(place, _)| place).collect();
+        self.remove(&gone);
+        self.selection = Some(selection);
+    }
+
+    /// What was decided is decided again.
+    fn forget_lists(&mut self) {
+        self.lists.clear();
+        self.verdicts.clear();
+        self.places.iter_mut().for_each(|(_, series)| series.listed = 0);
+    }
+
+    /// Takes the selected samples of a batch that somebody reads. All of them are there for a reader, or none.
+    pub fn append(&mut self, batch: &MetricBatch, now: i64) -> Taken {
+        let mut taken = Taken::default();
+        let list = batch.series();
+        let series = if Arc::ptr_eq(list.table(), &self.table) {
+            self.map(list, &mut taken)
+        } else {
+            // Of another table: numbers mean nothing here.
+            self.resolve(list, &mut taken).0.into()
+        };
+        let columns = batch.columns();
+        let is_whole = batch.selection.count() == batch.selection.len();
+        let mut histograms = columns.histograms.iter().peekable();
+        let mut created = columns.created.iter().peekable();
+        let mut exemplars = columns.exemplars.iter().peekable();
+        let mut seen = 0;
+        for &Mapped { index, place } in &*series {
+            if !is_whole && !batch.selection.contains(index as usize) {
+                continue;
+            }
+            seen += 1;
+            while histograms.next_if(|(at, _)| *at < index).is_some() {}
+            let histogram = histograms.next_if(|(at, _)| *at == index).map(|(_, histogram)| histogram);
+            let value = match histogram {
+                Some(histogram) => SampleValue::Histogram(histogram),
+                None => SampleValue::Float(columns.values[index as usize]),
+            };
+            while created.next_if(|(at, _)| *at < index).is_some() {}
+            let start = created.next_if(|(at, _)| *at == index).map_or(0, |(_, start)| start.0);
+            let time = batch.time(index as usize).0;
+            if !self.count(place, time, value, start, now, &mut taken) {
+                continue;
+            }
+            while exemplars.next_if(|exemplar| exemplar.sample < index).is_some() {}
+            while let Some(exemplar) = exemplars.next_if(|exemplar| exemplar.sample == index) {
+                let labels = batch.exemplar_labels(exemplar);
+                let when = exemplar.time.map_or(time, |time| time.0);
+                self.exemplars.push(place, &self.places.get(place).labels, labels, exemplar.value, when);
+            }
+        }
+        taken.unselected += batch.selection.count() as u64 - seen;
+        taken
+    }
+
+    /// Takes a sample of a series that is kept whether somebody selects it or not.
+    pub fn append_result(&mut self, labels: &[u8], time: i64, value: SampleValue<'_>, now: i64, taken: &mut Taken) {
+        let hash = xxh3_64(labels);
+        let found = self.find(hash, labels).or_else(|| self.create(labels.into(), hash, FamilyId::default()));
+        match found {
+            Some(place) => {
+                self.places.get_mut(place).is_result = true;
+                self.count(place, time, value, 0, now, taken);
+            }
+            None => {
+                taken.refused_series += 1;
+                taken.refuse(Refusal::Full);
+            }
+        }
+    }
+
+    /// Puts a sample and counts what became of it; returns whether it is there now and was not before.
+    #[inline]
+    fn count(
+        &mut self,
+        place: u32,
+        time: i64,
+        value: SampleValue<'_>,
+        start: i64,
+        now: i64,
+        taken: &mut Taken,
+    ) -> bool {
+        match self.put(place, time, value, start, now) {
+            Ok(true) => {
+                taken.kept += 1;
+                return true;
+            }
+            Ok(false) => taken.known += 1,
+            Err(refusal) => taken.refuse(refusal),
+        }
+        false
+    }
+
+    /// Puts a sample; returns whether it was not there before.
+    #[inline]
+    pub fn put(
+        &mut self,
+        place: u32,
+        time: i64,
+        value: SampleValue<'_>,
+        start: i64,
+        now: i64,
+    ) -> Result<bool, Refusal> {
+        if time > now.saturating_add(MOST_AHEAD) {
+            return Err(Refusal::Ahead);
+        }
+        let series = self.places.get_mut(place);
+        match series.head.last() {
+            Some(last) if time <= last => {
+                if !self.put_older(place, time, value, now)? {
+                    return Ok(false);
+                }
+            }
+            _ => {
+                let mut needed = series.head.growth(value);
+                let is_full = series.head.is_full_for(time, value);
+                if is_full {
+                    let outline = series.head.outline().map_or(0, |_| series.head.memory());
+                    needed += outline + 2 * size_of::<Chunk>() + Chunk::memory_of(16);
+                }
+                if needed > 0 && !self.memory.has(needed) && !self.evict(needed) {
+                    return Err(Refusal::Full);
+                }
+                let series = self.places.get_mut(place);
+                if is_full {
+                    let before = series.memory();
+                    if let Some(chunk) = series.head.cut(time, value) {
+                        series.push_chunk(chunk);
+                        self.chunks += 1;
+                    }
+                    self.memory.samples = self.memory.samples + series.memory() - before;
+                } else {
+                    let before = series.head.memory();
+                    series.head.put(time, value);
+                    self.memory.samples = self.memory.samples + series.head.memory() - before;
+                }
+            }
+        }
+        if start != 0 || self.places.get(place).starts.is_some() {
+            self.put_start(place, time, start);
+        }
+        Ok(true)
+    }
+
+    /// Puts a sample that is not later than the newest of its series.
+    #[cold]
+    fn put_older(&mut self, place: u32, time: i64, value: SampleValue<'_>, now: i64) -> Result<bool, Refusal> {
+        let Limits { window, retention, .. } = self.limits;
+        let series = self.places.get_mut(place);
+        let Some(last) = series.head.last() else { return Ok(false) };
+        if time == last {
+            return if series.head.ends_with(value) { Ok(false) } else { Err(Refusal::Duplicate) };
+        }
+        let counted = |inner: &mut Self, before: usize, chunks: usize| {
+            let series = inner.places.get(place);
+            inner.memory.samples = inner.memory.samples + series.memory() - before;
+            inner.chunks = inner.chunks + series.chunks.len() - chunks;
+        };
+        if last > now.saturating_add(MOST_AHEAD) {
+            // The clock was set back: what it will say again is no past.
+            let (before, chunks) = (series.memory(), series.chunks.len());
+            series.drop_after(time.saturating_sub(1));
+            counted(self, before, chunks);
+            return self.put(place, time, value, 0, now);
+        }
+        if time < last.saturating_sub(window) {
+            return Err(if window == 0 { Refusal::OutOfOrder } else { Refusal::TooOld });
+        }
+        if time < now.saturating_sub(retention) {
+            return Err(Refusal::TooOld);
+        }
+        // A chunk becomes two at the most.
+        let needed = 4 * super::chunk::MOST_BYTES;
+        if !self.memory.has(needed) && !self.evict(needed) {
+            return Err(Refusal::Full);
+        }
+        let series = self.places.get_mut(place);
+        let (before, chunks) = (series.memory(), series.chunks.len());
+        let inserted = series.insert(time, value);
+        counted(self, before, chunks);
+        match inserted {
+            Ok(()) => Ok(true),
+            Err(true) => Ok(false),
+            Err(false) => Err(Refusal::Duplicate),
+        }
+    }
+
+    fn put_start(&mut self, place: u32, time: i64, start: i64) {
+        let series = self.places.get_mut(place);
+        let last = series.starts.as_ref().and_then(|starts| starts.0.last().copied());
+        if last.is_some_and(|(from, last)| last == start || from >= time) || (last.is_none() && start == 0) {
+            return;
+        }
+        let before = series.memory();
+        if self.memory.has(4 * START) {
+            let Starts(starts) = &mut **series.starts.get_or_insert_default();
+            if starts.len() == starts.capacity() {
+                starts.reserve_exact(2);
+            }
+            starts.push((time, start));
+            self.memory.samples = self.memory.samples + series.memory() - before;
+        }
+    }
+
+    /// Which series of a list are kept, and where.
+    fn map(&mut self, list: &Arc<SeriesList>, taken: &mut Taken) -> Arc<[Mapped]> {
+        if let Some(known) = self.lists.get(&list.id()) {
+            return known.series.clone();
+        }
+        let (series, refused) = self.resolve(list, taken);
+        let series: Arc<[Mapped]> = series.into();
+        series.iter().for_each(|mapped| self.places.get_mut(mapped.place).listed += 1);
+        let entry = List { series: series.clone(), list: Arc::downgrade(list), refused };
+        self.lists.insert(list.id(), entry);
+        self.look();
+        series
+    }
+
+    fn resolve(&mut self, list: &Arc<SeriesList>, taken: &mut Taken) -> (Vec<Mapped>, usize) {
+        self.look();
+        let own = Arc::ptr_eq(list.table(), &self.table);
+        let table_of_list = list.table().clone();
+        let table = table_of_list.read();
+        if own && self.verdicts.len() < table.slots() {
+            self.verdicts.resize(table.slots(), Verdict { epoch: 0, place: UNDECIDED });
+        }
+        let (mut mapped, mut refused) = (Vec::new(), 0);
+        for (index, series) in list.refs().iter().enumerate() {
+            let labels = table.labels(*series);
+            let place = match self.verdict(own, *series) {
+                UNREAD => continue,
+                known if known != UNDECIDED && self.is_at(known, labels) => Some(known),
+                _ if !self.selection.as_ref().is_some_and(|selection| selection.has(labels)) => {
+                    self.decide(own, *series, UNREAD);
+                    continue;
+                }
+                _ => {
+                    let hash = table.hash(*series);
+                    let family = if own { table.family_id(*series) } else { FamilyId::default() };
+                    let found = self.find(hash, labels.encoded());
+                    if let Some(place) = found
+                        && family != FamilyId::default()
+                    {
+                        self.places.get_mut(place).family = family;
+                    }
+                    found.or_else(|| self.create(labels.encoded().into(), hash, family))
+                }
+            };
+            match place {
+                Some(place) => {
+                    self.decide(own, *series, place);
+                    mapped.push(Mapped { index: index as u32, place });
+                }
+                None => refused += 1,
+            }
+        }
+        taken.refused_series += refused as u64;
+        (mapped, refused)
+    }
+
+    fn verdict(&self, own: bool, series: SeriesRef) -> u32 {
+        let known = self.verdicts.get(series.slot as usize).filter(|known| own && known.epoch == series.epoch);
+        known.map_or(UNDECIDED, |known| known.place)
+    }
+
+    fn decide(&mut self, own: bool, series: SeriesRef, place: u32) {
+        if own && let Some(verdict) = self.verdicts.get_mut(series.slot as usize) {
+            *verdict = Verdict { epoch: series.epoch, place };
+        }
+    }
+
+    fn is_at(&self, place: u32, labels: Labels<'_>) -> bool {
+        place < self.places.len() && {
+            let series = self.places.get(place);
+            series.is_there && *series.labels == *labels.encoded()
+        }
+    }
+
+    /// The place of a series.
+    pub fn find(&self, hash: u64, labels: &[u8]) -> Option<u32> {
+        let is_it = |place: &u32| {
+            let series = self.places.get(*place);
+            series.hash == hash && *series.labels == *labels
+        };
+        self.by_labels.find(hash, is_it).copied()
+    }
+
+    /// A new series; none where there is no room. What is there is not driven out by what is new: an eighth of the memory
+    /// stays for it.
+    pub fn create(&mut self, labels: Arc<[u8]>, hash: u64, family: FamilyId) -> Option<u32> {
+        let index = index::most_bytes(Labels::of_encoded(&labels));
+        let needed = Chunk::memory_of(labels.len()) + index + self.places.growth() + 2 * HASHED;
+        if self.memory.used() + needed > self.memory.most - self.memory.most / 8 {
+            return None;
+        }
+        let series = Series { labels: labels.clone(), hash, family, is_there: true, ..Series::default() };
+        self.memory.samples += series.memory();
+        let grown = self.places.bytes() + self.index.bytes();
+        let place = self.places.insert(series);
+        self.index.insert(place, Labels::of_encoded(&labels));
+        self.memory.beside += (self.places.bytes() + self.index.bytes()).saturating_sub(grown) + 2 * HASHED;
+        let places = &self.places;
+        self.by_labels.insert_unique(hash, place, |place| places.get(*place).hash);
+        Some(place)
+    }
+
+    /// Removes series that no list has.
+    pub fn remove(&mut self, gone: &[u32]) {
+        if gone.is_empty() {
+            return;
+        }
+        let Self { index, places, by_labels, .. } = self;
+        index.remove(gone.iter().map(|place| (*place, places.get(*place).labels())));
+        for place in gone {
+            if let Ok(found) = by_labels.find_entry(places.get(*place).hash, |other| other == place) {
+                found.remove();
+            }
+            let series = places.remove(*place);
+            self.memory.samples -= series.memory();
+            self.chunks -= series.chunks.len();
+        }
+        let mut sorted = gone.to_vec();
+        sorted.sort_unstable();
+        self.exemplars.forget(|place| sorted.binary_search(&place).is_ok());
+    }
+
+    /// Forgets what is older than the retention, and the lists that are gone. Its owner calls it every few seconds.
+    pub fn maintain(&mut self, now: i64) {
+        let from = now.saturating_sub(self.limits.retention);
+        let Self { lists, places, .. } = self;
+        let mut refused = 0;
+        lists.retain(|_, list| {
+            // What found no room may find some now.
+            let stays = list.list.strong_count() > 0 && list.refused == 0;
+            refused += list.refused;
+            if !stays {
+                list.series.iter().for_each(|mapped| places.get_mut(mapped.place).listed -= 1);
+            }
+            stays
+        });
+        let mut gone = Vec::new();
+        for (place, series) in self.places.iter_mut() {
+            let is_over = series.head.last().is_none_or(|last| last < from);
+            if !is_over && series.chunks.first().is_none_or(|chunk| chunk.outline.last() >= from) {
+                continue;
+            }
+            let before = series.memory();
+            if is_over {
+                series.head = Default::default();
+                series.starts = None;
+            }
+            self.chunks -= series.drop_chunks_before(from);
+            series.drop_starts_before(from);
+            self.memory.samples = self.memory.samples + series.memory() - before;
+            if is_over && series.listed == 0 {
+                gone.push(place);
+            }
+        }
+        self.remove(&gone);
+        self.exemplars.forget_before(from);
+        self.look();
+        self.memory.is_futile = false;
+        if !self.memory.has(self.memory.most / 32) {
+            self.evict(0);
+        }
+    }
+
+    /// Drops the oldest chunks of all series until a sixteenth of the memory, and `needed` bytes, are free. Returns whether
+    /// those bytes are.
+    fn evict(&mut self, needed: usize) -> bool {
+        if self.memory.is_futile {
+            return false;
+        }
+        let goal = self.memory.most - self.memory.most / 16;
+        let mut excess = (self.memory.used() + needed).saturating_sub(goal);
+        let all = self.places.iter().flat_map(|(_, series)| &series.chunks);
+        let mut ends: Vec<(i64, usize)> = all.map(|chunk| (chunk.outline.last(), chunk.memory())).collect();
+        ends.sort_unstable();
+        let mut before = i64::MIN;
+        for (end, memory) in ends {
+            if excess == 0 {
+                break;
+            }
+            excess = excess.saturating_sub(memory);
+            before = end.saturating_add(1);
+        }
+        for (_, series) in self.places.iter_mut() {
+            if series.chunks.first().is_some_and(|chunk| chunk.outline.last() < before) {
+                let memory = series.memory();
+                let gone = series.drop_chunks_before(before);
+                (self.chunks, self.evicted) = (self.chunks - gone, self.evicted + gone as u64);
+                self.memory.samples = self.memory.samples + series.memory() - memory;
+            }
+        }
+        self.memory.is_futile = excess > 0;
+        self.memory.has(needed)
+    }
+}

@@ -1,0 +1,169 @@
+//! The store of samples that rules and queries read.
+//!
+//! One lock guards it. Whoever appends holds it for a batch, so that a reader sees all of a scrape or nothing; whoever
+//! reads holds it only to find its series and to take hold of their chunks, which never change, and decompresses them
+//! without it. The samples of a list of series that is known cost a walk over two columns: what of the list is kept, and
+//! where, is decided once a list, and once a series for lists that differ by a few.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use super::Matcher;
+use super::counters::Counters;
+use super::inner::{Inner, Limits, Taken};
+use super::options::StoreOptions;
+use super::read::Reader;
+use crate::data::labels::LabelSet;
+use crate::data::metrics::SampleValue;
+use crate::data::{MetricBatch, SeriesTable, UnixMillis};
+
+/// Time between two warnings that series were refused, in milliseconds.
+const TELL_EVERY: i64 = 60_000;
+
+/// Unused readers that are kept.
+const READERS: usize = 8;
+
+/// The store. Cheap to share in an [`Arc`].
+#[derive(Debug)]
+pub struct Store {
+    inner: RwLock<Inner>,
+    counters: Counters,
+    told: Mutex<Told>,
+    readers: Mutex<Vec<Reader>>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    refused: u64,
+    at: Option<i64>,
+}
+
+impl Store {
+    /// An empty store, which keeps nothing until it is told what: see [`Self::set_selection`]. Series of batches are those
+    /// of `table`.
+    ///
+    /// # Errors
+    /// Never: the names of its metrics are constants that a test registers.
+    pub fn new(options: &StoreOptions, table: Arc<SeriesTable>) -> Result<Self, prometheus::Error> {
+        let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        let limits = Limits {
+            retention: millis(options.retention_for(Duration::ZERO)),
+            most_bytes: usize::try_from(options.max_bytes.0).unwrap_or(usize::MAX),
+            window: millis(options.out_of_order_window.0),
+        };
+        let counters = Counters::new()?;
+        counters.limit.set(i64::try_from(limits.most_bytes).unwrap_or(i64::MAX));
+        Ok(Self {
+            inner: RwLock::new(Inner::new(table, limits)),
+            counters,
+            told: Mutex::default(),
+            readers: Mutex::default(),
+        })
+    }
+
+    /// Its metrics.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Keeps the series that any of these selectors selects, for so long, from now on. Series that nobody selects any more
+    /// go, but for results of rules, which go with their retention.
+    pub fn set_selection(&self, selectors: &[Vec<Matcher>], retention: Duration) {
+        self.write().select(selectors, retention);
+    }
+
+    /// Takes the selected samples of a batch whose series somebody reads; the others are left alone. A reader sees all of
+    /// them or none.
+    pub fn append(&self, batch: &MetricBatch, now: UnixMillis) -> Taken {
+        let taken = self.write().append(batch, now.0);
+        self.count(&taken);
+        taken
+    }
+
+    /// Takes results of rules, which are kept whether somebody selects them or not. A reader sees all of them or none.
+    pub fn append_results<'a>(
+        &self,
+        results: impl IntoIterator<Item = (&'a LabelSet, UnixMillis, SampleValue<'a>)>,
+        now: UnixMillis,
+    ) -> Taken {
+        let (mut encoded, mut all) = (Vec::new(), Taken::default());
+        let mut inner = self.write();
+        for (labels, time, value) in results {
+            encoded.clear();
+            labels.encode(&mut encoded);
+            inner.append_result(&encoded, time.0, value, now.0, &mut all);
+        }
+        drop(inner);
+        self.count(&all);
+        all
+    }
+
+    /// Forgets what is older than the retention, and says, once a minute at most, that series were refused. Its owner calls
+    /// it every few seconds.
+    pub fn maintain(&self, now: UnixMillis) {
+        let (series, chunks, bytes, limit, evicted) = {
+            let mut inner = self.write();
+            inner.maintain(now.0);
+            let evicted = std::mem::take(&mut inner.evicted);
+            (inner.places.taken(), inner.chunks, inner.used(), inner.limits.most_bytes, evicted)
+        };
+        let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        self.counters.series.set(whole(series));
+        self.counters.chunks.set(whole(chunks));
+        self.counters.bytes.set(whole(bytes));
+        self.counters.evicted.inc_by(evicted);
+        let refused = self.counters.refused_series.get();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = told.at.is_none_or(|at| (now.0 - at).abs() >= TELL_EVERY);
+        if refused > told.refused && is_due {
+            let news = refused - told.refused;
+            *told = Told { refused, at: Some(now.0) };
+            tracing::warn!(
+                refused = news,
+                "the store for rules and queries is full: {series} series take {bytes} of {limit} bytes, and new ones are \
+                 refused; raise `max_bytes`, or select fewer series in rules and `selectors`"
+            );
+        }
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn bytes(&self) -> usize {
+        self.write().used()
+    }
+
+    /// Number of series.
+    pub fn series_count(&self) -> usize {
+        self.read().places.taken()
+    }
+
+    fn count(&self, taken: &Taken) {
+        self.counters.samples.inc_by(taken.kept);
+        self.counters.refused_series.inc_by(taken.refused_series);
+        taken.refused.iter().for_each(|(refusal, samples)| self.counters.refuse(*refusal, *samples));
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Buffers of a reader, those of an earlier one where there are some.
+    pub(super) fn reader(&self) -> Reader {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Gives them back.
+    pub(super) fn give_back(&self, mut reader: Reader) {
+        reader.clear();
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < READERS {
+            readers.push(reader);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,339 @@
+//! The store beside a naive model of it, and what it does at its bounds.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use regex::Regex;
+
+use super::*;
+use crate::data::labels::{LabelSet, Labels};
+use crate::data::metrics::{Exemplar, Family, MetricKind, STALE};
+use crate::data::series_table::{FamilyId, ListBuilder, SeriesList};
+use crate::data::{MetricBuilder, Resource};
+use crate::options::{ByteSize, Duration as Span};
+use crate::series::select::{Columns, Listing, MatchOp, Queryable, Samples, Select};
+use crate::series::{Refusal, Taken};
+
+pub fn equal(name: &str, value: &str) -> Matcher {
+    Matcher { name: name.into(), op: MatchOp::Equal, value: value.into() }
+}
+
+pub fn like(name: &str, pattern: &str) -> Matcher {
+    let regex = Regex::new(&format!("^(?s:{pattern})$")).expect("a pattern");
+    Matcher { name: name.into(), op: MatchOp::Matches(regex), value: pattern.into() }
+}
+
+fn options(window: u64) -> StoreOptions {
+    StoreOptions { out_of_order_window: Span(Duration::from_secs(window)), ..StoreOptions::default() }
+}
+
+/// A store that keeps everything for an hour.
+fn store(options: &StoreOptions, table: &Arc<SeriesTable>) -> Store {
+    let store = Store::new(options, table.clone()).expect("a store");
+    store.set_selection(&[Vec::new()], Duration::from_secs(3600));
+    store
+}
+
+fn labels(number: usize) -> LabelSet {
+    let (name, instance) = (format!("metric_{}", number % 7), format!("node-{number}"));
+    [("__name__", &*name), ("instance", &*instance), ("job", "node")].into_iter().collect()
+}
+
+pub fn list(table: &Arc<SeriesTable>, series: impl IntoIterator<Item = usize>) -> Arc<SeriesList> {
+    let mut builder = ListBuilder::default();
+    series.into_iter().for_each(|number| builder.labels(&labels(number), FamilyId::default()));
+    table.list(&builder).list
+}
+
+pub fn batch(list: &Arc<SeriesList>, time: i64, values: impl IntoIterator<Item = f64>) -> MetricBatch {
+    let mut builder = MetricBuilder::new();
+    builder.samples().time = UnixMillis(time);
+    builder.samples().values.extend(values);
+    builder.build(Arc::new(Resource::default()), list.clone())
+}
+
+type Everything = BTreeMap<String, BTreeMap<i64, u64>>;
+
+pub fn everything(store: &Store) -> Everything {
+    read(store, &[], i64::MIN, i64::MAX)
+}
+
+fn read(store: &Store, matchers: &[Matcher], after: i64, until: i64) -> Everything {
+    let mut all = Everything::new();
+    store
+        .select(Select { matchers, after, until }, &mut |labels, columns: &Columns| {
+            assert!(columns.times.is_sorted_by(|a, b| a < b), "{:?}", columns.times);
+            let samples = columns.times.iter().copied().zip(columns.values.iter().map(|value| value.to_bits()));
+            assert!(all.insert(labels.to_string(), samples.collect()).is_none());
+            Ok(())
+        })
+        .expect("the store has its samples");
+    all
+}
+
+/// A step of what happens to a store.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Some series get a sample so long after the last scrape, or before it.
+    Scrape { of: usize, after: i64, value: u8 },
+    /// Time passes, and what is too old goes.
+    Maintain { after: i64 },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let scrape = (0usize..6, prop_oneof![4 => 0i64..40_000, 1 => -400_000i64..0], any::<u8>());
+    let scrape = scrape.prop_map(|(of, after, value)| Step::Scrape { of, after, value });
+    let maintain = (0i64..600_000).prop_map(|after| Step::Maintain { after });
+    proptest::collection::vec(prop_oneof![20 => scrape, 1 => maintain], 1..400)
+}
+
+proptest! {
+    /// What is kept, refused and read is what a map of maps keeps.
+    #[test]
+    fn the_store_is_a_map_of_series_to_samples_by_time(steps in steps(), window in prop::sample::select(vec![0u64, 30, 600]), from in 0i64..4_000_000, length in 0i64..2_000_000) {
+        let table = SeriesTable::new(1000);
+        let store = store(&options(window), &table);
+        // Lists that share series.
+        let lists: Vec<_> = (0..6).map(|of| list(&table, of..of * 2 + 1)).collect();
+        let window = window as i64 * 1000;
+        let retention = 3_600_000;
+        let mut model: BTreeMap<usize, BTreeMap<i64, u64>> = BTreeMap::new();
+        let (mut now, mut expected) = (10_000_000i64, Taken::default());
+        let refuse = |expected: &mut Taken, refusal: Refusal| match expected.refused.iter_mut().find(|(other, _)| *other == refusal) {
+            Some((_, count)) => *count += 1,
+            None => expected.refused.push((refusal, 1)),
+        };
+        let mut taken = Taken::default();
+        for step in &steps {
+            match step {
+                Step::Scrape { of, after, value } => {
+                    let time = now + after;
+                    now = now.max(time);
+                    let values = (0..lists[*of].len()).map(|at| f64::from(*value) * at as f64 / 10.0);
+                    for (number, value) in (*of..of * 2 + 1).zip(values.clone()) {
+                        let samples = model.entry(number).or_default();
+                        let newest = samples.keys().next_back().copied().unwrap_or(i64::MIN);
+                        match samples.get(&time) {
+                            Some(there) if time == newest || time >= newest - window => {
+                                if *there == value.to_bits() { expected.known += 1 } else { refuse(&mut expected, Refusal::Duplicate) }
+                            }
+                            _ if time < newest.saturating_sub(window) => {
+                                refuse(&mut expected, if window == 0 { Refusal::OutOfOrder } else { Refusal::TooOld });
+                            }
+                            _ => { samples.insert(time, value.to_bits()); expected.kept += 1; }
+                        }
+                    }
+                    let one = store.append(&batch(&lists[*of], time, values), UnixMillis(now));
+                    taken.kept += one.kept;
+                    taken.known += one.known;
+                    for (refusal, count) in one.refused { (0..count).for_each(|_| refuse(&mut taken, refusal)); }
+                }
+                Step::Maintain { after } => {
+                    now += after;
+                    store.maintain(UnixMillis(now));
+                    for samples in model.values_mut() {
+                        if samples.keys().next_back().is_none_or(|newest| *newest < now - retention) { samples.clear(); }
+                    }
+                }
+            }
+        }
+        taken.refused.sort_by_key(|(refusal, _)| refusal.reason());
+        expected.refused.sort_by_key(|(refusal, _)| refusal.reason());
+        prop_assert_eq!(&taken, &expected);
+        let name = |number: usize| { let mut encoded = Vec::new(); labels(number).encode(&mut encoded); Labels::of_encoded(&encoded).to_string() };
+        let all = |after: i64, until: i64| -> Everything {
+            let within = |samples: &BTreeMap<i64, u64>| samples.iter().filter(|(time, _)| **time > after && **time <= until).map(|(time, value)| (*time, *value)).collect::<BTreeMap<_, _>>();
+            model.iter().map(|(number, samples)| (name(*number), within(samples))).filter(|(_, samples)| !samples.is_empty()).collect()
+        };
+        // Chunks go as a whole: what is too old may still be there.
+        let kept_from = now - retention;
+        let got = read(&store, &[], kept_from, i64::MAX);
+        prop_assert_eq!(got, all(kept_from, i64::MAX));
+        let (after, until) = (kept_from.max(10_000_000 + from), kept_from.max(10_000_000 + from) + length);
+        prop_assert_eq!(read(&store, &[], after, until), all(after, until));
+        let one = read(&store, &[like("instance", "node-[135]"), equal("job", "node")], after, until);
+        let odd: Everything = all(after, until).into_iter().filter(|(name, _)| ["node-1\"", "node-3\"", "node-5\""].iter().any(|end| name.contains(end))).collect();
+        prop_assert_eq!(one, odd);
+        let used = store.bytes();
+        prop_assert_eq!(used, store.write().counted(), "memory is counted step by step");
+    }
+}
+
+#[test]
+fn only_what_somebody_reads_is_kept_and_what_nobody_reads_any_more_goes() {
+    let table = SeriesTable::new(1000);
+    let store = Store::new(&StoreOptions::default(), table.clone()).expect("a store");
+    let all = list(&table, 0..70);
+    let scrape = |time| store.append(&batch(&all, time, (0..70).map(f64::from)), UnixMillis(time));
+    assert_eq!((scrape(1).kept, store.series_count()), (0, 0), "nothing is selected yet");
+    store
+        .set_selection(&[vec![equal("__name__", "metric_3")], vec![like("instance", "node-1|node-2")]], Duration::ZERO);
+    let taken = scrape(2);
+    assert_eq!((taken.kept, taken.unselected), (12, 58));
+    store.set_selection(&[vec![like("instance", "node-(2|4)"), equal("job", "node")]], Duration::from_secs(60));
+    assert_eq!(store.series_count(), 1);
+    assert_eq!(scrape(3).kept, 2);
+    let kept: Vec<_> = everything(&store).into_values().map(|samples| samples.len()).collect();
+    assert_eq!(kept, [2, 1], "node-2 was selected all the time");
+}
+
+#[test]
+fn results_of_rules_are_kept_without_a_selector_until_they_are_old() {
+    let table = SeriesTable::new(10);
+    let store = Store::new(&StoreOptions::default(), table).expect("a store");
+    store.set_selection(&[], Duration::from_secs(60));
+    let alerts: LabelSet = [("__name__", "ALERTS"), ("alertname", "Down")].into_iter().collect();
+    let result = |time| store.append_results([(&alerts, UnixMillis(time), SampleValue::Float(1.0))], UnixMillis(time));
+    assert_eq!((result(1000).kept, result(1000).known, result(2000).kept), (1, 1, 1));
+    store.set_selection(&[], Duration::from_secs(60));
+    assert_eq!(read(&store, &[equal("__name__", "ALERTS")], 0, 5000).len(), 1);
+    store.maintain(UnixMillis(62_001));
+    assert_eq!(store.series_count(), 0);
+}
+
+#[test]
+fn the_limit_of_bytes_holds_and_history_is_not_driven_out_by_new_series() {
+    let table = SeriesTable::new(100_000);
+    let most = 4 << 20;
+    let store = store(&StoreOptions { max_bytes: ByteSize(most), ..StoreOptions::default() }, &table);
+    let old = list(&table, 0..1000);
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut at = 0;
+    let mut kept = 0;
+    for _ in 0..1500 {
+        at += 1000;
+        kept += store.append(&batch(&old, at, (0..1000).map(|_| random.f64())), UnixMillis(at)).kept;
+        assert!(store.bytes() as u64 <= most, "{}", store.bytes());
+    }
+    assert_eq!(kept, 1_500_000, "the oldest go, the newest are kept");
+    store.maintain(UnixMillis(at));
+    assert!(store.counters().evicted.get() > 1000);
+    let newest = read(&store, &[], at - 100_000, at);
+    assert!(newest.len() == 1000 && newest.values().all(|samples| samples.len() == 100));
+    // Then the number of series explodes.
+    let many = list(&table, 0..50_000);
+    let mut refused = 0;
+    for _ in 0..20 {
+        at += 1000;
+        refused =
+            refused.max(store.append(&batch(&many, at, (0..50_000).map(f64::from)), UnixMillis(at)).refused_series);
+        assert!(store.bytes() as u64 <= most, "{}", store.bytes());
+    }
+    assert!(refused > 40_000, "{refused}");
+    let still = read(&store, &[like("instance", "node-[0-9]{1,3}")], at - 100_000, at);
+    assert!(still.values().all(|samples| samples.len() == 100), "those of before are all there");
+    store.maintain(UnixMillis(at));
+    assert_eq!(store.counters().refused_series.get(), refused);
+}
+
+#[test]
+fn a_clock_that_was_set_back_goes_on() {
+    let table = SeriesTable::new(10);
+    let store = store(&options(0), &table);
+    let list = list(&table, 0..1);
+    let hour = 3_600_000;
+    for minute in 0..120 {
+        let time = hour + minute * 60_000;
+        assert_eq!(store.append(&batch(&list, time, [minute as f64]), UnixMillis(time)).kept, 1);
+    }
+    // An hour back, and not on the same second.
+    let time = 2 * hour - 30_000;
+    assert_eq!(store.append(&batch(&list, time, [7.5]), UnixMillis(time)).kept, 1);
+    let kept = everything(&store).into_values().next().expect("a series");
+    assert_eq!((kept.len(), kept.keys().next_back()), (61, Some(&time)));
+    let ahead = time + 601_000;
+    let refused = store.append(&batch(&list, ahead, [1.0]), UnixMillis(time)).refused;
+    assert_eq!(refused, [(Refusal::Ahead, 1)]);
+    assert_eq!(store.counters().refused(Refusal::Ahead), 1);
+}
+
+#[test]
+fn starts_exemplars_and_staleness_are_there() {
+    let table = SeriesTable::new(10);
+    let store = store(&options(0), &table);
+    let list = list(&table, 0..2);
+    let scrape = |time: i64, value: f64, start: Option<i64>, exemplar: f64| {
+        let mut builder = MetricBuilder::new();
+        let samples = builder.samples();
+        samples.time = UnixMillis(time);
+        samples.values.extend([1.0, value]);
+        samples.created.extend(start.map(|start| (1, UnixMillis(start))));
+        let mut text = Vec::new();
+        [("trace_id", "abc")].into_iter().collect::<LabelSet>().encode(&mut text);
+        samples.exemplars.push(Exemplar { sample: 1, labels: 0..text.len() as u32, value: exemplar, time: None });
+        samples.text = text;
+        store.append(&builder.build(Arc::default(), list.clone()), UnixMillis(time));
+    };
+    scrape(10, 1.0, Some(5), 0.1);
+    scrape(20, 2.0, Some(5), 0.1);
+    scrape(30, 1.0, Some(25), 0.2);
+    scrape(40, STALE, None, 0.2);
+    let mut seen = Vec::new();
+    store
+        .select(Select { matchers: &[], after: 10, until: 40 }, &mut |_, columns| {
+            seen.push(columns.clone());
+            Ok(())
+        })
+        .expect("samples");
+    assert_eq!((seen[1].starts.as_slice(), seen[0].starts.len()), ([5, 25, 0].as_slice(), 0));
+    assert!(crate::data::metrics::is_stale(seen[1].values[2]));
+    let which = Listing { selectors: &[], from: 0, until: 100, limit: 10 };
+    let found = store.exemplars(which).expect("exemplars");
+    let values: Vec<_> = found.items[0].exemplars.iter().map(|exemplar| (exemplar.time, exemplar.value)).collect();
+    assert_eq!((found.items.len(), values), (1, vec![(10, 0.1), (20, 0.1), (30, 0.2), (40, 0.2)]));
+    assert_eq!(found.items[0].exemplars[0].labels.get("trace_id"), "abc");
+    assert!(store.exemplars(Listing { limit: 1, ..which }).expect("exemplars").more);
+}
+
+#[test]
+fn listings_name_what_has_samples_in_their_span() {
+    let table = SeriesTable::new(100);
+    let store = store(&options(0), &table);
+    let family = Family { name: "m".into(), kind: MetricKind::Counter, help: "Some.".into(), unit: "".into() };
+    let id = table.family(&family);
+    let mut builder = ListBuilder::default();
+    builder.labels(&[("__name__", "m"), ("a", "2")].into_iter().collect(), id);
+    builder.labels(&[("__name__", "m"), ("a", "1"), ("b", "x")].into_iter().collect(), id);
+    let early = table.list(&builder).list;
+    let late = list(&table, 0..3);
+    store.append(&batch(&early, 1000, [1.0, 2.0]), UnixMillis(1000));
+    store.append(&batch(&late, 9000, [1.0, 2.0, 3.0]), UnixMillis(9000));
+    let which = Listing { selectors: &[], from: 0, until: 5000, limit: 10 };
+    let shown =
+        |listed: crate::series::Listed<LabelSet>| listed.items.iter().map(|set| format!("{set:?}")).collect::<Vec<_>>();
+    let expected = [r#"{"__name__": "m", "a": "1", "b": "x"}"#, r#"{"__name__": "m", "a": "2"}"#];
+    assert_eq!(shown(store.series(which).expect("series")), expected);
+    let first = store.series(Listing { limit: 1, ..which }).expect("series");
+    assert!(first.more && first.items.len() == 1);
+    let names = |which| store.label_names(which).expect("names").items.join(",");
+    assert_eq!(names(which), "__name__,a,b");
+    assert_eq!(names(Listing { until: 9000, ..which }), "__name__,a,b,instance,job");
+    let values = |name, which| store.label_values(name, which).expect("values").items.join(",");
+    assert_eq!((values("a", which), values("job", which)), ("1,2".to_owned(), String::new()));
+    let selectors = [vec![equal("b", "")], vec![equal("b", "x")]];
+    let both = Listing { selectors: &selectors, until: 9000, ..which };
+    assert_eq!((values("a", both), store.series(both).expect("series").items.len()), ("1,2".to_owned(), 5));
+    assert_eq!(values("a", Listing { selectors: &selectors[1..], ..which }), "1");
+    assert_eq!(store.metadata(None).expect("metadata"), [family]);
+    assert_eq!(store.metadata(Some("other")).expect("metadata"), []);
+}
+
+/// A reader sees whole scrapes, whoever writes meanwhile.
+#[test]
+fn a_reader_sees_all_of_a_scrape_or_nothing() {
+    let table = SeriesTable::new(1000);
+    let store = store(&options(0), &table);
+    let list = list(&table, 0..200);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            (1..400).for_each(|at| {
+                drop(store.append(&batch(&list, at * 1000, (0..200).map(|_| at as f64)), UnixMillis(at * 1000)))
+            })
+        });
+        for _ in 0..50 {
+            let seen = everything(&store);
+            let lengths: std::collections::BTreeSet<_> = seen.values().map(BTreeMap::len).collect();
+            assert!(lengths.len() <= 1 && (seen.is_empty() || seen.len() == 200), "{lengths:?}");
+        }
+    });
+}
