@@ -15,7 +15,7 @@ pub(super) fn avg(window: &Window<'_>, _: &[f64], work: &mut Work) -> Option<Dat
 
 pub(super) fn sum(window: &Window<'_>, _: &[f64], work: &mut Work) -> Option<Datum> {
     let total = |values: &[f64]| {
-        let (sum, rest) = values.iter().fold((0.0, 0.0), |(sum, rest), value| neumaier::add(*value, sum, rest));
+        let (sum, rest) = neumaier::sum(values);
         if sum.is_infinite() { sum } else { sum + rest }
     };
     told_by_all(window, work, total, |sum, histogram| sum.add(histogram), Sum::sum)
@@ -163,6 +163,11 @@ fn time_of(window: &Window<'_>, work: &mut Work, better: impl Fn(f64, f64) -> bo
 
 /// The mean. As long as the sum is finite it is the sum divided, which rounds least.
 fn average(values: &[f64]) -> f64 {
+    let (sum, rest) = neumaier::sum(values);
+    if sum.is_finite() {
+        let count = values.len() as f64;
+        return sum / count + rest / count;
+    }
     let Some((&first, others)) = values.split_first() else { return f64::NAN };
     let (mut sum, mut rest) = (first, 0.0);
     for (place, &value) in others.iter().enumerate() {

@@ -9,6 +9,7 @@ mod moments;
 mod quantile;
 mod reset;
 mod sum;
+mod summary;
 mod text;
 mod trim;
 mod walk;
@@ -20,6 +21,7 @@ pub use arithmetic::{Combined, Incompatible};
 pub use buckets::Buckets;
 pub use quantile::{FractionNote, QuantileNote};
 pub use sum::Sum;
+pub use summary::Summaries;
 pub use text::TestForm;
 pub use walk::Bucket;
 

@@ -12,7 +12,8 @@ impl FloatHistogram {
             ResetHint::No => return false,
             ResetHint::Unknown | ResetHint::Gauge => {}
         }
-        if self.count < previous.count || self.schema > previous.schema {
+        let other_kind = self.is_custom() != previous.is_custom();
+        if self.count < previous.count || self.schema > previous.schema || other_kind {
             return true;
         }
         if self.is_custom() && self.custom_bounds != previous.custom_bounds {

@@ -162,6 +162,8 @@ fn resets_under_other_custom_bounds_are_seen_under_common_ones() {
     let before = custom(&[1.0, 2.0, 4.0], &[1.0, 2.0, 3.0, 4.0]);
     assert!(!custom(&[2.0, 3.0, 4.0], &[3.0, 3.0, 0.0, 4.0]).is_reset_since(&before));
     assert!(custom(&[2.0, 3.0, 4.0], &[2.0, 9.0, 0.0, 4.0]).is_reset_since(&before));
+    assert!(exponential(0, 0, &[99.0]).is_reset_since(&before), "another kind of bounds");
+    assert!(custom(&[5.0], &[99.0, 0.0]).is_reset_since(&exponential(0, 0, &[1.0])));
 }
 
 #[test]

@@ -90,11 +90,10 @@ impl Kept {
     /// A sample that is not later than the last one.
     fn again(&self, time: i64, item: &Item) -> Result<(), AppendError> {
         let place = self.columns.times.len() - 1;
-        if self.columns.times[place] != time {
-            return Err(AppendError::OutOfOrder);
-        }
         let same = match item {
-            Item::None => true,
+            // Nothing is never late.
+            Item::None => return Ok(()),
+            _ if self.columns.times[place] != time => return Err(AppendError::OutOfOrder),
             Item::Float(value) => self.columns.values[place].to_bits() == value.to_bits(),
             Item::Histogram { histogram, .. } => self.last.as_ref().is_some_and(|last| last == histogram),
         };
