@@ -9,17 +9,16 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::chunk::Chunk;
 use super::counters::Refusal;
+use super::disk::write_ahead::{Accepted, WriteAhead};
 use super::exemplars::Exemplars;
 use super::index::{self, Index};
+use super::put::Origin;
 use super::selection::Selection;
-use super::stored::{Places, START, Series, Starts};
+use super::stored::{Places, Series};
 use crate::data::MetricBatch;
 use crate::data::labels::Labels;
 use crate::data::metrics::SampleValue;
 use crate::data::series_table::{FamilyId, SeriesList, SeriesRef, SeriesTable};
-
-/// A clock that is ahead of ours by more is wrong, as in Prometheus.
-const MOST_AHEAD: i64 = 10 * 60_000;
 
 /// Bytes that hash tables take for an entry beside it.
 const HASHED: usize = 8;
@@ -76,6 +75,8 @@ pub struct List {
     list: Weak<SeriesList>,
     /// Series of it that found no room.
     refused: usize,
+    /// The generation of the journal that last said it, as a small number, and its own number there.
+    pub told: (u32, u32),
 }
 
 /// What was decided about a series of the table: valid for one epoch of its slot.
@@ -95,7 +96,7 @@ const UNREAD: u32 = u32::MAX - 1;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Memory {
     /// By samples and labels.
-    samples: usize,
+    pub(super) samples: usize,
     /// By everything else, as of the last look.
     beside: usize,
     most: usize,
@@ -108,7 +109,7 @@ impl Memory {
         self.samples + self.beside
     }
 
-    fn has(&self, bytes: usize) -> bool {
+    pub(super) fn has(&self, bytes: usize) -> bool {
         self.used() + bytes <= self.most
     }
 }
@@ -122,11 +123,14 @@ pub struct Inner {
     pub(super) index: Index,
     pub(super) exemplars: Exemplars,
     pub(super) lists: HashMap<u64, List>,
+    /// What a journal is to be told; none where there is no journal.
+    pub(super) ahead: Option<WriteAhead>,
+    accepted: Accepted,
     by_labels: HashTable<u32>,
     /// None before the first is set: then nothing is kept but what an earlier life has left.
     selection: Option<Selection>,
     verdicts: Vec<Verdict>,
-    memory: Memory,
+    pub(super) memory: Memory,
     /// Chunks that are whole, and those that went for memory.
     pub(super) chunks: usize,
     pub(super) evicted: u64,
@@ -141,6 +145,8 @@ impl Inner {
             index: Index::default(),
             exemplars: Exemplars::new(limits.most_bytes / 16),
             lists: HashMap::new(),
+            ahead: None,
+            accepted: Accepted::default(),
             by_labels: HashTable::new(),
             selection: None,
             verdicts: Vec::new(),
@@ -175,7 +181,9 @@ impl Inner {
             + lists
             + self.lists.capacity() * (size_of::<(u64, List)>() + 1)
             + self.verdicts.capacity() * size_of::<Verdict>()
-            + self.by_labels.capacity() * HASHED;
+            + self.by_labels.capacity() * HASHED
+            + self.accepted.bytes()
+            + self.ahead.as_ref().map_or(0, WriteAhead::bytes);
     }
 
     /// What is kept from now on, and how long; series that nobody selects any more go.
@@ -200,7 +208,8 @@ impl Inner {
     pub fn append(&mut self, batch: &MetricBatch, now: i64) -> Taken {
         let mut taken = Taken::default();
         let list = batch.series();
-        let series = if Arc::ptr_eq(list.table(), &self.table) {
+        let own = Arc::ptr_eq(list.table(), &self.table);
+        let series = if own {
             self.map(list, &mut taken)
         } else {
             // Of another table: numbers mean nothing here.
@@ -226,7 +235,7 @@ impl Inner {
             while created.next_if(|(at, _)| *at < index).is_some() {}
             let start = created.next_if(|(at, _)| *at == index).map_or(0, |(_, start)| start.0);
             let time = batch.time(index as usize).0;
-            if !self.count(place, time, value, start, now, &mut taken) {
+            if !self.count(place, time, value, start, Origin::Live(now), &mut taken) {
                 continue;
             }
             while exemplars.next_if(|exemplar| exemplar.sample < index).is_some() {}
@@ -237,6 +246,7 @@ impl Inner {
             }
         }
         taken.unselected += batch.selection.count() as u64 - seen;
+        self.write_ahead(own.then_some(list.id()));
         taken
     }
 
@@ -247,13 +257,24 @@ impl Inner {
         match found {
             Some(place) => {
                 self.places.get_mut(place).is_result = true;
-                self.count(place, time, value, 0, now, taken);
+                self.count(place, time, value, 0, Origin::Live(now), taken);
             }
             None => {
                 taken.refused_series += 1;
                 taken.refuse(Refusal::Full);
             }
         }
+    }
+
+    /// Tells the journal what was accepted since the last time, as one whole.
+    pub fn write_ahead(&mut self, list: Option<u64>) {
+        if let Some(ahead) = &mut self.ahead
+            && !self.accepted.is_empty()
+        {
+            let list = list.and_then(|id| self.lists.get_mut(&id));
+            ahead.write(&self.accepted, list, &mut self.places, &self.table);
+        }
+        self.accepted.clear();
     }
 
     /// Puts a sample and counts what became of it; returns whether it is there now and was not before.
@@ -264,129 +285,21 @@ impl Inner {
         time: i64,
         value: SampleValue<'_>,
         start: i64,
-        now: i64,
+        origin: Origin,
         taken: &mut Taken,
     ) -> bool {
-        match self.put(place, time, value, start, now) {
+        match self.put(place, time, value, start, origin) {
             Ok(true) => {
                 taken.kept += 1;
+                if self.ahead.is_some() {
+                    self.accepted.push(place, time, value, start);
+                }
                 return true;
             }
             Ok(false) => taken.known += 1,
             Err(refusal) => taken.refuse(refusal),
         }
         false
-    }
-
-    /// Puts a sample; returns whether it was not there before.
-    #[inline]
-    pub fn put(
-        &mut self,
-        place: u32,
-        time: i64,
-        value: SampleValue<'_>,
-        start: i64,
-        now: i64,
-    ) -> Result<bool, Refusal> {
-        if time > now.saturating_add(MOST_AHEAD) {
-            return Err(Refusal::Ahead);
-        }
-        let series = self.places.get_mut(place);
-        match series.head.last() {
-            Some(last) if time <= last => {
-                if !self.put_older(place, time, value, now)? {
-                    return Ok(false);
-                }
-            }
-            _ => {
-                let mut needed = series.head.growth(value);
-                let is_full = series.head.is_full_for(time, value);
-                if is_full {
-                    let outline = series.head.outline().map_or(0, |_| series.head.memory());
-                    needed += outline + 2 * size_of::<Chunk>() + Chunk::memory_of(16);
-                }
-                if needed > 0 && !self.memory.has(needed) && !self.evict(needed) {
-                    return Err(Refusal::Full);
-                }
-                let series = self.places.get_mut(place);
-                if is_full {
-                    let before = series.memory();
-                    if let Some(chunk) = series.head.cut(time, value) {
-                        series.push_chunk(chunk);
-                        self.chunks += 1;
-                    }
-                    self.memory.samples = self.memory.samples + series.memory() - before;
-                } else {
-                    let before = series.head.memory();
-                    series.head.put(time, value);
-                    self.memory.samples = self.memory.samples + series.head.memory() - before;
-                }
-            }
-        }
-        if start != 0 || self.places.get(place).starts.is_some() {
-            self.put_start(place, time, start);
-        }
-        Ok(true)
-    }
-
-    /// Puts a sample that is not later than the newest of its series.
-    #[cold]
-    fn put_older(&mut self, place: u32, time: i64, value: SampleValue<'_>, now: i64) -> Result<bool, Refusal> {
-        let Limits { window, retention, .. } = self.limits;
-        let series = self.places.get_mut(place);
-        let Some(last) = series.head.last() else { return Ok(false) };
-        if time == last {
-            return if series.head.ends_with(value) { Ok(false) } else { Err(Refusal::Duplicate) };
-        }
-        let counted = |inner: &mut Self, before: usize, chunks: usize| {
-            let series = inner.places.get(place);
-            inner.memory.samples = inner.memory.samples + series.memory() - before;
-            inner.chunks = inner.chunks + series.chunks.len() - chunks;
-        };
-        if last > now.saturating_add(MOST_AHEAD) {
-            // The clock was set back: what it will say again is no past.
-            let (before, chunks) = (series.memory(), series.chunks.len());
-            series.drop_after(time.saturating_sub(1));
-            counted(self, before, chunks);
-            return self.put(place, time, value, 0, now);
-        }
-        if time < last.saturating_sub(window) {
-            return Err(if window == 0 { Refusal::OutOfOrder } else { Refusal::TooOld });
-        }
-        if time < now.saturating_sub(retention) {
-            return Err(Refusal::TooOld);
-        }
-        // A chunk becomes two at the most.
-        let needed = 4 * super::chunk::MOST_BYTES;
-        if !self.memory.has(needed) && !self.evict(needed) {
-            return Err(Refusal::Full);
-        }
-        let series = self.places.get_mut(place);
-        let (before, chunks) = (series.memory(), series.chunks.len());
-        let inserted = series.insert(time, value);
-        counted(self, before, chunks);
-        match inserted {
-            Ok(()) => Ok(true),
-            Err(true) => Ok(false),
-            Err(false) => Err(Refusal::Duplicate),
-        }
-    }
-
-    fn put_start(&mut self, place: u32, time: i64, start: i64) {
-        let series = self.places.get_mut(place);
-        let last = series.starts.as_ref().and_then(|starts| starts.0.last().copied());
-        if last.is_some_and(|(from, last)| last == start || from >= time) || (last.is_none() && start == 0) {
-            return;
-        }
-        let before = series.memory();
-        if self.memory.has(4 * START) {
-            let Starts(starts) = &mut **series.starts.get_or_insert_default();
-            if starts.len() == starts.capacity() {
-                starts.reserve_exact(2);
-            }
-            starts.push((time, start));
-            self.memory.samples = self.memory.samples + series.memory() - before;
-        }
     }
 
     /// Which series of a list are kept, and where.
@@ -397,7 +310,7 @@ impl Inner {
         let (series, refused) = self.resolve(list, taken);
         let series: Arc<[Mapped]> = series.into();
         series.iter().for_each(|mapped| self.places.get_mut(mapped.place).listed += 1);
-        let entry = List { series: series.clone(), list: Arc::downgrade(list), refused };
+        let entry = List { series: series.clone(), list: Arc::downgrade(list), refused, told: (0, 0) };
         self.lists.insert(list.id(), entry);
         self.look();
         series
@@ -470,6 +383,11 @@ impl Inner {
             series.hash == hash && *series.labels == *labels
         };
         self.by_labels.find(hash, is_it).copied()
+    }
+
+    /// Whether a series of an earlier life is still wanted.
+    pub fn is_wanted(&self, labels: Labels<'_>, is_result: bool) -> bool {
+        is_result || self.selection.as_ref().is_none_or(|selection| selection.has(labels))
     }
 
     /// A new series; none where there is no room. What is there is not driven out by what is new: an eighth of the memory
@@ -554,7 +472,7 @@ impl Inner {
 
     /// Drops the oldest chunks of all series until a sixteenth of the memory, and `needed` bytes, are free. Returns whether
     /// those bytes are.
-    fn evict(&mut self, needed: usize) -> bool {
+    pub(super) fn evict(&mut self, needed: usize) -> bool {
         if self.memory.is_futile {
             return false;
         }

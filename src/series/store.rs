@@ -93,6 +93,7 @@ impl Store {
             labels.encode(&mut encoded);
             inner.append_result(&encoded, time.0, value, now.0, &mut all);
         }
+        inner.write_ahead(None);
         drop(inner);
         self.count(&all);
         all
@@ -166,4 +167,4 @@ impl Store {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -20,6 +20,8 @@ pub struct Series {
     pub family: FamilyId,
     /// Lists that have it.
     pub listed: u32,
+    /// The generation of the journal that last said its labels, as a small number; 0 for none.
+    pub told: u32,
     /// Whether it is kept without a selector: the result of a rule.
     pub is_result: bool,
     /// Whether the place is taken.

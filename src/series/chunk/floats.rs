@@ -29,7 +29,7 @@ pub enum Form {
 }
 
 /// Highest power of ten.
-const MOST_DIGITS: u8 = 12;
+pub const MOST_DIGITS: u8 = 12;
 
 const POWERS: [f64; MOST_DIGITS as usize + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12];
 

@@ -16,7 +16,7 @@ use crate::data::histogram::Histogram;
 use crate::data::metrics::SampleValue;
 use crate::formats::segment::numbers::Input;
 use bits::{BitReader, BitWriter};
-use floats::Form;
+use floats::{Form, MOST_DIGITS};
 
 /// Samples of a chunk.
 pub const MOST_SAMPLES: u16 = 120;
@@ -40,6 +40,17 @@ impl Kind {
             Form::Decimals(digits) => Self(digits),
             Form::Bits => Self::BITS,
         }
+    }
+
+    /// The kind of a number that [`Self::number`] gave.
+    pub fn of_number(number: u8) -> Option<Self> {
+        let known = number <= MOST_DIGITS || number == Self::BITS.0 || number == Self::HISTOGRAMS.0;
+        known.then_some(Self(number))
+    }
+
+    /// Its number.
+    pub const fn number(self) -> u8 {
+        self.0
     }
 
     fn form(self) -> Option<Form> {

@@ -1,0 +1,388 @@
+//! Whoever writes the store's files: the journal as samples come, a snapshot when the journal has grown, and at the end.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::frames::{Damage, FileKind, Frames, HEAD, HEADER, begin_frame, end_frame, header};
+use super::restore::Restorer;
+use super::snapshot::{END, put_kept};
+use super::write_ahead::WriteAhead;
+use crate::data::UnixMillis;
+use crate::delivery::files::{Appended, Files};
+use crate::series::store::Store;
+
+/// A journal shorter than this is worth no snapshot.
+const LEAST: u64 = 4 << 20;
+
+/// Bytes of a snapshot that are put together at once.
+const PIECE: usize = 256 << 10;
+
+/// Series that are looked at under one lock.
+const UNDER_ONE_LOCK: u32 = 256;
+
+/// Time until a journal that could not be written is tried again, in milliseconds.
+const PAUSE: i64 = 10_000;
+
+/// Where the files are.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The disk.
+    pub files: Arc<dyn Files>,
+    /// The folder, this store's alone; made where it is not there.
+    pub folder: PathBuf,
+}
+
+/// What was found at the start.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// Samples that are in the store again.
+    pub samples: u64,
+    /// Series and samples that found no room.
+    pub refused: u64,
+    /// Bytes that could not be read.
+    pub lost: u64,
+    /// What was damaged or set aside, in words.
+    pub complaints: Vec<String>,
+}
+
+/// Keeps a store on disk. All of it blocks: use it where that is allowed.
+#[derive(Debug)]
+pub struct Keeper {
+    store: Arc<Store>,
+    place: Place,
+    generation: u64,
+    /// None after an error: a new generation is begun from the store itself.
+    journal: Option<Box<dyn Appended>>,
+    pub(super) journal_bytes: u64,
+    snapshot_bytes: u64,
+    /// When the journal was begun.
+    begun: i64,
+    /// The snapshot of this generation is still to be written.
+    pub(super) wants_snapshot: bool,
+    buffer: Vec<u8>,
+    retry_at: i64,
+    /// A journal that is shorter is worth no snapshot.
+    pub(super) least: u64,
+}
+
+/// A file of the store.
+#[derive(Clone, Debug)]
+struct Found {
+    generation: u64,
+    kind: FileKind,
+    bytes: u64,
+}
+
+impl Place {
+    fn path(&self, generation: u64, kind: FileKind) -> PathBuf {
+        self.folder.join(format!("{generation:020}.{}", kind.extension()))
+    }
+
+    /// The files that are there, the oldest first.
+    fn found(&self) -> io::Result<Vec<Found>> {
+        let mut found: Vec<Found> = Vec::new();
+        for (name, bytes) in self.files.list(&self.folder)? {
+            let Some((generation, extension)) = name.split_once('.') else { continue };
+            let kinds = [FileKind::Snapshot, FileKind::Journal];
+            let kind = kinds.into_iter().find(|kind| kind.extension() == extension);
+            if let (Ok(generation), Some(kind)) = (generation.parse(), kind) {
+                found.push(Found { generation, kind, bytes });
+            }
+        }
+        found.sort_by_key(|file| file.generation);
+        Ok(found)
+    }
+
+    /// Fills the store with what the files say. Set what it selects before: the rest is left out.
+    fn restore(&self, store: &Store) -> io::Result<(Restored, u64)> {
+        self.files.make_folder(&self.folder)?;
+        let (mut restored, mut restorer) = (Restored::default(), Restorer::default());
+        let found = self.found()?;
+        let newest = found.last().map_or(0, |file| file.generation);
+        let snapshots = || found.iter().rev().filter(|file| file.kind == FileKind::Snapshot);
+        // One whose end was not written is of no use beside one that is whole; alone, something of it is.
+        let whole = snapshots().find(|file| self.is_whole(file).unwrap_or(false));
+        if let Some(snapshot) = whole.or_else(|| snapshots().next()) {
+            self.restore_file(snapshot, store, &mut restorer, &mut restored)?;
+        }
+        let from = whole.map_or(0, |snapshot| snapshot.generation);
+        for journal in found.iter().filter(|file| file.kind == FileKind::Journal && file.generation >= from) {
+            self.restore_file(journal, store, &mut restorer, &mut restored)?;
+        }
+        (restored.samples, restored.refused) = (restorer.samples, restorer.refused);
+        Ok((restored, newest))
+    }
+
+    /// Whether the end of a snapshot is there.
+    fn is_whole(&self, file: &Found) -> io::Result<bool> {
+        let mut end = [0; END_FRAME];
+        let opened = self.files.open(&self.path(file.generation, file.kind))?;
+        let read = opened.read_at(&mut end, file.bytes.saturating_sub(END_FRAME as u64))?;
+        let fits = end[..4] == crc32c::crc32c(&end[4..]).to_le_bytes();
+        Ok(read == END_FRAME && fits && end[HEAD] == END)
+    }
+
+    fn restore_file(
+        &self,
+        file: &Found,
+        store: &Store,
+        restorer: &mut Restorer,
+        restored: &mut Restored,
+    ) -> io::Result<()> {
+        let path = self.path(file.generation, file.kind);
+        let shown = path.display();
+        let opened = self.files.open(&path)?;
+        let mut frames = match Frames::of(&*opened, file.kind)? {
+            Ok(frames) => frames,
+            Err(Damage::Torn) => {
+                // It was being made.
+                restored.lost += file.bytes;
+                return Ok(());
+            }
+            Err(damage) => {
+                let aside = path.with_extension(format!("{}.unreadable", file.kind.extension()));
+                self.files.rename(&path, &aside)?;
+                restored.complaints.push(format!("{shown} {damage}; it was set aside as {}", aside.display()));
+                return Ok(());
+            }
+        };
+        restorer.begin_file();
+        let mut inner = store.write();
+        while let Some(payload) = frames.next(file.kind == FileKind::Snapshot)? {
+            let length = payload.len() as u64;
+            if let Err(damaged) = restorer.frame(payload, &mut inner) {
+                restored.complaints.push(format!("{shown}: {damaged}"));
+                frames.lost += length;
+                if file.kind == FileKind::Journal {
+                    break;
+                }
+            }
+        }
+        if frames.lost > 0 {
+            restored.lost += frames.lost;
+            restored.complaints.push(format!("{} bytes of {shown} are not whole and were left out", frames.lost));
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of the frame that ends a snapshot.
+const END_FRAME: usize = HEAD + 1 + 8;
+
+impl Keeper {
+    /// Fills the store with what the files say, and keeps it from now on. Set what it selects before: the rest is left out.
+    ///
+    /// # Errors
+    /// Where the folder or a file cannot be read, or no journal can be begun.
+    pub fn open(store: Arc<Store>, place: Place, now: UnixMillis) -> io::Result<(Self, Restored)> {
+        let (restored, newest) = place.restore(&store)?;
+        store.counters().replayed.inc_by(restored.samples);
+        store.maintain(now);
+        let found = place.found()?;
+        let bytes = |kind| found.iter().filter(|file| file.kind == kind).map(|file| file.bytes).sum::<u64>();
+        let (snapshots, journals) = (bytes(FileKind::Snapshot), bytes(FileKind::Journal));
+        let mut keeper = Self {
+            store,
+            place,
+            generation: newest,
+            journal: None,
+            journal_bytes: 0,
+            snapshot_bytes: snapshots,
+            begun: now.0,
+            wants_snapshot: false,
+            buffer: Vec::new(),
+            retry_at: i64::MIN,
+            least: LEAST,
+        };
+        keeper.begin(now)?;
+        // What would be replayed once more becomes a snapshot the sooner.
+        keeper.journal_bytes += journals;
+        keeper.tell_bytes();
+        Ok((keeper, restored))
+    }
+
+    /// Whether [`Self::commit`] has something to do.
+    pub fn is_pending(&self, now: UnixMillis) -> bool {
+        let waits = self.journal.is_none() || self.wants_snapshot;
+        (waits && now.0 >= self.retry_at)
+            || self.is_long(now)
+            || self.store.read().ahead.as_ref().is_some_and(WriteAhead::is_pending)
+    }
+
+    /// Writes what came since the last time, and a snapshot where the journal has grown long or old. What it wrote survives a
+    /// kill.
+    ///
+    /// # Errors
+    /// Where the journal failed, what comes is in the store alone until it can be begun again, which is tried every ten
+    /// seconds, and so is a snapshot.
+    pub fn commit(&mut self, now: UnixMillis) -> io::Result<()> {
+        if self.journal.is_none() {
+            if now.0 < self.retry_at {
+                return Ok(());
+            }
+            self.wants_snapshot = true;
+            let begun = self.begin(now);
+            self.unless_broken(begun, now)?;
+        }
+        let written = self.write_pending();
+        self.unless_broken(written, now)?;
+        if self.is_long(now) {
+            let begun = self.begin(now);
+            self.unless_broken(begun, now)?;
+            (self.wants_snapshot, self.retry_at) = (true, i64::MIN);
+        }
+        if self.wants_snapshot && now.0 >= self.retry_at { self.snapshot(now) } else { Ok(()) }
+    }
+
+    /// Writes everything down before the process ends.
+    ///
+    /// # Errors
+    /// What is not in the journal either is lost.
+    pub fn finish(mut self, now: UnixMillis) -> io::Result<()> {
+        self.write_pending()?;
+        if let Some(journal) = &mut self.journal {
+            journal.sync()?;
+        }
+        self.begin(now)?;
+        self.snapshot(now)
+    }
+
+    fn is_long(&self, now: UnixMillis) -> bool {
+        let is_old = now.0.saturating_sub(self.begun) > self.store.read().limits.retention;
+        let is_long = self.journal_bytes > self.snapshot_bytes.max(self.least);
+        self.journal.is_some() && !self.wants_snapshot && (is_long || (is_old && self.journal_bytes > HEADER as u64))
+    }
+
+    /// Begins the journal of the next generation; what the last one still has to say it says.
+    fn begin(&mut self, now: UnixMillis) -> io::Result<()> {
+        self.generation += 1;
+        let path = self.place.path(self.generation, FileKind::Journal);
+        let mut journal = self.place.files.create(&path)?;
+        if let Err(error) = journal.append(&header(FileKind::Journal, self.generation, now.0)) {
+            // It may be gone already.
+            let _ = self.place.files.remove(&path);
+            return Err(error);
+        }
+        // Zero says that nothing was said yet.
+        let number = u32::try_from(self.generation % u64::from(u32::MAX)).unwrap_or_default().max(1);
+        let before = self.store.write().ahead.replace(WriteAhead::new(number));
+        let last = self.journal.replace(journal);
+        let mut rest = Vec::new();
+        let rest = before.and_then(|mut before| before.take(&mut rest)).map_or(&[][..], |()| &rest);
+        (self.journal_bytes, self.begun) = (HEADER as u64, now.0);
+        match last {
+            Some(mut last) if !rest.is_empty() => last.append(rest),
+            _ => Ok(()),
+        }
+    }
+
+    fn write_pending(&mut self) -> io::Result<()> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let taken = self.store.write().ahead.as_mut().and_then(|ahead| ahead.take(&mut self.buffer));
+        if taken.is_none() {
+            return Err(io::Error::other("the journal was not written for so long that some of it was forgotten"));
+        }
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        journal.append(&self.buffer)?;
+        self.journal_bytes += self.buffer.len() as u64;
+        if self.buffer.capacity() > PIECE {
+            self.buffer = Vec::new();
+        }
+        self.tell_bytes();
+        Ok(())
+    }
+
+    /// Writes the snapshot of this generation, durably; the files of earlier ones go. What comes meanwhile is journalled.
+    fn snapshot(&mut self, now: UnixMillis) -> io::Result<()> {
+        let written = self.write_snapshot(now);
+        if written.is_ok() {
+            self.wants_snapshot = false;
+            for file in self.place.found()?.into_iter().filter(|file| file.generation < self.generation) {
+                self.place.files.remove(&self.place.path(file.generation, file.kind))?;
+            }
+            return Ok(());
+        }
+        // A part of one is of no use; it may not be there at all.
+        let _ = self.place.files.remove(&self.place.path(self.generation, FileKind::Snapshot));
+        self.store.counters().journal_errors.inc();
+        self.retry_at = now.0.saturating_add(PAUSE);
+        let most = 4 * self.store.read().limits.most_bytes as u64;
+        if self.place.found()?.iter().map(|file| file.bytes).sum::<u64>() > most {
+            self.give_up();
+        }
+        written
+    }
+
+    fn write_snapshot(&mut self, now: UnixMillis) -> io::Result<()> {
+        let path = self.place.path(self.generation, FileKind::Snapshot);
+        let mut file = self.place.files.create(&path)?;
+        let (mut out, mut bytes) = (header(FileKind::Snapshot, self.generation, now.0).to_vec(), Vec::new());
+        let (mut next, mut series, mut written) = (Some(0), 0u64, 0u64);
+        while let Some(place) = next {
+            let frame = begin_frame(&mut out);
+            let kept;
+            (next, kept) = put_some(&self.store, place, &mut bytes, &mut out);
+            series += kept;
+            end_frame(&mut out, frame);
+            if next.is_none() {
+                let frame = begin_frame(&mut out);
+                out.push(END);
+                out.extend_from_slice(&series.to_le_bytes());
+                end_frame(&mut out, frame);
+            }
+            file.append(&out)?;
+            written += out.len() as u64;
+            out.clear();
+            // Whatever the snapshot takes, what comes meanwhile is written in time.
+            self.write_pending()?;
+        }
+        // Of a batch that came meanwhile the snapshot may have a part: the journal must have the rest.
+        if let Some(journal) = &mut self.journal {
+            journal.sync()?;
+        }
+        file.sync()?;
+        self.snapshot_bytes = written;
+        self.tell_bytes();
+        Ok(())
+    }
+
+    /// After an error a journal is over: what it may have in part is not written behind.
+    fn unless_broken(&mut self, written: io::Result<()>, now: UnixMillis) -> io::Result<()> {
+        if written.is_err() {
+            self.store.counters().journal_errors.inc();
+            self.retry_at = now.0.saturating_add(PAUSE);
+            self.give_up();
+        }
+        written
+    }
+
+    fn give_up(&mut self) {
+        self.journal = None;
+        self.store.write().ahead = None;
+    }
+
+    fn tell_bytes(&self) {
+        let bytes = self.journal_bytes + self.snapshot_bytes;
+        self.store.counters().journal_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+}
+
+/// Appends some series, from this place on, to a snapshot. Returns the place to go on with, if there is one, and how many
+/// there were.
+fn put_some(store: &Store, from: u32, bytes: &mut Vec<u8>, out: &mut Vec<u8>) -> (Option<u32>, u64) {
+    let inner = store.read();
+    let table = inner.table.read();
+    let (mut place, mut kept) = (from, 0);
+    while place < inner.places.len() && place - from < UNDER_ONE_LOCK && out.len() < PIECE {
+        let series = inner.places.get(place);
+        if series.is_there && series.head.last().is_some() {
+            put_kept(series, &table, bytes, out);
+            kept += 1;
+        }
+        place += 1;
+    }
+    ((place < inner.places.len()).then_some(place), kept)
+}
