@@ -1,0 +1,154 @@
+//! Floats as Go's `strconv.FormatFloat` writes them.
+
+/// How a float is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// `1.5e+00`
+    Exponent,
+    /// `1.5`
+    Plain,
+    /// The shorter of both.
+    Shorter,
+}
+
+/// The float without a sign unless it is negative; with the fewest digits that read back as it, if no `precision` is given.
+/// `pad` keeps zeros at the end that [`Style::Shorter`] leaves out.
+pub fn text(number: f64, style: Style, precision: Option<usize>, pad: bool) -> String {
+    if number.is_nan() {
+        return "NaN".into();
+    }
+    if number.is_infinite() {
+        return if number > 0.0 { "+Inf" } else { "-Inf" }.into();
+    }
+    match (style, precision) {
+        (Style::Exponent, Some(precision)) => with_exponent(&format!("{number:.precision$e}")),
+        (Style::Exponent, None) => with_exponent(&format!("{number:e}")),
+        (Style::Plain, Some(precision)) => format!("{number:.precision$}"),
+        (Style::Plain, None) => format!("{number}"),
+        (Style::Shorter, _) => shorter(number, precision, pad),
+    }
+}
+
+/// Go writes a sign and at least two digits of an exponent.
+fn with_exponent(text: &str) -> String {
+    let Some((mantissa, exponent)) = text.split_once('e') else { return text.to_owned() };
+    let (sign, digits) = match exponent.strip_prefix('-') {
+        Some(digits) => ('-', digits),
+        None => ('+', exponent),
+    };
+    format!("{mantissa}e{sign}{digits:0>2}")
+}
+
+fn shorter(number: f64, precision: Option<usize>, pad: bool) -> String {
+    let precision = precision.map(|precision| precision.max(1));
+    let scientific = match precision {
+        Some(precision) => format!("{number:.*e}", precision - 1),
+        None => format!("{number:e}"),
+    };
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    // Where any number of digits will do, six decide.
+    let limit = precision.map_or(6, |precision| i32::try_from(precision).unwrap_or(i32::MAX));
+    let kept = if pad { mantissa } else { trimmed(mantissa) };
+    if exponent < -4 || exponent >= limit {
+        return with_exponent(&format!("{kept}e{exponent}"));
+    }
+    let digits = kept.bytes().filter(u8::is_ascii_digit).count();
+    let decimals = usize::try_from(digits as i64 - 1 - i64::from(exponent)).unwrap_or(0);
+    format!("{number:.decimals$}")
+}
+
+fn trimmed(mantissa: &str) -> &str {
+    if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa }
+}
+
+/// `0x1.8p+01`: the float in base 16.
+pub fn hex(number: f64, precision: Option<usize>) -> String {
+    if !number.is_finite() {
+        return text(number, Style::Plain, None, false);
+    }
+    let (mut mantissa, exponent) = parts(number);
+    // The point stands behind the first bit; 60 bits follow it.
+    let mut power = 0;
+    if mantissa != 0 {
+        let shift = mantissa.leading_zeros() as i32 - 3;
+        mantissa <<= shift;
+        power = exponent + 60 - shift;
+    }
+    if let Some(precision) = precision.filter(|precision| *precision < 15) {
+        let shift = 60 - 4 * precision as u32;
+        let extra = mantissa & ((1 << shift) - 1);
+        mantissa >>= shift;
+        let half = 1 << (shift - 1);
+        if extra > half || (extra == half && mantissa & 1 == 1) {
+            mantissa += 1;
+        }
+        mantissa <<= shift;
+        if mantissa >> 61 != 0 {
+            mantissa >>= 1;
+            power += 1;
+        }
+    }
+    let digits = format!("{:015x}", mantissa & ((1 << 60) - 1));
+    let digits = match precision {
+        Some(precision) => format!("{digits:0<precision$}")[..precision].to_owned(),
+        None => digits.trim_end_matches('0').to_owned(),
+    };
+    let sign = if number.is_sign_negative() { "-" } else { "" };
+    let point = if digits.is_empty() { "" } else { "." };
+    let (power_sign, power) = if power < 0 { ('-', -power) } else { ('+', power) };
+    format!("{sign}0x{}{point}{digits}p{power_sign}{power:02}", mantissa >> 60)
+}
+
+/// `4503599627370496p-52`: mantissa and exponent in base 2.
+pub fn binary(number: f64) -> String {
+    if !number.is_finite() {
+        return text(number, Style::Plain, None, false);
+    }
+    let (mantissa, exponent) = parts(number);
+    let sign = if number.is_sign_negative() { "-" } else { "" };
+    format!("{sign}{mantissa}p{exponent:+}")
+}
+
+/// Mantissa and exponent: what is multiplied by a power of two.
+fn parts(number: f64) -> (u64, i32) {
+    let bits = number.to_bits();
+    let (fraction, exponent) = (bits & ((1 << 52) - 1), (bits >> 52 & 0x7ff) as i32);
+    if exponent == 0 { (fraction, -1074) } else { (fraction | 1 << 52, exponent - 1075) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fewest_digits_are_found() {
+        let table = [
+            (0.0, "0"),
+            (1.0, "1"),
+            (0.1, "0.1"),
+            (-2.5, "-2.5"),
+            (100_000.0, "100000"),
+            (1_234_567.0, "1.234567e+06"),
+            (1e21, "1e+21"),
+            (0.0001, "0.0001"),
+            (0.000_01, "1e-05"),
+            (1e100, "1e+100"),
+            (5e-324, "5e-324"),
+        ];
+        for (number, expected) in table {
+            assert_eq!(text(number, Style::Shorter, None, false), expected);
+        }
+    }
+
+    #[test]
+    fn base_sixteen_and_two() {
+        for (number, expected) in
+            [(1.0, "0x1p+00"), (1.5, "0x1.8p+00"), (-0.1, "-0x1.999999999999ap-04"), (0.0, "0x0p+00")]
+        {
+            assert_eq!(hex(number, None), expected);
+        }
+        assert_eq!(hex(1.999, Some(1)), "0x1.0p+01");
+        assert_eq!(binary(1.0), "4503599627370496p-52");
+    }
+}
