@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::fault::{Fault, InRule};
 use super::read::{Placed, Written, WrittenGroup, WrittenLabel, WrittenRule};
-use super::{AlertRule, Group, Kind, Label, Place, Rule, RuleFile};
+use super::{AlertRule, Group, Kind, Label, Place, Rule, RuleFile, SECOND_DOCUMENT};
+use crate::alerting::template::functions::prometheus::alert_template;
 use crate::data::labels::METRIC_NAME;
 use crate::promql::Query;
 
@@ -28,14 +29,14 @@ pub(super) fn check(path: &Path, written: Written) -> Result<RuleFile, Vec<Fault
     }
     let mut warnings = Vec::new();
     if let Some(place) = written.second_document {
-        warnings.push(Fault::at(place, "a second document starts here; only the first is read"));
+        warnings.push(Fault::at(place, SECOND_DOCUMENT));
     }
     for (name, labels) in duplicates(&groups) {
         let labels: Vec<String> = labels.iter().map(|label| format!("{}={:?}", label.name, label.value)).collect();
         let message = format!("several rules write {name}{{{}}}: they may overwrite each other", labels.join(", "));
         warnings.push(Fault { place: None, rule: None, message });
     }
-    Ok(RuleFile { path: path.to_owned(), groups, warnings })
+    Ok(RuleFile { path: path.to_owned(), groups, second_document: written.second_document, warnings })
 }
 
 fn checked_group(written: WrittenGroup, faults: &mut Vec<Fault>) -> Group {
@@ -82,6 +83,9 @@ fn checked_rule(written: WrittenRule, of_group: &[WrittenLabel], faults: &mut Fa
     for annotation in written.annotations.iter().filter(|annotation| annotation.name.is_empty()) {
         faults.push((annotation.name_place, "the name of an annotation is empty".into()));
     }
+    if is_alert {
+        check_templates(&written, faults);
+    }
     let kind = if is_alert {
         Kind::Alert(AlertRule {
             name: written.alert.value.into(),
@@ -119,6 +123,16 @@ fn check_record(written: &WrittenRule, faults: &mut Faults) {
     // Any text may name a metric; one that looks like a query was meant to be one.
     if name.contains(['{', '}']) {
         faults.push((*place, format!("`record` names a metric, and {name:?} has braces; does it belong into `expr`?")));
+    }
+}
+
+/// What a group gives to its rules is not looked at: as in Prometheus, a label that is no template says so in each alert.
+fn check_templates(written: &WrittenRule, faults: &mut Faults) {
+    let texts = [("label", &written.labels), ("annotation", &written.annotations)];
+    for (what, text) in texts.iter().flat_map(|(what, texts)| texts.iter().map(move |text| (what, text))) {
+        if let Err(error) = alert_template(&written.alert.value, &text.value) {
+            faults.push((text.value_place, format!("{what} {:?}: {error}", text.name)));
+        }
     }
 }
 

@@ -56,7 +56,8 @@ pub struct RuleFileError {
 }
 
 impl RuleFileError {
-    pub(super) fn unreadable(path: &Path, why: String) -> Self {
+    /// The file cannot be read, and why.
+    pub fn unreadable(path: &Path, why: String) -> Self {
         Self { path: path.to_owned(), faults: vec![Fault { place: None, rule: None, message: why }] }
     }
 }

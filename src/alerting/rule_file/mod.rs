@@ -23,6 +23,9 @@ use crate::promql::Query;
 pub use fault::{Fault, InRule, RuleFileError};
 pub use files::{BadGlob, find};
 
+/// What is said of a second document.
+pub const SECOND_DOCUMENT: &str = "a second document starts here; only the first is read";
+
 /// Largest rule file that is read.
 const MAX_FILE: u64 = 64 << 20;
 
@@ -33,6 +36,8 @@ pub struct RuleFile {
     pub path: PathBuf,
     /// Its groups in their order.
     pub groups: Vec<Group>,
+    /// Where a second document starts, which is not read.
+    pub second_document: Option<Place>,
     /// What is allowed and probably not meant: more than one document, rules that write the same series.
     pub warnings: Vec<Fault>,
 }
@@ -140,7 +145,7 @@ impl RuleFile {
     /// # Errors
     /// With everything that is wrong with it.
     pub fn read(path: &Path, reading: Reading) -> Result<Self, RuleFileError> {
-        let unreadable = |why: String| RuleFileError::unreadable(path, why);
+        let unreadable = |why| RuleFileError::unreadable(path, why);
         let meta = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
         if meta.is_file() && meta.len() > MAX_FILE {
             return Err(unreadable(format!("it is larger than {MAX_FILE} bytes; split it into several files")));

@@ -42,6 +42,7 @@ pub(super) struct WrittenLabel {
     pub name: String,
     pub name_place: Place,
     pub value: String,
+    pub value_place: Place,
 }
 
 /// A value, and where it was written; what it belongs to where it was not.
@@ -261,10 +262,14 @@ impl Reader<'_> {
                 &[]
             }
         };
-        let label = |entry: &Entry| WrittenLabel {
-            name: entry.key.to_string(),
-            name_place: self.lines.place(entry.key_span),
-            value: self.text(&entry.node, &entry.key).value,
+        let label = |entry: &Entry| {
+            let value = self.text(&entry.node, &entry.key);
+            WrittenLabel {
+                name: entry.key.to_string(),
+                name_place: self.lines.place(entry.key_span),
+                value: value.value,
+                value_place: value.place,
+            }
         };
         entries.iter().map(label).collect()
     }

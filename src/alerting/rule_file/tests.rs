@@ -112,6 +112,14 @@ fn what_is_wrong_is_told_with_place_and_rule() {
         ),
         (&one("{alert: a, expr: 1, annotations: {'': c}}"), "the name of an annotation is empty"),
         (&one("{alert: a, expr: [1]}"), "r.yml: 4:22: `expr` takes a text, found a list"),
+        (
+            &one("{alert: a, expr: 1, labels: {x: '{{ $v }}'}}"),
+            "r.yml: 4:37: group \"g\", rule 1, \"a\": label \"x\": template: __alert_a:1: undefined variable \"$v\"",
+        ),
+        (
+            &one("{alert: a, expr: 1, annotations: {x: '{{ nope }}'}}"),
+            "annotation \"x\": template: __alert_a:1: function \"nope\" not defined",
+        ),
         (&one("{alert: a, alert: b, expr: 1}"), "`alert` is written twice"),
         ("groups:\n- name: 'g", "this is not YAML"),
     ];
@@ -136,6 +144,12 @@ fn unknown_keys_can_be_passed_over() {
     let reading = Reading { ignore_unknown_keys: true };
     assert_eq!(RuleFile::parse(Path::new("r.yml"), text, reading).expect("passes").rules(), 1);
     assert_eq!(said(text).lines().count(), 2);
+}
+
+#[test]
+fn what_a_recording_rule_and_a_group_have_is_no_template_at_load() {
+    let text = "groups:\n- name: g\n  labels: {a: '{{'}\n  rules: [{record: x, expr: '1', labels: {b: '{{'}}, {alert: y, expr: '1'}]\n";
+    assert_eq!(read(text).expect("a rule file").rules(), 2);
 }
 
 #[test]
