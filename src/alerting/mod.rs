@@ -6,6 +6,7 @@
 mod alert;
 mod notifier;
 pub mod rule_file;
+pub mod sending;
 pub mod template;
 
 pub use alert::{Alert, Occurrence};

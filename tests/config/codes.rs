@@ -61,6 +61,9 @@ fn every_code_has_a_golden() {
         .collect();
     // Of paths that cannot be read no golden can be kept; `hostile` and `tests/cli` make them.
     let elsewhere = ["TW0001", "TW0006"];
+    // No configuration can have receivers yet: the tests beside them show what is wrong with theirs.
+    let receivers = ["TW1041", "TW1042", "TW1043", "TW1044", "TW1045"];
+    let elsewhere = [&elsewhere[..], &receivers].concat();
     let missing = explain::codes().filter(|known| !shown.contains(&format!("[{}]", known.code)));
     let missing: Vec<_> = missing.map(|known| known.code).filter(|code| !elsewhere.contains(code)).collect();
     assert!(missing.is_empty(), "no folder in tests/config/bad shows {missing:?}");

@@ -21,7 +21,7 @@ pub fn error_codes() -> String {
          same. A code never gets another meaning.\n\n\
          `TW00` files and YAML · `TW01` references and secrets · `TW02` keys and values · `TW03` names and inputs · `TW04`\n\
          expressions and transforms · `TW05` options of sources · `TW06` options of sinks · `TW07` tests, HTTP, relabelling\n\
-         and scraping · `TW08` warnings and buffers · `TW09` parts that cannot be prepared\n"
+         and scraping · `TW08` warnings and buffers · `TW09` parts that cannot be prepared · `TW10` alerts\n"
     );
     for code in codes() {
         write!(page, "\n## {}: {}\n\n{}\n", code.code, code.title, code.text).expect("memory");

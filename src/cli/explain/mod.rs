@@ -4,6 +4,7 @@
 mod configuration;
 mod graph;
 mod http;
+mod receivers;
 mod scraping;
 mod sinks;
 mod sources;
@@ -47,8 +48,16 @@ const fn code(code: &'static str, title: &'static str, text: &'static str) -> Ex
 
 /// The codes by area, in the order of their numbers. A code stands in the table of whatever it is about, so that
 /// who looks for one kind of error reads one file.
-const AREAS: [&[Explanation]; 7] =
-    [configuration::CODES, transforms::CODES, sources::CODES, sinks::CODES, http::CODES, scraping::CODES, graph::CODES];
+const AREAS: [&[Explanation]; 8] = [
+    configuration::CODES,
+    transforms::CODES,
+    sources::CODES,
+    sinks::CODES,
+    http::CODES,
+    scraping::CODES,
+    graph::CODES,
+    receivers::CODES,
+];
 
 /// All codes, in the order of their numbers.
 pub fn codes() -> impl Iterator<Item = &'static Explanation> {

@@ -7,6 +7,7 @@ mod problems;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use problems::TWICE;
 use serde::de::IgnoredAny;
 
 use super::{Secret, SecretAddress, Span, Spanned};

@@ -5,7 +5,8 @@ use super::{Authorization, BasicAuth, HttpClientOptions, OAuth2, ProxyOptions, T
 use crate::options::{Code, Problem, Span};
 
 const TWO_LOGINS: Code = Code("TW0704");
-const TWICE: Code = Code("TW0705");
+/// A value and a file, or another value, for the same.
+pub const TWICE: Code = Code("TW0705");
 const BASIC_AUTHORIZATION: Code = Code("TW0706");
 const OAUTH2: Code = Code("TW0707");
 const HALF_IDENTITY: Code = Code("TW0708");

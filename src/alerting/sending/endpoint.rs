@@ -1,0 +1,259 @@
+//! Where pages are posted, and what an answer means: taken, not now, or never. Addresses of receivers are secrets as often
+//! as not (`https://hooks.slack.com/services/…`), so that only their host is ever named.
+
+use std::time::Duration;
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use url::Url;
+
+use super::credential::Credential;
+use crate::alerting::notifier::Refusal;
+use crate::net::http_client::{Payload, Request};
+use crate::net::{Answer, HttpClient};
+use crate::options::HttpClientOptions;
+
+/// Most bytes of an answer.
+const MOST_ANSWER: usize = 1 << 20;
+
+/// Characters of an answer that are quoted.
+const QUOTED: usize = 500;
+
+/// A secret shorter than this is not looked for in an answer: it would hide words that are none.
+const LEAST_MASKED: usize = 6;
+
+/// The header by which a receiver can tell that it was told the same before (draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// An address of HTTP.
+#[derive(Clone, Debug)]
+pub enum Address {
+    /// Known from the configuration.
+    Known(Box<Url>),
+    /// A secret, read when it is needed.
+    Secret(Credential),
+}
+
+/// Where pages of one receiver go.
+#[derive(Debug)]
+pub struct Endpoint {
+    poster: Poster,
+    address: Address,
+}
+
+/// Who posts, wherever to.
+#[derive(Debug)]
+pub struct Poster {
+    /// Whom an error names: `pagerduty`.
+    kind: &'static str,
+    client: HttpClient,
+    timeout: Duration,
+}
+
+/// One request.
+#[derive(Clone, Debug, Default)]
+pub struct Post<'a> {
+    /// The body.
+    pub body: Payload,
+    /// Its type. Default: JSON.
+    pub content_type: Option<HeaderValue>,
+    /// What makes it known when it is sent again.
+    pub id: Option<&'a str>,
+    /// What must not be repeated to anybody, should the answer do so.
+    pub secrets: &'a [&'a str],
+    /// `GET` without a body instead.
+    pub get: bool,
+}
+
+impl Endpoint {
+    /// The client reads files of credentials when they are needed first: nothing is read here.
+    ///
+    /// # Errors
+    /// Where the options of the client make none.
+    pub fn new(
+        kind: &'static str,
+        address: Address,
+        http: &HttpClientOptions,
+        timeout: Duration,
+    ) -> Result<Self, String> {
+        Ok(Self { poster: Poster::new(kind, http, timeout)?, address })
+    }
+
+    /// Sends a request. An answer of 2xx is one that the receiver took.
+    ///
+    /// # Errors
+    /// For now where nobody answered, or with 408, 429 or 5xx; else for good.
+    pub async fn post(&self, post: Post<'_>) -> Result<Answer, Refusal> {
+        let url = self.url().await.map_err(|why| Refusal::ForNow { why, after: None })?;
+        let mut secrets = post.secrets.to_vec();
+        secrets.extend(self.in_path(&url));
+        self.poster.post(&url, Post { secrets: &secrets, ..post }).await
+    }
+
+    /// What an answer of success says that means the contrary, without secrets: the beginning of it.
+    pub async fn said(&self, answer: &Answer, secrets: &[&str]) -> String {
+        let Ok(url) = self.url().await else { return format!("{} answered {}", self.poster.kind, answer.status) };
+        let mut secrets = secrets.to_vec();
+        secrets.extend(self.in_path(&url));
+        let said = quoted(&answer.body, &hidden(&url, &secrets));
+        format!("{} answered {}: {said}", self.poster.who(&url), answer.status.as_u16())
+    }
+
+    async fn url(&self) -> Result<Url, String> {
+        let kind = self.poster.kind;
+        let written = match &self.address {
+            Address::Known(url) => return Ok((**url).clone()),
+            Address::Secret(credential) => credential.read().await.map_err(|why| format!("{kind}: {why}"))?,
+        };
+        let url = Url::parse(&written).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        url.ok_or_else(|| format!("{kind}: what is given as its address is none; write https://host/path"))
+    }
+
+    /// The parts of a secret address's path, each of which may be a token.
+    fn in_path<'u>(&self, url: &'u Url) -> impl Iterator<Item = &'u str> {
+        let secret = matches!(self.address, Address::Secret(_));
+        url.path().split('/').filter(move |_| secret)
+    }
+}
+
+impl Poster {
+    /// The client reads files of credentials when they are needed first: nothing is read here.
+    ///
+    /// # Errors
+    /// Where the options of the client make none.
+    pub fn new(kind: &'static str, http: &HttpClientOptions, timeout: Duration) -> Result<Self, String> {
+        let client = HttpClient::patient(http).map_err(|error| format!("{kind}: {error}"))?;
+        Ok(Self { kind, client, timeout })
+    }
+
+    /// Sends a request to an address.
+    ///
+    /// # Errors
+    /// As [`Endpoint::post`].
+    pub async fn post(&self, url: &Url, post: Post<'_>) -> Result<Answer, Refusal> {
+        let mut headers = HeaderMap::new();
+        if let Some(id) = post.id.and_then(|id| HeaderValue::from_str(id).ok()) {
+            headers.insert(IDEMPOTENCY_KEY, id);
+        }
+        let json = || HeaderValue::from_static("application/json");
+        let request = Request {
+            method: if post.get { Method::GET } else { Method::POST },
+            headers,
+            content_type: (!post.get).then(|| post.content_type.unwrap_or_else(json)),
+            content_encoding: None,
+            body: post.body,
+            timeout: self.timeout,
+            most_answer: MOST_ANSWER,
+            url: url.clone(),
+        };
+        let who = self.who(url);
+        let sent = self.client.send(request).await;
+        let answer = sent.map_err(|error| Refusal::ForNow { why: format!("{who}: {error}"), after: None })?;
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        Err(refusal(&who, &answer, &hidden(url, post.secrets)))
+    }
+
+    fn who(&self, url: &Url) -> String {
+        format!("{} at {}", self.kind, host(url))
+    }
+}
+
+/// What an error must not repeat.
+fn hidden<'a>(url: &'a Url, secrets: &[&'a str]) -> Vec<&'a str> {
+    let mut hidden = secrets.to_vec();
+    hidden.extend(url.password());
+    hidden.extend(url.query().into_iter().flat_map(|query| query.split(['&', '='])));
+    hidden.retain(|secret| secret.len() >= LEAST_MASKED);
+    // The longest first, should one be part of another.
+    hidden.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
+    hidden
+}
+
+/// Scheme, host and port: whatever else an address has may be secret.
+fn host(url: &Url) -> String {
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+    format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
+}
+
+fn refusal(who: &str, answer: &Answer, hidden: &[&str]) -> Refusal {
+    let status = answer.status.as_u16();
+    let said = quoted(&answer.body, hidden);
+    let why =
+        format!("{who} answered {status}{}{said}{}", if said.is_empty() { "" } else { ": " }, hint(answer.status));
+    match status {
+        408 | 429 | 500.. => Refusal::ForNow { why, after: answer.retry_after },
+        _ => Refusal::ForGood(why),
+    }
+}
+
+fn quoted(body: &[u8], hidden: &[&str]) -> String {
+    let mut said = String::from_utf8_lossy(body).trim().to_owned();
+    for secret in hidden {
+        said = said.replace(secret, "***");
+    }
+    if let Some((end, _)) = said.char_indices().nth(QUOTED) {
+        said.truncate(end);
+        said.push('…');
+    }
+    said
+}
+
+const fn hint(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 | 403 => "; check the credentials of the receiver",
+        404 | 405 => "; check the address of the receiver",
+        407 => "; the proxy on the way wants credentials",
+        413 => "; it is too large for the receiver",
+        300..=399 => "; the address must name the receiver itself",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &'static str) -> Answer {
+        Answer {
+            status: StatusCode::from_u16(status).expect("a status"),
+            headers: HeaderMap::new(),
+            retry_after: (status == 429).then_some(Duration::from_secs(7)),
+            body: body.into(),
+            trailers: HeaderMap::new(),
+        }
+    }
+
+    #[test]
+    fn what_may_come_right_by_itself_is_refused_for_now_and_all_else_for_good() {
+        for status in [300, 400, 401, 403, 404, 405, 409, 410, 413, 422] {
+            assert!(matches!(refusal("a", &answer(status, ""), &[]), Refusal::ForGood(_)), "{status}");
+        }
+        for status in [408, 500, 502, 503, 504, 599] {
+            assert!(matches!(refusal("a", &answer(status, ""), &[]), Refusal::ForNow { after: None, .. }), "{status}");
+        }
+        let Refusal::ForNow { after, why } = refusal("a", &answer(429, "slow down"), &[]) else { panic!("for now") };
+        assert_eq!((after, why.as_str()), (Some(Duration::from_secs(7)), "a answered 429: slow down"));
+    }
+
+    #[test]
+    fn an_answer_is_quoted_without_secrets_and_in_part() {
+        let said = quoted(b" {\"key\":\"0123456789abcdef\"} ", &["0123456789abcdef"]);
+        assert_eq!(said, "{\"key\":\"***\"}");
+        assert_eq!(quoted("é".repeat(800).as_bytes(), &[]).chars().count(), QUOTED + 1);
+    }
+
+    #[test]
+    fn only_the_host_of_a_secret_address_is_named() {
+        let url: Url = "https://user:passphrase@hooks.example.com:8443/services/T0/B0000000/tokentoken?key=anything"
+            .parse()
+            .expect("an address");
+        assert_eq!(host(&url), "https://hooks.example.com:8443");
+        let secret = Address::Secret(Credential::Given(crate::options::Secret::from_value(url.as_str())));
+        let endpoint = Endpoint::new("slack", secret, &HttpClientOptions::default(), Duration::from_secs(1));
+        let endpoint = endpoint.expect("an endpoint");
+        let hidden = hidden(&url, &endpoint.in_path(&url).collect::<Vec<_>>());
+        assert_eq!(quoted(b"no B0000000/tokentoken for passphrase, T0", &hidden), "no ***/*** for ***, T0");
+    }
+}

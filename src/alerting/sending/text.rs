@@ -1,0 +1,149 @@
+//! Texts that are written by template: options of receivers, in Go's template language over the data that Alertmanager gives.
+
+use std::sync::{Arc, OnceLock};
+
+use super::facts::Facts;
+use crate::alerting::notifier::WriteError;
+use crate::alerting::template::functions::ALERTMANAGER;
+use crate::alerting::template::{Context, Template, TemplateError, Templates};
+
+/// The texts that receivers have unless told.
+const DEFAULTS: &str = include_str!("default.tmpl");
+
+/// What errors call a template that an option holds.
+const NAME: &str = "";
+
+/// The text of an option, read.
+#[derive(Clone, Debug)]
+pub enum Text {
+    /// Text without actions, which most options are.
+    Plain(Box<str>),
+    /// A template.
+    Template(Template),
+}
+
+impl Text {
+    /// Reads a text that may use the templates of a set.
+    ///
+    /// # Errors
+    /// Where it is no template: says why.
+    pub fn compile(written: &str, set: &Templates) -> Result<Self, String> {
+        if !written.contains("{{") {
+            return Ok(Self::Plain(written.into()));
+        }
+        set.template(NAME, written).map(Self::Template).map_err(|error| error.to_string())
+    }
+
+    /// The text of a notification.
+    ///
+    /// # Errors
+    /// Where the template fails.
+    pub fn write(&self, facts: &Facts<'_>) -> Result<String, WriteError> {
+        self.execute(facts, false)
+    }
+
+    /// The same as HTML: what its actions write is escaped.
+    ///
+    /// # Errors
+    /// Where the template fails.
+    pub fn write_html(&self, facts: &Facts<'_>) -> Result<String, WriteError> {
+        self.execute(facts, true)
+    }
+
+    fn execute(&self, facts: &Facts<'_>, html: bool) -> Result<String, WriteError> {
+        let template = match self {
+            Self::Plain(text) => return Ok(text.to_string()),
+            Self::Template(template) => template,
+        };
+        let (now, external_url) = (facts.notification.now, &facts.speaker.external_url);
+        let context = Context { external_url, html, ..Context::at(now) };
+        template.execute(facts.value(), &context).map_err(|error| WriteError(error.to_string()))
+    }
+}
+
+/// The templates that there are unless told.
+pub fn default_templates() -> Arc<Templates> {
+    static DEFAULT: OnceLock<Arc<Templates>> = OnceLock::new();
+    let read = || {
+        let mut set = Templates::new(&ALERTMANAGER);
+        set.add("default.tmpl", DEFAULTS).expect("it is held to be a template by a test");
+        Arc::new(set)
+    };
+    DEFAULT.get_or_init(read).clone()
+}
+
+/// The templates that there are, and those of files by their names and texts. A file that defines a template that there is
+/// replaces it.
+///
+/// # Errors
+/// Where a file holds no templates.
+pub fn templates_with<'a>(
+    files: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<Arc<Templates>, TemplateError> {
+    let mut set = (*default_templates()).clone();
+    for (name, text) in files {
+        set.add(name, text)?;
+    }
+    Ok(Arc::new(set))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alerting::sending::Speaker;
+    use crate::alerting::sending::tests::{NOW, alert, notification, speaker};
+
+    fn written(text: &str, speaker: &Speaker) -> String {
+        let over = alert(&[("alertname", "Down"), ("job", "b&b")], NOW.0 - 90_000, NOW.0 - 1);
+        let alerts = vec![alert(&[("alertname", "Down"), ("job", "a")], NOW.0 - 60_000, i64::MAX), over];
+        let notification = notification(alerts);
+        let facts = Facts::of(&notification, &notification.alerts, speaker);
+        let text = Text::compile(text, &speaker.templates).expect("a template");
+        text.write(&facts).expect("it writes")
+    }
+
+    #[test]
+    fn every_template_that_an_option_names_is_there() {
+        let speaker = speaker();
+        let names: Vec<_> = speaker.templates.names().collect();
+        for kind in ["slack.default.title", "slack.default.color", "pagerduty.default.client", "email.default.html"] {
+            assert!(names.contains(&kind), "{names:?}");
+        }
+        for name in names {
+            let data = match name {
+                "__email_alert" => "(index .Alerts 0)",
+                "__text_alert_list" | "__text_alert_list_markdown" | "pagerduty.default.instances" => ".Alerts",
+                _ => ".",
+            };
+            written(&format!("{{{{ template {name:?} {data} }}}}"), &speaker);
+        }
+    }
+
+    #[test]
+    fn a_text_knows_what_alertmanager_tells() {
+        let speaker = speaker();
+        assert!(Text::compile("{{ not a template", &speaker.templates).is_err());
+        assert_eq!(written("} no {action", &speaker), "} no {action");
+        let all = "{{ .Status }} {{ .Receiver }} {{ len .Alerts.Firing }}/{{ len .Alerts.Resolved }} {{ .GroupLabels.alertname }} \
+                   {{ .CommonAnnotations.summary }} {{ .CommonLabels.job }}|{{ range .Alerts }}{{ .Labels.job }},{{ end }}";
+        assert_eq!(written(all, &speaker), "firing page 1/1 Down it is down |a,b&b,");
+        assert_eq!(written("{{ (index .Alerts 0).EndsAt.IsZero }}", &speaker), "true");
+        assert_eq!(written("{{ template \"__subject\" . }}", &speaker), "[FIRING:1] Down");
+        assert_eq!(
+            written("{{ template \"__text_alert_list\" .Alerts.Resolved }}", &speaker),
+            "Down since 2026-11-29 07:58:30 UTC\n  alertname: Down\n  job: b&b\n  summary: it is down\n  from \
+             http://tailwater.example/graph?g0.expr=up\n"
+        );
+    }
+
+    #[test]
+    fn files_add_templates_and_replace_those_that_there_are() {
+        let files = [
+            ("a.tmpl", r#"{{ define "mine" }}mine of {{ template "__alertmanager" . }}{{ end }}"#),
+            ("b.tmpl", r#"{{ define "__alertmanager" }}ours{{ end }}"#),
+        ];
+        let speaker = Speaker { templates: templates_with(files).expect("templates"), ..speaker() };
+        assert_eq!(written(r#"{{ template "mine" . }}"#, &speaker), "mine of ours");
+        assert!(templates_with([("c.tmpl", "{{ end }}")]).is_err_and(|error| error.to_string().contains("c.tmpl")));
+    }
+}
