@@ -30,13 +30,17 @@ find_go() {
 # once FOLDER FUNCTION…: calls the functions with the name of a new folder and keeps it as FOLDER when all of
 # them succeeded: complete or absent, an interrupted build starts again.
 once() {
+  keep "$1" find_go "${@:2}"
+}
+
+# keep FOLDER FUNCTION…: the same for what needs no Go.
+keep() {
   local home=$1 step
   shift
   # Several tests may come here first at the same time.
   exec 9>"$home.lock"
   flock 9
   if [ ! -d "$home" ]; then
-    find_go
     rm -rf "$home.new"
     mkdir -p "$home.new/modules"
     for step; do
