@@ -4,6 +4,7 @@
 //! them, one kind a folder of `notifiers`.
 
 mod alert;
+pub mod dead_mans_switch;
 mod notifier;
 pub mod rule_file;
 pub mod sending;

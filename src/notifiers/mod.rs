@@ -4,6 +4,7 @@
 mod alertmanager;
 mod console;
 mod email;
+pub mod heartbeat;
 mod pagerduty;
 mod slack;
 mod webhook;

@@ -1,0 +1,126 @@
+//! The dead man's switch: a signal that is sent as long as alerts are evaluated and dispatched, so that somebody else notices
+//! when they are not. Its silence is the alarm, so that it must never be sent out of habit: whoever does the work reports it,
+//! and where a report is late, nothing is sent.
+//!
+//! This is the decision alone; `notifiers` sends.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Whose work the switch watches. Each reports to it by a [`Pulse`] of its own.
+#[derive(Debug)]
+pub struct DeadMansSwitch {
+    interval: Duration,
+    /// Reports may be late by so many of their own intervals.
+    patience: u32,
+    watched: Mutex<Vec<Arc<Watched>>>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    /// What an alarm names: `rule evaluation`.
+    name: Box<str>,
+    /// How often it works.
+    every: Duration,
+    reported: Mutex<Instant>,
+}
+
+/// By which work is reported. Once it is dropped its work is watched no more.
+#[derive(Debug)]
+pub struct Pulse(Arc<Watched>);
+
+/// What is to be done when the signal is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All that is watched works: send it.
+    Alive,
+    /// Something does not: send nothing.
+    Stuck {
+        /// What does not work, longest first.
+        what: Box<str>,
+        /// For how long it has not reported.
+        since: Duration,
+    },
+}
+
+impl Pulse {
+    /// The work was done at `now`.
+    pub fn beat(&self, now: Instant) {
+        *self.0.reported.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+}
+
+impl DeadMansSwitch {
+    /// A switch that signals so often, and takes for stuck what is late by `patience` of its own intervals.
+    pub fn new(interval: Duration, patience: u32) -> Self {
+        Self { interval, patience, watched: Mutex::new(Vec::new()) }
+    }
+
+    /// How often it signals.
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// Watches work that is done every so often, from `now` on.
+    pub fn watch(&self, name: &str, every: Duration, now: Instant) -> Pulse {
+        let watched = Arc::new(Watched { name: name.into(), every, reported: Mutex::new(now) });
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner).push(watched.clone());
+        Pulse(watched)
+    }
+
+    /// What to do now that the signal is due.
+    pub fn verdict(&self, now: Instant) -> Verdict {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whose pulse is gone ended on purpose, such as rules that a reload took away.
+        watched.retain(|watched| Arc::strong_count(watched) > 1);
+        let late = watched.iter().filter_map(|watched| {
+            let reported = *watched.reported.lock().unwrap_or_else(PoisonError::into_inner);
+            let since = now.saturating_duration_since(reported);
+            (since > watched.every.saturating_mul(self.patience)).then_some((since, &watched.name))
+        });
+        match late.max_by_key(|(since, _)| *since) {
+            Some((since, name)) => Verdict::Stuck { what: name.clone(), since },
+            None => Verdict::Alive,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn stuck(what: &str, seconds: u64) -> Verdict {
+        Verdict::Stuck { what: what.into(), since: SECOND * seconds as u32 }
+    }
+
+    #[test]
+    fn it_signals_as_long_as_everybody_reports() {
+        let (start, switch) = (Instant::now(), DeadMansSwitch::new(SECOND * 60, 3));
+        assert_eq!(switch.verdict(start), Verdict::Alive, "nothing is watched yet");
+        let rules = switch.watch("rule evaluation", SECOND * 15, start);
+        let dispatch = switch.watch("dispatch", SECOND * 60, start);
+        assert_eq!(switch.verdict(start + SECOND * 45), Verdict::Alive, "late by three intervals, not by more");
+        assert_eq!(switch.verdict(start + SECOND * 46), stuck("rule evaluation", 46));
+        rules.beat(start + SECOND * 46);
+        assert_eq!(switch.verdict(start + SECOND * 90), Verdict::Alive, "it came back");
+        rules.beat(start + SECOND * 200);
+        assert_eq!(switch.verdict(start + SECOND * 200), stuck("dispatch", 200));
+        dispatch.beat(start + SECOND * 200);
+        assert_eq!(switch.verdict(start + SECOND * 300), stuck("rule evaluation", 100));
+        drop(rules);
+        assert_eq!(switch.verdict(start + SECOND * 300), Verdict::Alive, "what ended on purpose is not missed");
+    }
+
+    #[test]
+    fn the_one_that_is_stuck_longest_is_named() {
+        let (start, switch) = (Instant::now(), DeadMansSwitch::new(SECOND, 1));
+        let first = switch.watch("a", SECOND, start);
+        let _second = switch.watch("b", SECOND, start);
+        first.beat(start + SECOND * 5);
+        assert_eq!(switch.verdict(start + SECOND * 100), stuck("b", 100));
+    }
+}
