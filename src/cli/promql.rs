@@ -53,6 +53,8 @@ const MOST_SHOWN: usize = 10;
 /// Does it.
 pub fn promql(what: &Promql) -> Result<Tested, Failed> {
     let Promql::Test { files } = what;
+    // As Prometheus runs its own.
+    let limits = Limits { delayed_name_removal: true, start_timestamps: true, ..Limits::default() };
     let (mut text, mut evaluations, mut failures, mut wrong) = (String::new(), 0, 0, 0);
     for file in files {
         let name = file.display();
@@ -68,7 +70,7 @@ pub fn promql(what: &Promql) -> Result<Tested, Failed> {
                 line(&mut text, format_args!("FAILED  {name}\n   --> {name}:{}: {}", error.line, error.problem));
             }
             Ok(script) => {
-                let report = script.run(&Limits::default());
+                let report = script.run(&limits);
                 evaluations += report.evaluations;
                 failures += report.failures.len();
                 let counted = many(report.evaluations, "evaluation");

@@ -3,11 +3,15 @@
 //!
 //! A [`Query`] is parsed once and evaluated as often as one likes over whoever has [samples](crate::series::Samples).
 
+mod across;
+mod eval;
 pub mod functions;
 pub mod histogram;
 pub mod neumaier;
 mod query;
 pub mod script;
+mod syntax;
+mod tree;
 mod value;
 
 pub use query::{EvalError, LOOKBACK, Limits, ParseError, Query, Selector, ValueType, When};

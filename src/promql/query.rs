@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use promql_parser::parser as grammar;
-
-use super::value::{Annotations, Evaluation, Value};
+use super::tree::{At, Expr, Node, Shift};
+use super::value::Evaluation;
+use super::{eval, functions, syntax};
 use crate::series::{Matcher, Samples, SelectError};
 
 /// How far back an instant selector looks for a sample, unless [`Limits`] say otherwise.
@@ -77,6 +77,11 @@ pub struct Limits {
     pub samples: u64,
     /// Bytes that may be held at one time, those of the store left out.
     pub bytes: u64,
+    /// Whether the names of metrics go only once the whole query is evaluated, as under Prometheus's
+    /// `promql-delayed-name-removal`.
+    pub delayed_name_removal: bool,
+    /// Whether functions of counters use when those began, as under Prometheus's `use-start-timestamps`.
+    pub start_timestamps: bool,
 }
 
 impl Default for Limits {
@@ -87,6 +92,8 @@ impl Default for Limits {
             deadline: None,
             samples: 50_000_000,
             bytes: 1 << 30,
+            delayed_name_removal: false,
+            start_timestamps: false,
         }
     }
 }
@@ -130,7 +137,7 @@ pub struct Query(Arc<Parsed>);
 #[derive(Debug)]
 struct Parsed {
     text: Box<str>,
-    root: grammar::Expr,
+    root: Expr,
 }
 
 impl Query {
@@ -139,18 +146,16 @@ impl Query {
     /// # Errors
     /// Where the text is no query.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let root = grammar::parse(text).map_err(|message| ParseError { message, at: None })?;
-        Ok(Self(Arc::new(Parsed { text: text.into(), root })))
+        Ok(Self(Arc::new(Parsed { text: text.into(), root: syntax::parse(text)? })))
     }
 
     /// What kind of value the query has.
     pub fn value_type(&self) -> ValueType {
-        match self.0.root.value_type() {
-            grammar::value::ValueType::Scalar => ValueType::Scalar,
-            grammar::value::ValueType::String => ValueType::String,
-            grammar::value::ValueType::Vector => ValueType::Vector,
-            grammar::value::ValueType::Matrix => ValueType::Matrix,
-        }
+        self.0.root.value_type
+    }
+
+    pub(super) fn root(&self) -> &Expr {
+        &self.0.root
     }
 
     /// The query as it was written.
@@ -158,9 +163,12 @@ impl Query {
         &self.0.text
     }
 
-    /// The selectors, in the order in which they are written.
+    /// The selectors, in the order in which they are written. A range that is computed from the evaluation's step or range
+    /// counts as if both were zero.
     pub fn selectors(&self) -> impl Iterator<Item = Selector<'_>> {
-        std::iter::empty()
+        let mut found = Vec::new();
+        collect(&self.0.root, Reach::default(), &mut found);
+        found.into_iter()
     }
 
     /// Evaluates the query.
@@ -168,13 +176,7 @@ impl Query {
     /// # Errors
     /// Where a limit is reached, the samples cannot be had, or the query cannot be evaluated on them.
     pub fn evaluate(&self, samples: &dyn Samples, when: When, limits: &Limits) -> Result<Evaluation, EvalError> {
-        let _ = (samples, when, limits);
-        match &self.0.root {
-            grammar::Expr::NumberLiteral(number) => {
-                Ok(Evaluation { value: Value::Scalar(number.val), annotations: Annotations::default() })
-            }
-            _ => Err(EvalError::Query("the evaluator knows only numbers yet".to_owned())),
-        }
+        eval::evaluate(&self.0.root, &self.0.text, samples, when, limits)
     }
 }
 
@@ -182,5 +184,61 @@ impl Query {
 impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0.root, f)
+    }
+}
+
+/// How far back the subqueries around an expression reach.
+#[derive(Clone, Copy, Default)]
+struct Reach {
+    back: i64,
+    pinned: Option<i64>,
+}
+
+impl Reach {
+    fn shifted(self, shift: &Shift, range: i64) -> Self {
+        let clock = syntax::Clock { step: 0, range: 0 };
+        let offset = shift.offset.as_ref().and_then(|offset| offset.signed(clock).ok()).unwrap_or(0);
+        let back = match shift.at {
+            // What is pinned does not move with what is around it.
+            Some(At::Time(_)) => 0,
+            _ => self.back,
+        };
+        let pinned = match shift.at {
+            Some(At::Time(time)) => Some(time),
+            _ => self.pinned,
+        };
+        Self { back: back.saturating_add(offset).saturating_add(range), pinned }
+    }
+}
+
+fn collect<'a>(expr: &'a Expr, reach: Reach, found: &mut Vec<Selector<'a>>) {
+    let clock = syntax::Clock { step: 0, range: 0 };
+    let lookback = i64::try_from(LOOKBACK.as_millis()).unwrap_or(i64::MAX);
+    match &expr.node {
+        Node::Number { .. } | Node::Text(_) | Node::Bytes(_) => {}
+        Node::Select(selected) | Node::Range(selected, _) => {
+            let range = match &expr.node {
+                Node::Range(_, range) => range.positive(clock).unwrap_or(0),
+                _ => 0,
+            };
+            let around = if range == 0 || selected.extension != functions::Extension::None { lookback } else { 0 };
+            let reach = reach.shifted(&selected.shift, range.saturating_add(around));
+            let back = Duration::from_millis(u64::try_from(reach.back).unwrap_or(0));
+            found.push(Selector { matchers: &selected.matchers, back, pinned: reach.pinned });
+        }
+        Node::Subquery(subquery) => {
+            let range = subquery.range.positive(clock).unwrap_or(0);
+            collect(&subquery.inner, reach.shifted(&subquery.shift, range), found);
+        }
+        Node::Call(call) => call.arguments.iter().for_each(|argument| collect(argument, reach, found)),
+        Node::Aggregate(aggregate) => {
+            aggregate.parameter.iter().for_each(|parameter| collect(parameter, reach, found));
+            collect(&aggregate.inner, reach, found);
+        }
+        Node::Binary(binary) => {
+            collect(&binary.left, reach, found);
+            collect(&binary.right, reach, found);
+        }
+        Node::Negate(inner) | Node::Paren(inner) => collect(inner, reach, found),
     }
 }

@@ -5,7 +5,7 @@
 //! can be applied: applying them allocates nothing once a [`Scratch`] has grown to what they need.
 
 mod check;
-mod dialect;
+pub mod dialect;
 mod matcher;
 mod options;
 mod template;

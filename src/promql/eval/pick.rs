@@ -1,0 +1,246 @@
+//! Aggregations that pick series of each group: by value (`topk`, `bottomk`), any (`limitk`), or by a hash of their labels
+//! (`limit_ratio`).
+
+use std::cmp::Ordering;
+
+use super::super::functions::{Note, Place};
+use super::super::query::EvalError;
+use super::super::tree::{Aggregate, Aggregation};
+use super::aggregate::Groups;
+use super::rows::{ABSENT, Metric, Rows, is_absent};
+use super::{Evaluator, Steps};
+
+impl Evaluator<'_> {
+    pub(super) fn pick(&mut self, aggregate: &Aggregate, place: Place, steps: Steps) -> Result<Rows, EvalError> {
+        let aggregation = aggregate.aggregation;
+        let (at, parameters) = match &aggregate.parameter {
+            Some(parameter) => (parameter.place, self.scalar(parameter, steps)?),
+            None => (place, vec![0.0; steps.count]),
+        };
+        let mut rows = self.vector(&aggregate.inner, steps)?;
+        let none = rows.like();
+        if !self.check_parameters(aggregation, &parameters, at)? {
+            return Ok(none);
+        }
+        if matches!(aggregation, Aggregation::Limitk | Aggregation::LimitRatio) {
+            // Which ones are picked does not depend on how the samples are kept.
+            let order = rows.by_labels();
+            rows = rows.select(&order)?;
+        }
+        let groups = Groups::new(&aggregate.grouping, &rows);
+        let picked = match aggregation {
+            Aggregation::Topk | Aggregation::Bottomk => {
+                self.by_value(aggregation, &rows, &groups, &parameters, place)?
+            }
+            Aggregation::Limitk => self.any(&rows, &groups, &parameters)?,
+            _ => self.by_hash(&rows, &parameters)?,
+        };
+        let mut out = Rows::new(&self.budget, steps.count);
+        for row in picked.order {
+            let is_picked = &picked.cells[row * steps.count..][..steps.count];
+            for ((to, value), is_picked) in out.open()?.iter_mut().zip(rows.values(row)).zip(is_picked) {
+                *to = if *is_picked { *value } else { ABSENT };
+            }
+            let cells = rows.cells(row).iter().filter(|(step, _)| is_picked[*step as usize]).cloned().collect();
+            out.finish(|| rows.metric(row).clone(), rows.drops_name(row), cells);
+        }
+        out.ordered = matches!(aggregation, Aggregation::Topk | Aggregation::Bottomk);
+        Ok(out)
+    }
+
+    /// Whether anything is picked at all.
+    fn check_parameters(&mut self, aggregation: Aggregation, all: &[f64], place: Place) -> Result<bool, EvalError> {
+        let highest = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let lowest = all.iter().copied().fold(f64::INFINITY, f64::min);
+        let nan = all.iter().any(|value| value.is_nan());
+        let fail = |message: String| Err(EvalError::Query(message));
+        if aggregation == Aggregation::LimitRatio {
+            if nan {
+                return fail("Ratio value is NaN".to_owned());
+            }
+            for (ratio, to) in [(highest, 1.0), (lowest, -1.0)] {
+                if if to > 0.0 { ratio > to } else { ratio < to } {
+                    self.notes().add(place, Note::InvalidRatio { ratio, to });
+                }
+            }
+            return Ok(highest != 0.0 || lowest != 0.0);
+        }
+        if nan {
+            return fail("Parameter value is NaN".to_owned());
+        }
+        if highest < 1.0 {
+            return Ok(false);
+        }
+        if lowest <= i64::MIN as f64 {
+            return fail(format!("Scalar value {lowest} underflows int64"));
+        }
+        if highest >= i64::MAX as f64 {
+            return fail(format!("Scalar value {highest} overflows int64"));
+        }
+        Ok(true)
+    }
+
+    fn by_value(
+        &mut self,
+        aggregation: Aggregation,
+        rows: &Rows,
+        groups: &Groups,
+        parameters: &[f64],
+        place: Place,
+    ) -> Result<Picked, EvalError> {
+        let mut picked = Picked::new(rows);
+        if (0..rows.len()).any(|row| !rows.cells(row).is_empty()) {
+            self.notes().add(place, Note::IgnoredInAggregation(aggregation.name()));
+        }
+        // What is no number comes last; what is equal stays in its order.
+        let order = |a: &(f64, usize), b: &(f64, usize)| -> Ordering {
+            let by_value = match (a.0.is_nan(), b.0.is_nan()) {
+                (true, true) => Ordering::Equal,
+                (true, false) => Ordering::Greater,
+                (false, true) => Ordering::Less,
+                _ if aggregation == Aggregation::Topk => b.0.partial_cmp(&a.0).unwrap_or(Ordering::Equal),
+                _ => a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal),
+            };
+            by_value.then(a.1.cmp(&b.1))
+        };
+        let mut candidates = Vec::new();
+        for members in groups.members() {
+            self.budget.check()?;
+            for (step, parameter) in parameters.iter().enumerate() {
+                let most = if *parameter < 1.0 { continue } else { *parameter as usize };
+                candidates.clear();
+                let values = members.iter().map(|row| (rows.values(*row)[step], *row));
+                candidates.extend(values.filter(|(value, _)| !is_absent(*value)));
+                if candidates.len() > most {
+                    candidates.select_nth_unstable_by(most - 1, order);
+                    candidates.truncate(most);
+                }
+                candidates.sort_unstable_by(order);
+                candidates.iter().for_each(|(_, row)| picked.pick(*row, step));
+            }
+        }
+        Ok(picked)
+    }
+
+    fn any(&mut self, rows: &Rows, groups: &Groups, parameters: &[f64]) -> Result<Picked, EvalError> {
+        let mut picked = Picked::new(rows);
+        for members in groups.members() {
+            self.budget.check()?;
+            for (step, parameter) in parameters.iter().enumerate().filter(|(_, parameter)| **parameter >= 1.0) {
+                let present = members.iter().filter(|row| rows.is_present(**row, step));
+                present.take(*parameter as usize).for_each(|row| picked.pick(*row, step));
+            }
+        }
+        Ok(picked)
+    }
+
+    fn by_hash(&mut self, rows: &Rows, ratios: &[f64]) -> Result<Picked, EvalError> {
+        let mut picked = Picked::new(rows);
+        for row in 0..rows.len() {
+            self.budget.check()?;
+            let offset = hash(rows.metric(row)) as f64 / u64::MAX as f64;
+            for (step, ratio) in ratios.iter().enumerate().filter(|(step, _)| rows.is_present(row, *step)) {
+                // A negative ratio picks what its complement does not.
+                if *ratio != 0.0 && (*ratio >= 0.0 && offset < *ratio || *ratio < 0.0 && offset >= 1.0 + *ratio) {
+                    picked.pick(row, step);
+                }
+            }
+        }
+        Ok(picked)
+    }
+}
+
+/// Which series were picked at which steps.
+struct Picked {
+    steps: usize,
+    cells: Vec<bool>,
+    /// Rows in the order in which they were picked first.
+    order: Vec<usize>,
+    seen: Vec<bool>,
+}
+
+impl Picked {
+    fn new(rows: &Rows) -> Self {
+        let steps = rows.steps();
+        Self { steps, cells: vec![false; rows.len() * steps], order: Vec::new(), seen: vec![false; rows.len()] }
+    }
+
+    fn pick(&mut self, row: usize, step: usize) {
+        self.cells[row * self.steps + step] = true;
+        if !std::mem::replace(&mut self.seen[row], true) {
+            self.order.push(row);
+        }
+    }
+}
+
+/// The hash by which Prometheus picks: XXH64 of names and values, each after its length.
+fn hash(metric: &Metric) -> u64 {
+    let mut bytes = Vec::with_capacity(metric.encoded().len());
+    for (name, value) in metric.labels().iter() {
+        for text in [name, value] {
+            match u8::try_from(text.len()) {
+                Ok(length) if length < u8::MAX => bytes.push(length),
+                _ => bytes.extend_from_slice(&(((text.len() as u32) << 8) | 255).to_le_bytes()),
+            }
+            bytes.extend_from_slice(text.as_bytes());
+        }
+    }
+    xxh64(&bytes)
+}
+
+/// XXH64 without a seed, see <https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>.
+fn xxh64(bytes: &[u8]) -> u64 {
+    const PRIMES: [u64; 5] = [
+        0x9e37_79b1_85eb_ca87,
+        0xc2b2_ae3d_27d4_eb4f,
+        0x1656_67b1_9e37_79f9,
+        0x85eb_ca77_c2b2_ae63,
+        0x27d4_eb2f_1656_67c5,
+    ];
+    let round =
+        |lane: u64, word: u64| lane.wrapping_add(word.wrapping_mul(PRIMES[1])).rotate_left(31).wrapping_mul(PRIMES[0]);
+    let word = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+    let (stripes, mut rest) = bytes.as_chunks::<32>();
+    let mut hash = if stripes.is_empty() {
+        PRIMES[4]
+    } else {
+        let mut lanes = [PRIMES[0].wrapping_add(PRIMES[1]), PRIMES[1], 0, PRIMES[0].wrapping_neg()];
+        for stripe in stripes {
+            for (lane, bytes) in lanes.iter_mut().zip(stripe.chunks_exact(8)) {
+                *lane = round(*lane, word(bytes));
+            }
+        }
+        let turned = lanes.iter().zip([1, 7, 12, 18]).map(|(lane, by)| lane.rotate_left(by));
+        let sum = turned.fold(0u64, u64::wrapping_add);
+        lanes.iter().fold(sum, |hash, lane| (hash ^ round(0, *lane)).wrapping_mul(PRIMES[0]).wrapping_add(PRIMES[3]))
+    };
+    hash = hash.wrapping_add(bytes.len() as u64);
+    while let Some((eight, more)) = rest.split_first_chunk::<8>() {
+        hash = (hash ^ round(0, word(eight))).rotate_left(27).wrapping_mul(PRIMES[0]).wrapping_add(PRIMES[3]);
+        rest = more;
+    }
+    if let Some((four, more)) = rest.split_first_chunk::<4>() {
+        hash =
+            (hash ^ word(four).wrapping_mul(PRIMES[0])).rotate_left(23).wrapping_mul(PRIMES[1]).wrapping_add(PRIMES[2]);
+        rest = more;
+    }
+    for byte in rest {
+        hash = (hash ^ u64::from(*byte).wrapping_mul(PRIMES[4])).rotate_left(11).wrapping_mul(PRIMES[0]);
+    }
+    hash = (hash ^ hash >> 33).wrapping_mul(PRIMES[1]);
+    hash = (hash ^ hash >> 29).wrapping_mul(PRIMES[2]);
+    hash ^ hash >> 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_xxh64() {
+        assert_eq!(xxh64(b""), 0xef46_db37_51d8_e999);
+        assert_eq!(xxh64(b"a"), 0xd24e_c4f1_a98c_6e5b);
+        assert_eq!(xxh64(b"abc"), 0x44bc_2cf5_ad77_0999);
+        assert_eq!(xxh64(b"Call me Ishmael. Some years ago--never mind how long precisely-"), 0x02a2_e854_70d6_fd96);
+    }
+}

@@ -1,0 +1,358 @@
+//! What an expression evaluates to inside the evaluator: series as rows of one matrix, a column a step. Labels are kept
+//! once a row, in their encoded form, so that grouping and matching compare bytes and never happen once a step.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::super::histogram::FloatHistogram;
+use super::super::query::EvalError;
+use super::budget::Budget;
+use crate::data::labels::{Labels, METRIC_NAME};
+use crate::data::metrics::{STALE, is_stale};
+
+/// Stands where a series has no number at a step. No sample has this value: it is that of the staleness marker, which is
+/// left out when series are read, and no computation gives it, as it is a signalling NaN.
+pub(super) const ABSENT: f64 = STALE;
+
+/// Whether there is no number.
+pub(super) fn is_absent(value: f64) -> bool {
+    is_stale(value)
+}
+
+/// The labels of a series, encoded as in [`Labels`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Metric(Rc<[u8]>);
+
+impl Metric {
+    pub fn new(encoded: &[u8]) -> Self {
+        Self(encoded.into())
+    }
+
+    pub fn labels(&self) -> Labels<'_> {
+        Labels::of_encoded(&self.0)
+    }
+
+    pub fn encoded(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Writes the encoding of those labels whose names are wanted.
+    pub fn subset(&self, mut wanted: impl FnMut(&str) -> bool, out: &mut Vec<u8>) {
+        let mut labels = self.labels().iter();
+        let mut rest = self.0.len();
+        while let Some((name, _)) = labels.next() {
+            let (start, end) = (self.0.len() - rest, self.0.len() - labels.rest().len());
+            rest = labels.rest().len();
+            if wanted(name) {
+                out.extend_from_slice(&self.0[start..end]);
+            }
+        }
+    }
+
+    /// The labels without the name of the metric and what else describes it.
+    pub fn without_name(&self) -> Self {
+        let mut out = Vec::with_capacity(self.0.len());
+        self.subset(|name| !is_metadata(name), &mut out);
+        if out.len() == self.0.len() { self.clone() } else { Self::new(&out) }
+    }
+}
+
+/// Whether a label describes the metric and not the series, so that it goes where the metric becomes another one.
+pub(super) fn is_metadata(name: &str) -> bool {
+    name == METRIC_NAME || name == "__type__" || name == "__unit__"
+}
+
+/// The native histograms of a row, each with its step, ascending.
+pub(super) type Cells = Vec<(u32, Arc<FloatHistogram>)>;
+
+/// Series over the steps of an evaluation.
+#[derive(Debug)]
+pub(super) struct Rows {
+    steps: usize,
+    metrics: Vec<Metric>,
+    /// Whether the name goes when the query is evaluated.
+    drop_name: Vec<bool>,
+    /// Numbers, row by row; [`ABSENT`] where there is none.
+    values: Vec<f64>,
+    /// Histograms, row by row; empty while there are none at all.
+    histograms: Vec<Cells>,
+    /// Whether the order of the rows is meant.
+    pub ordered: bool,
+    budget: Rc<Budget>,
+    taken: (u64, u64),
+}
+
+impl Rows {
+    pub fn new(budget: &Rc<Budget>, steps: usize) -> Self {
+        Self {
+            steps,
+            metrics: Vec::new(),
+            drop_name: Vec::new(),
+            values: Vec::new(),
+            histograms: Vec::new(),
+            ordered: false,
+            budget: Rc::clone(budget),
+            taken: (0, 0),
+        }
+    }
+
+    /// No series, for as many steps.
+    pub fn like(&self) -> Self {
+        let mut rows = Self::new(&self.budget, self.steps);
+        rows.ordered = self.ordered;
+        rows
+    }
+
+    pub fn len(&self) -> usize {
+        self.metrics.len()
+    }
+
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    pub fn metric(&self, row: usize) -> &Metric {
+        &self.metrics[row]
+    }
+
+    pub fn drops_name(&self, row: usize) -> bool {
+        self.drop_name[row]
+    }
+
+    pub fn values(&self, row: usize) -> &[f64] {
+        &self.values[row * self.steps..][..self.steps]
+    }
+
+    pub fn values_mut(&mut self, row: usize) -> &mut [f64] {
+        &mut self.values[row * self.steps..][..self.steps]
+    }
+
+    pub fn cells(&self, row: usize) -> &[(u32, Arc<FloatHistogram>)] {
+        self.histograms.get(row).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn cells_mut(&mut self, row: usize) -> Option<&mut Cells> {
+        self.histograms.get_mut(row)
+    }
+
+    pub fn has_histograms(&self) -> bool {
+        !self.histograms.is_empty()
+    }
+
+    /// The histogram of a row at a step.
+    pub fn cell(&self, row: usize, step: usize) -> Option<&Arc<FloatHistogram>> {
+        let cells = self.cells(row);
+        cells.binary_search_by_key(&(step as u32), |(step, _)| *step).ok().map(|place| &cells[place].1)
+    }
+
+    /// Whether a row has anything at a step.
+    pub fn is_present(&self, row: usize, step: usize) -> bool {
+        !is_absent(self.values(row)[step]) || self.cell(row, step).is_some()
+    }
+
+    /// Begins a row that has nothing; [`Rows::close`] or [`Rows::cancel`] ends it.
+    pub fn open(&mut self) -> Result<&mut [f64], EvalError> {
+        let bytes = (8 * self.steps + size_of::<Metric>() + size_of::<Cells>()) as u64;
+        self.budget.take(self.steps as u64, bytes)?;
+        self.taken = (self.taken.0 + self.steps as u64, self.taken.1 + bytes);
+        let start = self.values.len();
+        self.values.resize(start + self.steps, ABSENT);
+        Ok(&mut self.values[start..])
+    }
+
+    /// The row that was begun.
+    pub fn opened(&self) -> &[f64] {
+        &self.values[self.metrics.len() * self.steps..]
+    }
+
+    /// Ends a row.
+    pub fn close(&mut self, metric: Metric, drop_name: bool, cells: Cells) {
+        let row = self.metrics.len();
+        self.metrics.push(metric);
+        self.drop_name.push(drop_name);
+        if !self.histograms.is_empty() || !cells.is_empty() {
+            self.histograms.resize_with(row, Vec::new);
+            self.histograms.push(cells);
+        }
+    }
+
+    /// Gives a row up.
+    pub fn cancel(&mut self) {
+        self.values.truncate(self.values.len() - self.steps);
+    }
+
+    /// Ends a row, or gives it up if it has nothing.
+    pub fn finish(&mut self, metric: impl FnOnce() -> Metric, drop_name: bool, cells: Cells) {
+        let start = self.metrics.len() * self.steps;
+        if cells.is_empty() && self.values[start..].iter().all(|value| is_absent(*value)) {
+            self.cancel();
+        } else {
+            self.close(metric(), drop_name, cells);
+        }
+    }
+
+    pub fn push(&mut self, metric: Metric, drop_name: bool, values: &[f64], cells: Cells) -> Result<(), EvalError> {
+        self.open()?.copy_from_slice(values);
+        self.close(metric, drop_name, cells);
+        Ok(())
+    }
+
+    /// The same at every step.
+    pub fn broadcast(&self, steps: usize) -> Result<Self, EvalError> {
+        let mut rows = Self::new(&self.budget, steps);
+        rows.ordered = self.ordered;
+        for row in 0..self.len() {
+            let value = self.values(row)[0];
+            rows.open()?.fill(value);
+            let cells = match self.cells(row) {
+                [] => Vec::new(),
+                [(_, histogram), ..] => (0..steps as u32).map(|step| (step, Arc::clone(histogram))).collect(),
+            };
+            rows.close(self.metric(row).clone(), self.drop_name[row], cells);
+        }
+        Ok(rows)
+    }
+
+    pub fn set_metric(&mut self, row: usize, metric: Metric, drop_name: bool) {
+        self.metrics[row] = metric;
+        self.drop_name[row] = drop_name;
+    }
+
+    /// The metric becomes another one: every name goes, now or at the end.
+    pub fn mark_names(&mut self) {
+        self.drop_name.fill(true);
+    }
+
+    /// Takes the names away that go, and makes one series of those that differed in nothing else.
+    pub fn drop_names(mut self) -> Result<Self, EvalError> {
+        if !self.drop_name.contains(&true) {
+            return Ok(self);
+        }
+        for row in 0..self.len() {
+            if std::mem::take(&mut self.drop_name[row]) {
+                self.metrics[row] = self.metrics[row].without_name();
+            }
+        }
+        self.merge()
+    }
+
+    /// Makes one series of those that have the same labels.
+    ///
+    /// # Errors
+    /// Where two of them have something at the same step.
+    pub fn merge(self) -> Result<Self, EvalError> {
+        let mut ids = Ids::default();
+        let first: Vec<usize> = self.metrics.iter().map(|metric| ids.of(metric)).collect();
+        if ids.len() == self.len() {
+            return Ok(self);
+        }
+        let mut merged = self.like();
+        for id in 0..ids.len() {
+            merged.open()?;
+            merged.close(ids.metrics[id].clone(), false, Vec::new());
+        }
+        let mut seen = vec![false; ids.len()];
+        for (row, id) in first.into_iter().enumerate() {
+            if !std::mem::replace(&mut seen[id], true) {
+                merged.drop_name[id] = self.drop_name[row];
+            }
+            for (step, value) in self.values(row).iter().enumerate() {
+                if !is_absent(*value) {
+                    if merged.is_present(id, step) {
+                        return Err(duplicate());
+                    }
+                    merged.values_mut(id)[step] = *value;
+                }
+            }
+            for (step, histogram) in self.cells(row) {
+                if merged.is_present(id, *step as usize) {
+                    return Err(duplicate());
+                }
+                merged.histograms.resize_with(ids.len(), Vec::new);
+                let cells = &mut merged.histograms[id];
+                let place = cells.partition_point(|(known, _)| known < step);
+                cells.insert(place, (*step, Arc::clone(histogram)));
+            }
+        }
+        Ok(merged)
+    }
+
+    /// Only the rows that have something.
+    pub fn compact(self) -> Result<Self, EvalError> {
+        let has =
+            |row: &usize| !self.cells(*row).is_empty() || self.values(*row).iter().any(|value| !is_absent(*value));
+        let kept: Vec<usize> = (0..self.len()).filter(has).collect();
+        if kept.len() == self.len() { Ok(self) } else { self.select(&kept) }
+    }
+
+    /// Rows in another order, or some of them.
+    pub fn select(self, order: &[usize]) -> Result<Self, EvalError> {
+        let mut selected = self.like();
+        for row in order {
+            let cells = self.cells(*row).to_vec();
+            selected.push(self.metric(*row).clone(), self.drop_name[*row], self.values(*row), cells)?;
+        }
+        Ok(selected)
+    }
+
+    /// Places of the rows in the order of their labels.
+    pub fn by_labels(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        order.sort_by(|a, b| self.metrics[*a].labels().iter().cmp(self.metrics[*b].labels().iter()));
+        order
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.budget.give_back(self.taken.0, self.taken.1);
+    }
+}
+
+/// What Prometheus says where two series became one.
+pub(super) fn duplicate() -> EvalError {
+    EvalError::Query("vector cannot contain metrics with the same labelset".to_owned())
+}
+
+/// Numbers labels, or parts of them, in the order in which they come.
+#[derive(Default)]
+pub(super) struct Ids {
+    table: HashTable<(u64, u32)>,
+    pub metrics: Vec<Metric>,
+}
+
+impl Ids {
+    pub fn len(&self) -> usize {
+        self.metrics.len()
+    }
+
+    pub fn of(&mut self, metric: &Metric) -> usize {
+        self.number(metric.encoded(), || metric.clone())
+    }
+
+    pub fn of_bytes(&mut self, encoded: &[u8]) -> usize {
+        self.number(encoded, || Metric::new(encoded))
+    }
+
+    pub fn find(&self, encoded: &[u8]) -> Option<usize> {
+        let metrics = &self.metrics;
+        let found = self.table.find(xxh3_64(encoded), |(_, id)| metrics[*id as usize].encoded() == encoded);
+        found.map(|(_, id)| *id as usize)
+    }
+
+    fn number(&mut self, encoded: &[u8], metric: impl FnOnce() -> Metric) -> usize {
+        let hash = xxh3_64(encoded);
+        let metrics = &mut self.metrics;
+        let found = self.table.find(hash, |(known, id)| *known == hash && metrics[*id as usize].encoded() == encoded);
+        if let Some((_, id)) = found {
+            return *id as usize;
+        }
+        let id = metrics.len();
+        metrics.push(metric());
+        self.table.insert_unique(hash, (hash, id as u32), |(hash, _)| *hash);
+        id
+    }
+}

@@ -1,0 +1,95 @@
+use std::time::{Duration, Instant};
+
+use super::super::script::{MemorySamples, Script};
+use super::super::{EvalError, Limits, Query, Value, When};
+
+/// Runs a script that must hold.
+fn holds(script: &str) {
+    let limits = Limits { delayed_name_removal: true, ..Limits::default() };
+    let report = Script::parse(script).expect("a script").run(&limits);
+    assert!(report.failures.is_empty(), "{:#?}", report.failures);
+}
+
+fn evaluate(text: &str, when: When, limits: &Limits) -> Result<Value, EvalError> {
+    let samples = MemorySamples::new();
+    let query = Query::parse(text).expect("a query");
+    query.evaluate(&samples, when, limits).map(|evaluation| evaluation.value)
+}
+
+#[test]
+fn windows_slide_open_on_the_left() {
+    holds(
+        "load 1m\n  a 0+60x5 stale _ 1 2\n\n\
+         eval range from 1m to 4m step 1m count_over_time(a[2m])\n  {} 2 2 2 2\n\n\
+         eval range from 1m to 5m step 2m increase(a[2m1s])\n  expect info\n  {} 60 121 121\n\n\
+         eval instant at 7m a\n\n\
+         eval instant at 9m sum_over_time(a[10m])\n  {} 903\n\n\
+         eval instant at 2m sum_over_time(a[1m:30s] offset 1m)\n  {} 60\n",
+    );
+}
+
+#[test]
+fn a_group_is_named_once_whatever_the_steps() {
+    holds(
+        "load 1m\n  a{job=\"x\", n=\"1\"} 1 2 _\n  a{job=\"x\", n=\"2\"} 10 _ 30\n  a{job=\"y\", n=\"1\"} _ 5 5\n\n\
+         eval range from 0 to 2m step 1m sum by (job) (last_over_time(a[30s]))\n  {job=\"x\"} 11 2 30\n  {job=\"y\"} _ 5 5\n\n\
+         eval range from 0 to 2m step 1m topk by (job) (1, last_over_time(a[30s]))\n  a{job=\"x\", n=\"1\"} _ 2 _\n  \
+         a{job=\"x\", n=\"2\"} 10 _ 30\n  a{job=\"y\", n=\"1\"} _ 5 5\n\n\
+         eval range from 0 to 1m step 1m count_values without (n) (\"v\", a)\n  {job=\"x\", v=\"1\"} 1 _\n  \
+         {job=\"x\", v=\"10\"} 1 1\n  {job=\"x\", v=\"2\"} _ 1\n  {job=\"y\", v=\"5\"} _ 1\n",
+    );
+}
+
+#[test]
+fn series_find_each_other_at_each_step() {
+    holds(
+        "load 1m\n  a{i=\"1\"} 1 2 3\n  a{i=\"2\"} 4 5 6\n  b{i=\"1\", v=\"old\"} 10 10 stale\n  b{i=\"1\", v=\"new\"} _ _ 20\n\n\
+         eval range from 0 to 2m step 1m a * on (i) group_left (v) b\n  {i=\"1\", v=\"old\"} 10 20 _\n  {i=\"1\", v=\"new\"} _ _ 60\n\n\
+         eval range from 0 to 2m step 1m a + on (i) fill (100) b\n  {i=\"1\"} 11 12 23\n  {i=\"2\"} 104 105 106\n\n\
+         eval range from 0 to 2m step 1m b unless on (i) (a > 2)\n  b{i=\"1\", v=\"old\"} 10 10 _\n\n\
+         eval instant at 0 a * on () b\n  expect fail msg: multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)\n",
+    );
+}
+
+#[test]
+fn limits_end_an_evaluation() {
+    let range = When::Range { start: 0, end: 1_000_000, step: 1 };
+    let few = Limits { samples: 1000, ..Limits::default() };
+    assert!(matches!(evaluate("vector(1)", range, &few), Err(EvalError::TooManySamples)));
+    let small = Limits { bytes: 1000, ..Limits::default() };
+    assert!(matches!(evaluate("vector(1)", range, &small), Err(EvalError::TooManyBytes(1000))));
+    let late = Limits { deadline: Instant::now().checked_sub(Duration::from_secs(1)), ..Limits::default() };
+    assert!(matches!(evaluate("vector(1)", range, &late), Err(EvalError::Timeout)));
+    let long = When::Range { start: 0, end: i64::MAX, step: 1 };
+    assert!(matches!(evaluate("1", long, &Limits::default()), Err(EvalError::Query(_))));
+    assert!(evaluate("1", When::Range { start: 5, end: 0, step: 1 }, &Limits::default()).is_ok());
+    let subquery = "sum_over_time(vector(1)[200y:1ms])";
+    assert!(matches!(evaluate(subquery, When::Instant(0), &Limits::default()), Err(EvalError::Query(_))));
+}
+
+#[test]
+fn the_deepest_query_is_evaluated() {
+    let deep = "-".repeat(64) + &"(".repeat(63) + "vector(1)" + &")".repeat(63);
+    assert!(
+        matches!(evaluate(&deep, When::Instant(0), &Limits::default()), Ok(Value::Vector(samples)) if samples.len() == 1)
+    );
+    let calls = "abs(".repeat(63) + "vector(1)" + &")".repeat(63);
+    assert!(evaluate(&calls, When::Instant(0), &Limits::default()).is_ok());
+    let powers = "2".to_owned() + &" ^ 1".repeat(64);
+    assert!(matches!(evaluate(&powers, When::Instant(0), &Limits::default()), Ok(Value::Scalar(2.0))));
+    let long = "vector(1)".to_owned() + &" + vector(1)".repeat(500);
+    assert!(
+        matches!(evaluate(&long, When::Instant(0), &Limits::default()), Ok(Value::Vector(samples)) if samples.len() == 1)
+    );
+}
+
+#[test]
+fn times_at_the_ends_of_the_world_do_no_harm() {
+    for text in
+        ["a offset 290y", "a offset -290y", "rate(a[290y] offset 290y)", "a @ -9e15", "max_over_time(a[1y:1d] @ 9e15)"]
+    {
+        for time in [i64::MIN / 2, 0, i64::MAX / 2] {
+            assert!(evaluate(text, When::Instant(time), &Limits::default()).is_ok(), "{text} at {time}");
+        }
+    }
+}

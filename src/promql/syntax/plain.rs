@@ -1,0 +1,499 @@
+//! The plain text that the grammar is given. Each name, number, text and duration of the query becomes the number of an
+//! [`Item`], in a form that the grammar takes for the same kind of thing; what the grammar lacks is written down beside
+//! those and left out.
+
+use std::fmt::Write as _;
+
+use super::super::functions::{self, Extension};
+use super::super::query::ParseError;
+use super::super::tree::{At, Operator};
+use super::length::{Length, Reader};
+use super::token::{Placed, Token, duration, number, unquote};
+
+/// Deepest nesting of parentheses.
+const DEPTH: usize = 64;
+
+/// Most signs before operands, and powers: each nests what is behind it.
+const NESTING_SIGNS: usize = 64;
+
+/// Most operators. The grammar's work grows with their square.
+const OPERATORS: usize = 500;
+
+/// The name and the value of a matcher that stands for a modifier of an instant selector.
+pub(super) const MODIFIER: &str = "0";
+
+/// What stands before the number of a matcher's value: how it compares, if not by `=`.
+pub(super) const NOT_EQUAL: &str = "n";
+pub(super) const MATCHES: &str = "m";
+pub(super) const MATCHES_NOT: &str = "x";
+
+/// What the grammar is given, and what it is not given.
+pub(super) struct Plain {
+    pub text: String,
+    /// By number, from 1.
+    pub items: Vec<Item>,
+    /// Operators of the precedences of `==` and `atan2`, in their order: some of them are unknown to the grammar.
+    pub operators: Vec<Operator>,
+}
+
+/// What a number in the plain text means.
+#[derive(Debug)]
+pub(super) struct Item {
+    /// Its first token.
+    pub token: usize,
+    pub what: What,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    /// A number, and whether it was written as a duration.
+    Number(f64, bool),
+    /// A quoted text, unquoted; nothing where its escapes make it no UTF-8.
+    Text(Option<String>),
+    /// A name as it was written.
+    Name(String),
+    /// A duration, and what follows the brackets that it stands in.
+    Length(Length, Extension),
+    /// A time behind `@`.
+    At(At),
+    /// A call without arguments.
+    Call(String),
+    /// A modifier of an instant selector.
+    Extension(Extension),
+}
+
+/// Makes the plain text.
+pub(super) fn plain(text: &str, tokens: &[Placed]) -> Result<Plain, ParseError> {
+    let plain = Plain { text: String::with_capacity(text.len()), items: Vec::new(), operators: Vec::new() };
+    let mut writer = Writer {
+        text,
+        tokens,
+        at: 0,
+        plain,
+        ended: false,
+        in_braces: false,
+        depth: 0,
+        operators: 0,
+        nesting_signs: 0,
+        selector: Selector::None,
+        comparison: "",
+    };
+    while writer.at < tokens.len() {
+        writer.next()?;
+    }
+    Ok(writer.plain)
+}
+
+/// The selector that ended last: what `anchored` and `smoothed` are about.
+#[derive(Clone, Copy)]
+enum Selector {
+    None,
+    /// An instant selector, which ends here in the plain text.
+    Instant(usize),
+    /// A range selector, with the item of its range.
+    Range(usize),
+    Subquery,
+}
+
+struct Writer<'a> {
+    text: &'a str,
+    tokens: &'a [Placed],
+    at: usize,
+    plain: Plain,
+    /// Whether an operand has just ended, so that an operator or a modifier may follow.
+    ended: bool,
+    in_braces: bool,
+    depth: usize,
+    operators: usize,
+    nesting_signs: usize,
+    selector: Selector,
+    /// How the matcher at hand compares, if not by `=`.
+    comparison: &'static str,
+}
+
+impl<'a> Writer<'a> {
+    fn next(&mut self) -> Result<(), ParseError> {
+        let token = self.tokens[self.at].token;
+        let text = self.source(self.at);
+        self.at += 1;
+        match token {
+            Token::Word if self.in_braces => self.name(text),
+            Token::Word => self.word(text)?,
+            Token::Number => self.number(number(text).unwrap_or(f64::NAN), false),
+            Token::Duration => self.number(duration(text).unwrap_or(0) as f64 / 1000.0, true),
+            Token::Text => {
+                let Some(value) = unquote(text) else {
+                    return Err(self.error(self.at - 1, format!("invalid escape sequence in {text}")));
+                };
+                let item = self.item(self.at - 1, What::Text(String::from_utf8(value).ok()));
+                let comparison = std::mem::take(&mut self.comparison);
+                self.write(format_args!("\"{comparison}{item}\""));
+                self.ended = true;
+            }
+            Token::Sign => self.sign(text)?,
+        }
+        Ok(())
+    }
+
+    fn source(&self, token: usize) -> &'a str {
+        self.tokens.get(token).map_or("", |token| &self.text[token.at.clone()])
+    }
+
+    fn word(&mut self, word: &'a str) -> Result<(), ParseError> {
+        let lower = word.to_ascii_lowercase();
+        let called = self.source(self.at) == "(";
+        match lower.as_str() {
+            "and" | "or" | "unless" | "atan2" if self.ended => {
+                self.operator(&lower)?;
+                self.write(format_args!("{lower}"));
+            }
+            "offset" if self.ended => {
+                let first = self.at;
+                let mut reader = Reader { text: self.text, tokens: self.tokens, at: self.at };
+                let length = reader.offset()?;
+                self.at = reader.at;
+                let item = self.item(first, What::Length(length, Extension::None));
+                self.write(format_args!("offset {item}ms"));
+            }
+            "anchored" => self.extension(word, Extension::Anchored)?,
+            "smoothed" => self.extension(word, Extension::Smoothed)?,
+            "inf" => self.number(f64::INFINITY, false),
+            "nan" => self.number(f64::NAN, false),
+            "time" | "pi" | "start" | "end" | "step" | "range" if called && self.source(self.at + 1) == ")" => {
+                let item = self.item(self.at - 1, What::Call(lower));
+                self.write(format_args!("{item}"));
+                self.at += 2;
+                self.ended = true;
+                self.selector = Selector::None;
+            }
+            "by" | "without" | "on" | "ignoring" | "group_left" | "group_right" | "bool" => {
+                self.write(format_args!("{lower}"));
+                self.ended = false;
+            }
+            "fill" | "fill_left" | "fill_right" if called => {
+                self.write(format_args!("{lower}"));
+                self.ended = false;
+            }
+            "sum" | "avg" | "count" | "min" | "max" | "group" | "stddev" | "stdvar" | "topk" | "bottomk" | "limitk"
+            | "limit_ratio" | "quantile" | "count_values" => {
+                let modified =
+                    ["by", "without"].iter().any(|modifier| self.source(self.at).eq_ignore_ascii_case(modifier));
+                if called || modified {
+                    self.write(format_args!("{lower}"));
+                    self.ended = false;
+                } else {
+                    self.name(word);
+                }
+            }
+            _ if called => {
+                if functions::find(word).is_none() {
+                    return Err(self.error(self.at - 1, format!("unknown function with name {word:?}")));
+                }
+                self.write(format_args!("{word}"));
+            }
+            _ => self.name(word),
+        }
+        Ok(())
+    }
+
+    fn sign(&mut self, sign: &'a str) -> Result<(), ParseError> {
+        match sign {
+            "{" | "}" => {
+                self.in_braces = sign == "{";
+                self.write(format_args!("{sign}"));
+                self.ended = !self.in_braces;
+                self.selector = Selector::Instant(self.plain.text.len());
+                return Ok(());
+            }
+            "[" => return self.brackets(),
+            "@" => return self.time(),
+            "(" => {
+                self.depth += 1;
+                if self.depth > DEPTH {
+                    return Err(self.error(self.at - 1, format!("query is nested more than {DEPTH} levels deep")));
+                }
+                self.ended = false;
+            }
+            ")" => {
+                if self.depth == 0 {
+                    return Err(self.error(self.at - 1, "unexpected right parenthesis ')'".to_owned()));
+                }
+                self.depth -= 1;
+                self.ended = true;
+            }
+            "," => self.ended = false,
+            // Whether a matcher makes sense is decided by what it really says: the grammar sees `=` alone.
+            "=" | "!=" | "=~" | "!~" if self.in_braces => {
+                self.comparison = match sign {
+                    "!=" => NOT_EQUAL,
+                    "=~" => MATCHES,
+                    "!~" => MATCHES_NOT,
+                    _ => "",
+                };
+                self.plain.text.push('=');
+                return Ok(());
+            }
+            _ if self.in_braces => {}
+            _ => self.operator(sign)?,
+        }
+        self.selector = Selector::None;
+        // Trimming has the precedence of a comparison.
+        let known = if matches!(sign, "</" | ">/") { "==" } else { sign };
+        self.write(format_args!("{known}"));
+        Ok(())
+    }
+
+    fn operator(&mut self, sign: &str) -> Result<(), ParseError> {
+        self.operators += 1;
+        if self.operators > OPERATORS {
+            return Err(self.error(self.at - 1, format!("query has more than {OPERATORS} operators")));
+        }
+        self.nesting_signs += usize::from(!self.ended || sign == "^");
+        if self.nesting_signs > NESTING_SIGNS {
+            let message = format!("query has more than {NESTING_SIGNS} signs before operands and powers");
+            return Err(self.error(self.at - 1, message));
+        }
+        if let ("==" | "</" | ">/", Some(operator)) = (sign, Operator::of(sign)) {
+            self.plain.operators.push(operator);
+        }
+        self.ended = false;
+        Ok(())
+    }
+
+    /// `[range]` or `[range:step]`.
+    fn brackets(&mut self) -> Result<(), ParseError> {
+        let first = self.at;
+        let mut reader = Reader { text: self.text, tokens: self.tokens, at: self.at };
+        let range = reader.length()?;
+        self.at = reader.at;
+        let item = self.item(first, What::Length(range, Extension::None));
+        self.write(format_args!("[{item}ms"));
+        self.selector = Selector::Range(item);
+        if self.source(self.at) == ":" {
+            self.at += 1;
+            self.plain.text.push(':');
+            self.selector = Selector::Subquery;
+            if self.source(self.at) != "]" {
+                let first = self.at;
+                let mut reader = Reader { text: self.text, tokens: self.tokens, at: self.at };
+                let step = reader.length()?;
+                self.at = reader.at;
+                let item = self.item(first, What::Length(step, Extension::None));
+                self.write(format_args!("{item}ms"));
+            }
+        }
+        if self.source(self.at) != "]" {
+            let message = format!("unexpected {:?} in duration expression", self.source(self.at));
+            return Err(self.error(self.at, message));
+        }
+        self.at += 1;
+        self.plain.text.push(']');
+        self.ended = true;
+        Ok(())
+    }
+
+    /// `@ 1609746000` or `@ start()`.
+    fn time(&mut self) -> Result<(), ParseError> {
+        let first = self.at;
+        let word = self.source(self.at).to_ascii_lowercase();
+        let at = match word.as_str() {
+            "start" | "end" if self.source(self.at + 1) == "(" && self.source(self.at + 2) == ")" => {
+                self.at += 3;
+                if word == "start" { At::Start } else { At::End }
+            }
+            _ => {
+                let mut sign = 1.0;
+                while let found @ ("+" | "-") = self.source(self.at) {
+                    sign *= if found == "-" { -1.0 } else { 1.0 };
+                    self.at += 1;
+                }
+                let text = self.source(self.at);
+                let seconds = match text.to_ascii_lowercase().as_str() {
+                    "inf" => Some(f64::INFINITY),
+                    "nan" => Some(f64::NAN),
+                    _ => number(text).or_else(|| duration(text).map(|milliseconds| milliseconds as f64 / 1000.0)),
+                };
+                let Some(seconds) = seconds else {
+                    return Err(self.error(self.at, format!("unexpected {text:?} in @, expected timestamp literal")));
+                };
+                self.at += 1;
+                let seconds = sign * seconds;
+                if !seconds.is_finite() || seconds.abs() >= i64::MAX as f64 {
+                    let message = format!("timestamp out of bounds for @ modifier: {seconds:.6}");
+                    return Err(self.error(self.at - 1, message));
+                }
+                At::Time((seconds * 1000.0).round() as i64)
+            }
+        };
+        let item = self.item(first, What::At(at));
+        self.write(format_args!("@ {item}"));
+        self.ended = true;
+        Ok(())
+    }
+
+    fn extension(&mut self, word: &str, extension: Extension) -> Result<(), ParseError> {
+        if !self.ended {
+            self.name(word);
+            return Ok(());
+        }
+        let again = "anchored and smoothed modifiers cannot be used together";
+        match self.selector {
+            Selector::Range(item) => match &mut self.plain.items[item - 1].what {
+                What::Length(_, known) if *known == Extension::None || *known == extension => *known = extension,
+                _ => return Err(self.error(self.at - 1, again.to_owned())),
+            },
+            Selector::Instant(end) => {
+                let item = self.item(self.at - 1, What::Extension(extension));
+                let braces = self.plain.text[..end].ends_with('}');
+                let matcher = format!("\"{MODIFIER}\"=\"{item}\"");
+                let inner = self.plain.text[..end].trim_end_matches(['}', ' ']).chars().next_back();
+                let matcher = match (braces, inner) {
+                    (true, Some('{' | ',')) => format!("{matcher}}}"),
+                    (true, _) => format!(",{matcher}}}"),
+                    (false, _) => format!("{{{matcher}}}"),
+                };
+                let start = end - usize::from(braces);
+                self.plain.text.replace_range(start..end, &matcher);
+                self.selector = Selector::Instant(start + matcher.len());
+            }
+            Selector::Subquery => {
+                let message = format!("{word} modifier is not supported for subqueries");
+                return Err(self.error(self.at - 1, message));
+            }
+            Selector::None => return Err(self.error(self.at - 1, format!("{word} modifier not implemented"))),
+        }
+        Ok(())
+    }
+
+    fn name(&mut self, name: &str) {
+        let item = self.item(self.at - 1, What::Name(name.to_owned()));
+        self.write(format_args!("i{item}"));
+        self.ended = true;
+        if !self.in_braces {
+            self.selector = Selector::Instant(self.plain.text.len());
+        }
+    }
+
+    fn number(&mut self, value: f64, is_duration: bool) {
+        let item = self.item(self.at - 1, What::Number(value, is_duration));
+        self.write(format_args!("{item}"));
+        self.ended = true;
+        self.selector = Selector::None;
+    }
+
+    fn item(&mut self, token: usize, what: What) -> usize {
+        self.plain.items.push(Item { token, what });
+        self.plain.items.len()
+    }
+
+    /// Writes a token, apart from the one before it.
+    fn write(&mut self, token: std::fmt::Arguments<'_>) {
+        let text = &mut self.plain.text;
+        let end = text.len();
+        // A text takes whatever is written.
+        let _ = write!(text, "{token}");
+        let apart =
+            |char: Option<char>| char.is_some_and(|char| char.is_ascii_alphanumeric() || "_=<>!~/".contains(char));
+        if apart(text[..end].chars().next_back()) && apart(text[end..].chars().next()) {
+            text.insert(end, ' ');
+        }
+    }
+
+    fn error(&self, token: usize, message: String) -> ParseError {
+        let at = self.tokens.get(token).map_or(self.text.len()..self.text.len(), |token| token.at.clone());
+        ParseError { message, at: Some(at) }
+    }
+}
+
+/// What the grammar did not take, in Prometheus's words. Of a text that is no expression it says no more than that; then
+/// the first token that cannot follow the one before it is shown.
+pub(super) fn explain(text: &str, tokens: &[Placed], message: &str) -> ParseError {
+    if message != "invalid promql query" {
+        return ParseError { message: prometheus(message), at: None };
+    }
+    // For each open parenthesis, whether it is one of a list of labels behind a keyword.
+    let (mut ended, mut in_braces, mut open) = (false, false, Vec::new());
+    let mut before = String::new();
+    for (index, token) in tokens.iter().enumerate() {
+        let source = &text[token.at.clone()];
+        let next = tokens.get(index + 1).map_or("", |token| &text[token.at.clone()]);
+        let lower = source.to_ascii_lowercase();
+        let unexpected =
+            |what: &str| ParseError { message: format!("unexpected {what} {source:?}"), at: Some(token.at.clone()) };
+        let is_modifier = |word: &str| {
+            matches!(
+                word,
+                "by" | "without"
+                    | "on"
+                    | "ignoring"
+                    | "group_left"
+                    | "group_right"
+                    | "fill"
+                    | "fill_left"
+                    | "fill_right"
+            )
+        };
+        match (token.token, source) {
+            (_, "}") => (in_braces, ended) = (false, true),
+            _ if in_braces => {}
+            (Token::Word, _) => match lower.as_str() {
+                "and" | "or" | "unless" | "atan2" if ended => ended = false,
+                "offset" | "anchored" | "smoothed" if ended => return unexpected("modifier"),
+                "bool" => {}
+                word if is_modifier(word) => {}
+                _ if ended => return unexpected("identifier"),
+                _ => ended = next != "(" && !is_modifier(&next.to_ascii_lowercase()),
+            },
+            (Token::Number | Token::Duration, _) if ended => return unexpected("number"),
+            (Token::Text, _) if ended => return unexpected("string"),
+            (Token::Number | Token::Duration | Token::Text, _) => ended = true,
+            (Token::Sign, "{") => in_braces = true,
+            (Token::Sign, "(") if ended && !is_modifier(&before) => return unexpected("left parenthesis"),
+            (Token::Sign, "(") => {
+                open.push(is_modifier(&before));
+                ended = false;
+            }
+            (Token::Sign, ")") => {
+                // Behind a list of labels stands an operand, or nothing if the list itself is behind one.
+                let list = open.pop().unwrap_or(false);
+                ended = !list || next.is_empty() || matches!(next, ")" | ",");
+            }
+            (Token::Sign, "[" | ":" | "@" | ",") => ended = false,
+            (Token::Sign, "]") => ended = true,
+            (Token::Sign, "+" | "-") => ended = false,
+            (Token::Sign, _) if !ended && before != ")" => return unexpected("operator"),
+            (Token::Sign, _) => ended = false,
+        }
+        before = lower;
+    }
+    let depth = open.len();
+    let end = text.len();
+    let message = match (tokens.is_empty(), depth, ended) {
+        (true, ..) => "no expression found in input",
+        (_, 1.., _) => "unclosed left parenthesis",
+        (_, _, false) => "unexpected end of input",
+        _ => "the expression is not well-formed",
+    };
+    ParseError { message: message.to_owned(), at: Some(end..end) }
+}
+
+/// The grammar's message in the words of Prometheus, which differ in the names of types and in quotes.
+fn prometheus(message: &str) -> String {
+    let mut words = message.replace('\'', "\"");
+    for (theirs, ours) in [
+        ("type vector", "type instant vector"),
+        ("type matrix", "type range vector"),
+        ("got vector", "got instant vector"),
+        ("got matrix", "got range vector"),
+        ("allowed on vector", "allowed on instant vector"),
+        ("scalar or vector", "scalar or instant vector"),
+        ("between vectors", "between instant vectors"),
+        (
+            "preceded by an vector selector or matrix selector",
+            "preceded by an instant vector selector or range vector selector",
+        ),
+    ] {
+        words = words.replace(theirs, ours);
+    }
+    words
+}
