@@ -313,17 +313,21 @@ impl Inner {
         let entry = List { series: series.clone(), list: Arc::downgrade(list), refused, told: (0, 0) };
         self.lists.insert(list.id(), entry);
         self.look();
+        if !self.memory.has(0) {
+            self.evict(0);
+        }
         series
     }
 
     fn resolve(&mut self, list: &Arc<SeriesList>, taken: &mut Taken) -> (Vec<Mapped>, usize) {
-        self.look();
         let own = Arc::ptr_eq(list.table(), &self.table);
         let table_of_list = list.table().clone();
         let table = table_of_list.read();
         if own && self.verdicts.len() < table.slots() {
+            self.verdicts.reserve_exact(table.slots() - self.verdicts.len());
             self.verdicts.resize(table.slots(), Verdict { epoch: 0, place: UNDECIDED });
         }
+        self.look();
         let (mut mapped, mut refused) = (Vec::new(), 0);
         for (index, series) in list.refs().iter().enumerate() {
             let labels = table.labels(*series);

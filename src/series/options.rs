@@ -12,7 +12,7 @@ pub struct StoreOptions {
     /// `1h` and at most `24h`. Write more where dashboards should see more; `max_bytes` may end it sooner.
     pub retention: Option<Duration>,
     /// Most memory of the samples, their labels and their index. Where it is reached, the oldest samples go first and new
-    /// series are refused, counted and reported. Default: `64MiB`, which holds about 15,000 series every 15 seconds for two
+    /// series are refused, counted and reported. Default: `64MiB`, which holds about 30,000 series every 15 seconds for two
     /// hours.
     pub max_bytes: ByteSize,
     /// A sample that is older than the newest one of its series by at most this much is put where it belongs. Older ones are

@@ -66,12 +66,11 @@ impl BitWriter {
         out.extend_from_slice(&self.pending.to_be_bytes()[..self.filled.div_ceil(8) as usize]);
     }
 
-    /// All of it in memory of its own. Forgets the bits and keeps its memory.
+    /// All of it in memory of its own; none is kept here: most of it would wait long for its next use, in every series.
     pub fn take_shared(&mut self) -> Arc<[u8]> {
         self.bytes.extend_from_slice(&self.pending.to_be_bytes()[..self.filled.div_ceil(8) as usize]);
-        let shared = Arc::from(&*self.bytes);
-        self.clear();
-        shared
+        let bytes = std::mem::take(self).bytes;
+        Arc::from(bytes)
     }
 
     /// Forgets the bits and keeps the memory.

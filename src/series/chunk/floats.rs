@@ -2,8 +2,8 @@
 //!
 //! # Format
 //!
-//! Times are milliseconds. The first stands outside; of each other one its distance to the one before it is predicted by a
-//! [`Trend`] and the error is written. Values are written in the first of these ways that fits all of a chunk:
+//! Times are milliseconds. The first stands outside; each other one is predicted by when it is due ([`Times`]), and the error
+//! is written. Values are written in the first of these ways that fits all of a chunk:
 //!
 //! - as **decimals**: each value is a whole number of at most 53 bits, divided by 10, 100, … or 1, as expositions write
 //!   them. The number's distance to the one before it (the first: to 0) is predicted by a trend, or as 0 while that has
@@ -14,7 +14,7 @@
 //!   in the same place; `11`, five bits with the number of zeros before them, six with their number less one, and them.
 //!
 //! Errors are folded to numbers without a sign and written as an adaptive Rice code: `n >> k` ones, a zero, and the lowest
-//! `k` bits of `n`, where `k` follows the lengths of the last errors. Twelve ones begin what is longer: of a time, six bits
+//! `k` bits of `n`, where `k` follows the lengths of the last errors. Six ones begin what is longer: of a time, six bits
 //! with its length less one, and it; of a value, a bit that says whether that follows (0), or 64 bits as they are (1).
 
 use super::bits::{BitReader, BitWriter};
@@ -37,7 +37,7 @@ const POWERS: [f64; MOST_DIGITS as usize + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1
 const MOST_WHOLE: f64 = (1u64 << 53) as f64;
 
 /// So many ones begin what does not fit a Rice code.
-const LONG: u32 = 12;
+const LONG: u32 = 6;
 
 impl Form {
     /// The first form, with at least so many digits, in which a value can be written.
@@ -170,21 +170,70 @@ fn get_long(bits: &mut BitReader<'_>, lengths: &mut Lengths) -> Option<i64> {
     Some(unfold(folded))
 }
 
-/// What times are predicted by.
+/// What times are predicted by: when a scrape is due, which stays where one of them is late.
 #[derive(Clone, Copy, Debug, Default)]
 struct Times {
     last: i64,
-    trend: Trend,
+    /// Sixteen times the time at which the last one was due, and the distance from one to the next.
+    due: i64,
+    distance: i64,
+    /// Samples that were seen, up to [`SETTLED`].
+    seen: u8,
+    /// Whether the last one was late, or early, by much.
+    late: bool,
     lengths: Lengths,
 }
 
+/// After so many samples a single one changes little.
+const SETTLED: u8 = 8;
+
+/// By so much, in sixteenths of a millisecond, a sample moves what is due.
+const MOVED: i64 = 4;
+
+/// One that is late by more, in sixteenths of a millisecond, changes nothing; two in a row, and another time is due.
+const LATE: u64 = 40;
+
 impl Times {
+    fn new(first: i64) -> Self {
+        Self { last: first, due: first.wrapping_mul(16), ..Self::default() }
+    }
+
+    #[inline]
+    fn predicted(&self) -> i64 {
+        self.due.wrapping_add(self.distance).wrapping_add(8) >> 4
+    }
+
+    #[inline]
+    fn learn(&mut self, time: i64) {
+        let now = time.wrapping_mul(16);
+        let due = self.due.wrapping_add(self.distance);
+        let error = now.wrapping_sub(due);
+        let is_gap = error.unsigned_abs() > self.distance.unsigned_abs() >> 2;
+        let is_late = error.unsigned_abs() > LATE;
+        if is_gap {
+            if self.seen == 0 || self.late {
+                self.distance = time.wrapping_sub(self.last).wrapping_mul(16);
+            }
+            self.due = now;
+        } else if is_late && !self.late {
+            self.due = due;
+        } else if is_late || self.seen < SETTLED {
+            self.distance = self.distance.wrapping_add(error / (i64::from(self.seen) + 2));
+            self.due = now;
+        } else {
+            self.distance = self.distance.wrapping_add((error / 16).clamp(-1, 1));
+            self.due = due.wrapping_add((error / 8).clamp(-MOVED, MOVED));
+        }
+        self.late = is_late;
+        self.seen += u8::from(self.seen < SETTLED);
+        self.last = time;
+    }
+
     #[inline]
     fn put(&mut self, bits: &mut BitWriter, time: i64) {
-        let distance = time.wrapping_sub(self.last);
-        put_error(bits, &mut self.lengths, distance.wrapping_sub(self.trend.predicted()), false);
-        self.trend.learn(distance);
-        self.last = time;
+        let error = time.wrapping_sub(self.predicted());
+        put_error(bits, &mut self.lengths, error, false);
+        self.learn(time);
     }
 
     #[inline]
@@ -193,10 +242,9 @@ impl Times {
             Written::Error(error) => error,
             Written::Long => get_long(bits, &mut self.lengths)?,
         };
-        let distance = error.wrapping_add(self.trend.predicted());
-        self.trend.learn(distance);
-        self.last = self.last.wrapping_add(distance);
-        Some(self.last)
+        let time = error.wrapping_add(self.predicted());
+        self.learn(time);
+        Some(time)
     }
 }
 
@@ -324,7 +372,7 @@ pub struct State {
 impl State {
     /// Before the first sample of a chunk, which is of this time.
     pub fn new(form: Form, first: i64) -> Self {
-        Self { form, count: 0, times: Times { last: first, ..Times::default() }, values: Values::new(form) }
+        Self { form, count: 0, times: Times::new(first), values: Values::new(form) }
     }
 
     /// How values are written.

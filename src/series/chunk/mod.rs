@@ -18,8 +18,14 @@ use crate::formats::segment::numbers::Input;
 use bits::{BitReader, BitWriter};
 use floats::{Form, MOST_DIGITS};
 
-/// Samples of a chunk.
+/// Samples of a chunk, where they do not take very little.
 pub const MOST_SAMPLES: u16 = 120;
+
+/// Samples of a chunk that has fewer than [`FEW_BYTES`]: what a chunk takes beside its bytes is shared by more of them, and
+/// they are read quickly.
+const MOST_SMALL_SAMPLES: u16 = 480;
+
+const FEW_BYTES: usize = 320;
 
 /// A chunk is full once it has so many bytes.
 pub const MOST_BYTES: usize = 4 << 10;
@@ -203,7 +209,10 @@ impl Head {
         match (self, value) {
             (Self::Empty, _) => false,
             (Self::Floats(head), SampleValue::Float(_)) => {
-                head.state.count() >= MOST_SAMPLES || head.bits.len() >= MOST_BYTES || is_far(head.first, time)
+                let (count, bytes) = (head.state.count(), head.bits.len());
+                (count >= MOST_SAMPLES && (bytes >= FEW_BYTES || count >= MOST_SMALL_SAMPLES))
+                    || bytes >= MOST_BYTES
+                    || is_far(head.first, time)
             }
             (Self::Histograms(head), SampleValue::Histogram(_)) => {
                 head.state.count() >= MOST_SAMPLES || head.bytes.len() >= MOST_BYTES || is_far(head.first, time)
@@ -235,7 +244,7 @@ impl Head {
             (Self::Floats(head), SampleValue::Float(value)) => head.put(time, value),
             (Self::Histograms(head), SampleValue::Histogram(histogram)) => head.put(time, histogram),
             (_, SampleValue::Float(value)) => {
-                *self = Self::Floats(FloatHead::new(time, value, BitWriter::default()));
+                *self = Self::Floats(FloatHead::new(time, value));
             }
             (_, SampleValue::Histogram(histogram)) => {
                 let mut head = HistogramHead { first: time, state: histograms::State::new(time), bytes: Vec::new() };
@@ -245,16 +254,15 @@ impl Head {
         }
     }
 
-    /// Ends the chunk and begins another with a sample, later than the last one. The memory is used again.
+    /// Ends the chunk and begins another with a sample, later than the last one.
     pub fn cut(&mut self, time: i64, value: SampleValue<'_>) -> Option<Chunk> {
         let outline = self.outline()?;
         let chunk = match self {
             Self::Empty => return None,
             Self::Floats(head) => {
-                let mut bits = std::mem::take(&mut head.bits);
-                let bytes = bits.take_shared();
+                let bytes = head.bits.take_shared();
                 if let SampleValue::Float(value) = value {
-                    *head = FloatHead::new(time, value, bits);
+                    *head = FloatHead::new(time, value);
                 } else {
                     *self = Self::Empty;
                     self.put(time, value);
@@ -355,8 +363,9 @@ pub fn is_same(a: &Histogram, b: &Histogram) -> bool {
 }
 
 impl FloatHead {
-    fn new(time: i64, value: f64, bits: BitWriter) -> Self {
-        let mut head = Self { first: time, state: floats::State::new(Form::of(value, 0), time), value, bits };
+    fn new(time: i64, value: f64) -> Self {
+        let state = floats::State::new(Form::of(value, 0), time);
+        let mut head = Self { first: time, state, value, bits: BitWriter::default() };
         head.bits.grow();
         head.state.put(&mut head.bits, time, value);
         head

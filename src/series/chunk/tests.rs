@@ -208,12 +208,12 @@ fn a_series_that_changes_its_kind_changes_its_chunk() {
 /// Bytes a sample of a series, whole chunks with what they take in memory.
 fn bytes_a_sample(mut value: impl FnMut(usize) -> f64, jitter: u32) -> f64 {
     let mut random = fastrand::Rng::with_seed(7);
-    let count = 120 * 20;
+    let count = 480 * 20;
     let times: Vec<_> = (0..count).map(|at| at as i64 * 15_000 + i64::from(random.u32(0..=jitter))).collect();
     let values: Vec<_> = (0..count).map(&mut value).collect();
     let (chunks, _) = written(&times, &values);
     let bytes: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
-    bytes as f64 / (chunks.len() * usize::from(MOST_SAMPLES)) as f64
+    bytes as f64 / chunks.iter().map(|chunk| f64::from(chunk.outline.count)).sum::<f64>()
 }
 
 /// What the codec makes of the kinds of series that a node has; the numbers are what it does today, rounded up.

@@ -68,6 +68,7 @@ mod restore;
 mod snapshot;
 pub(super) mod write_ahead;
 
+pub use frames::{FileKind, begin_frame, end_frame, header};
 pub use keeper::{Keeper, Place, Restored};
 
 #[cfg(test)]
