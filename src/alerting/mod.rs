@@ -5,10 +5,30 @@
 
 mod alert;
 pub mod dead_mans_switch;
+mod engine;
+mod group;
+pub mod missing_input;
+mod moment;
 mod notifier;
+pub mod placement;
+mod results;
+mod rule;
 pub mod rule_file;
 pub mod sending;
+mod state;
+mod status;
 pub mod template;
+#[cfg(test)]
+mod testing;
+pub mod unit_test;
 
 pub use alert::{Alert, Occurrence};
+pub use engine::{RuleMetrics, Rules};
+pub use group::Evaluated;
+pub use missing_input::MissingInput;
+pub use moment::{Clock, Moment, SystemClock};
 pub use notifier::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
+pub use results::{Row, Store};
+pub use rule::Settings;
+pub use state::KIND;
+pub use status::{AlertStatus, AlertingStatus, GroupStatus, Map, OutcomeStatus, RecordingStatus, RuleStatus, Time};

@@ -14,5 +14,6 @@ mod syntax;
 mod tree;
 mod value;
 
+pub use across::NodeLabels;
 pub use query::{EvalError, LOOKBACK, Limits, ParseError, Query, Selector, ValueType, When};
 pub use value::{Annotations, Evaluation, Point, SeriesPoints, Value, VectorSample};

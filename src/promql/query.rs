@@ -126,6 +126,8 @@ pub struct Selector<'a> {
     /// How far before the time of the evaluation its earliest sample may be: range, offset, the subqueries around it and
     /// the lookback.
     pub back: Duration,
+    /// Whether it is read over a range: it is a range selector, or stands in a subquery.
+    pub is_range: bool,
     /// The time that an `@` pins it to, in milliseconds since 1970, from which `back` counts then.
     pub pinned: Option<i64>,
 }
@@ -191,6 +193,7 @@ impl fmt::Display for Query {
 #[derive(Clone, Copy, Default)]
 struct Reach {
     back: i64,
+    is_range: bool,
     pinned: Option<i64>,
 }
 
@@ -207,7 +210,7 @@ impl Reach {
             Some(At::Time(time)) => Some(time),
             _ => self.pinned,
         };
-        Self { back: back.saturating_add(offset).saturating_add(range), pinned }
+        Self { back: back.saturating_add(offset).saturating_add(range), is_range: self.is_range, pinned }
     }
 }
 
@@ -224,11 +227,13 @@ fn collect<'a>(expr: &'a Expr, reach: Reach, found: &mut Vec<Selector<'a>>) {
             let around = if range == 0 || selected.extension != functions::Extension::None { lookback } else { 0 };
             let reach = reach.shifted(&selected.shift, range.saturating_add(around));
             let back = Duration::from_millis(u64::try_from(reach.back).unwrap_or(0));
-            found.push(Selector { matchers: &selected.matchers, back, pinned: reach.pinned });
+            let is_range = reach.is_range || matches!(expr.node, Node::Range(..));
+            found.push(Selector { matchers: &selected.matchers, back, is_range, pinned: reach.pinned });
         }
         Node::Subquery(subquery) => {
             let range = subquery.range.positive(clock).unwrap_or(0);
-            collect(&subquery.inner, reach.shifted(&subquery.shift, range), found);
+            let reach = Reach { is_range: true, ..reach.shifted(&subquery.shift, range) };
+            collect(&subquery.inner, reach, found);
         }
         Node::Call(call) => call.arguments.iter().for_each(|argument| collect(argument, reach, found)),
         Node::Aggregate(aggregate) => {

@@ -27,3 +27,10 @@ pub use cursor::NotationError;
 pub use memory::{AppendError, MemorySamples};
 pub use run::{Failure, Report, Way};
 pub use text::{Script, ScriptError};
+
+/// A histogram as scripts write it.
+pub fn histogram_text(histogram: &crate::data::histogram::Histogram) -> String {
+    let mut text = String::new();
+    histogram_notation::write(histogram, &mut text);
+    text
+}

@@ -1,0 +1,121 @@
+//! What rules count of themselves.
+
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGaugeVec, Opts};
+
+use super::super::group::{Group, Tally};
+use super::super::rule::{Phase, Rule};
+use crate::telemetry::Telemetry;
+
+/// The label that names a group: `FILE;NAME`, as Prometheus's metrics have it.
+const GROUP: &str = "rule_group";
+
+/// Metrics of rules.
+#[derive(Debug)]
+pub struct RuleMetrics {
+    iterations: IntCounterVec,
+    missed: IntCounterVec,
+    evaluations: IntCounterVec,
+    failures: IntCounterVec,
+    duration: GaugeVec,
+    alerts: IntGaugeVec,
+    /// Times at which the journal of alerts could not be written.
+    pub(super) journal_errors: IntCounter,
+}
+
+impl RuleMetrics {
+    /// Metrics of their own, not exposed yet.
+    ///
+    /// # Errors
+    /// Never: the names are constants that a test registers.
+    pub(super) fn new() -> Result<Self, prometheus::Error> {
+        let of_group = |name, help| IntCounterVec::new(Opts::new(name, help), &[GROUP]);
+        Ok(Self {
+            iterations: of_group(
+                "tailwater_rule_group_iterations_total",
+                "Times of evaluation of a group of rules that came.",
+            )?,
+            missed: of_group(
+                "tailwater_rule_group_iterations_missed_total",
+                "Times at which a group of rules was not evaluated, because an evaluation before took too long.",
+            )?,
+            evaluations: of_group("tailwater_rule_evaluations_total", "Evaluations of rules.")?,
+            failures: of_group("tailwater_rule_evaluation_failures_total", "Evaluations of rules that failed.")?,
+            duration: GaugeVec::new(
+                Opts::new(
+                    "tailwater_rule_group_last_duration_seconds",
+                    "How long the last evaluation of a group of rules took.",
+                ),
+                &[GROUP],
+            )?,
+            alerts: IntGaugeVec::new(
+                Opts::new(
+                    "tailwater_alerts",
+                    "Alerts by state; those that are held are counted under their state too.",
+                ),
+                &["state"],
+            )?,
+            journal_errors: IntCounter::new(
+                "tailwater_alert_journal_errors_total",
+                "Times at which the journal of alerts could not be written.",
+            )?,
+        })
+    }
+
+    /// Exposes them.
+    ///
+    /// # Errors
+    /// Where the process exposes those of other rules already.
+    pub fn register(&self, telemetry: &Telemetry) -> Result<(), prometheus::Error> {
+        let registry = telemetry.registry();
+        for counter in [&self.iterations, &self.missed, &self.evaluations, &self.failures] {
+            registry.register(Box::new(counter.clone()))?;
+        }
+        registry.register(Box::new(self.duration.clone()))?;
+        registry.register(Box::new(self.alerts.clone()))?;
+        registry.register(Box::new(self.journal_errors.clone()))
+    }
+
+    /// A group was evaluated; `before` is what it had counted until then.
+    pub(super) fn evaluated(&self, group: &Group, before: Tally) {
+        let (key, now) = (key(group), group.tally);
+        for (counter, more) in [
+            (&self.iterations, now.iterations - before.iterations),
+            (&self.missed, now.missed - before.missed),
+            (&self.evaluations, now.evaluations - before.evaluations),
+            (&self.failures, now.failures - before.failures),
+        ] {
+            counter.with_label_values(&[&key]).inc_by(more);
+        }
+        self.duration.with_label_values(&[&key]).set(now.took.as_secs_f64());
+    }
+
+    /// A group is no more.
+    pub(super) fn forget(&self, group: &Group) {
+        let key = key(group);
+        for counter in [&self.iterations, &self.missed, &self.evaluations, &self.failures] {
+            // One that was never evaluated has none.
+            let _ = counter.remove_label_values(&[&key]);
+        }
+        let _ = self.duration.remove_label_values(&[&key]);
+    }
+
+    /// Counts the alerts of all rules.
+    pub(super) fn count<'r>(&self, rules: impl Iterator<Item = &'r Rule>) {
+        let (mut pending, mut firing, mut held) = (0, 0, 0);
+        for alert in rules.filter_map(|rule| rule.alerting.as_ref()).flat_map(|alerting| alerting.alerts.values()) {
+            match alert.phase {
+                Phase::Pending => pending += 1,
+                Phase::Firing { .. } => firing += 1,
+                Phase::Resolved { .. } => continue,
+            }
+            held += i64::from(alert.held.is_some());
+        }
+        for (state, count) in [("pending", pending), ("firing", firing), ("held", held)] {
+            self.alerts.with_label_values(&[state]).set(count);
+        }
+    }
+}
+
+fn key(group: &Group) -> String {
+    format!("{};{}", group.file, group.name)
+}

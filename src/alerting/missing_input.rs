@@ -1,0 +1,345 @@
+//! What becomes of an alert whose series is gone from the result of its rule.
+//!
+//! Prometheus takes that as the end of the alert, whatever the cause: when the scrape of a target fails, the alerts on what
+//! it measured resolve. Under `hold` the cause is looked for. *Evidence of absence* ends the alert as in Prometheus:
+//!
+//! - the series that it read are there, so its condition does not hold any more;
+//! - a successful scrape of their target does not have them any more;
+//! - discovery has dropped their target, or whoever pushed them has ended them.
+//!
+//! *Lost evidence* says nothing about the condition, so the alert is *held*, in the state that it has, for `hold_for` at
+//! most; if it is pending, that time is not part of its `for`. Evidence is lost where
+//!
+//! - the last scrape of the target failed (its `up` is 0), or is not told yet;
+//! - the series, or the target's `up`, have had no sample for longer than a query looks back, and no staleness marker has
+//!   ended them: nobody has scraped, since this agent or whoever pushes was away;
+//! - nothing is known of them at all, after a restart;
+//! - they were lost before, and a range has only one sample since: no rate can be computed from it yet;
+//! - the wall clock was set back just now, and what the store has is of the time that it tells once more;
+//! - the rule could not be evaluated.
+//!
+//! How it is told: the selectors of the rule, narrowed to the labels that the alert's series has, name its inputs. In this
+//! agent a failed scrape ends the series of its target with staleness markers and says `up` 0 at the same time; a target
+//! that discovery has dropped has its `up` ended with all others; a series that a successful scrape lacks ends while its
+//! target's `up` is 1. So of an input that has ended or gone silent, the `up` of the same `job` and `instance` tells the
+//! cause. Where an input is what a recording rule recorded, the inputs of that rule are asked instead.
+//!
+//! The other way round, after a restart or a step of the clock an alert begins only if something was seen since: that
+//! nothing is there yet is no `absent`. That lasts until a scrape has come, two intervals of the group and a minute at least.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::time::Duration;
+
+use crate::data::UnixMillis;
+use crate::data::labels::{LabelSet, Labels, METRIC_NAME};
+use crate::data::metrics::is_stale;
+use crate::promql::Query;
+use crate::series::{Columns, MatchOp, Matcher, Samples, Select, SelectError};
+
+/// What becomes of an alert whose series is gone from the result of its rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingInput {
+    /// It is held, for `hold_for` at most, where that says nothing of its condition: a scrape failed, the agent was away.
+    /// Where the series is known to be gone, the alert ends.
+    #[default]
+    Hold,
+    /// It ends, as in Prometheus.
+    Prometheus,
+}
+
+/// Why an alert is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// The last scrape of this job and instance failed.
+    ScrapeFailed(Box<str>, Box<str>),
+    /// This job and instance ended a series and has not told why yet.
+    ScrapeNotTold(Box<str>, Box<str>),
+    /// This series is silent.
+    Silent(Box<str>),
+    /// A range that was lost is not filled yet.
+    Refilling(Box<str>),
+    /// There is nothing of what the rule reads.
+    Nothing,
+    /// The agent was away.
+    Away,
+    /// The wall clock was set back.
+    ClockSetBack,
+    /// The rule could not be evaluated.
+    Evaluation,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ScrapeFailed(job, instance) => {
+                write!(f, "the last scrape of instance {instance:?} of job {job:?} failed")
+            }
+            Self::ScrapeNotTold(job, instance) => {
+                write!(f, "it is not told yet how the last scrape of instance {instance:?} of job {job:?} went")
+            }
+            Self::Silent(series) => write!(f, "{series} has no new samples, and nobody said that it ended"),
+            Self::Refilling(series) => write!(f, "{series} has had only one sample since its samples were missing"),
+            Self::Nothing => f.write_str("nothing of what the rule reads was seen since the agent started"),
+            Self::Away => f.write_str("the agent was away"),
+            Self::ClockSetBack => f.write_str("the clock was set back"),
+            Self::Evaluation => f.write_str("the rule could not be evaluated"),
+        }
+    }
+}
+
+/// Where evidence is looked for.
+pub(super) struct Inquiry<'a> {
+    /// The samples that rules read.
+    pub samples: &'a dyn Samples,
+    /// The time of the queries.
+    pub at: UnixMillis,
+    /// How far back a query looks for a sample.
+    pub lookback: Duration,
+    /// For how long an alert is held.
+    pub hold_for: Duration,
+    /// What recording rules record, by the metric's name.
+    pub recorded: &'a HashMap<Box<str>, Vec<Query>>,
+}
+
+/// Recording rules that read recording rules are followed this far.
+const MOST_DEPTH: u8 = 8;
+
+/// What an input looks like at the time of the queries.
+enum Input {
+    /// It has a sample that a query finds. With `refilling`, the only one since a gap.
+    There { refilling: bool },
+    /// A staleness marker ended it at this time.
+    Ended(i64),
+    /// Its last sample, of this time, is too old to be found.
+    Silent(i64),
+}
+
+impl Inquiry<'_> {
+    /// Why the absence of an alert's series says nothing of its condition; `None` where it does. `element` are the labels of
+    /// the series, and `was_lost` says whether its evidence was lost before.
+    pub fn lost(&self, query: &Query, element: &LabelSet, was_lost: bool) -> Result<Option<Lost>, SelectError> {
+        self.lost_of(query, element, was_lost, 0)
+    }
+
+    /// Whether something that the query reads of an alert's series has a sample that is later than `since`.
+    pub fn has_since(&self, query: &Query, element: &LabelSet, since: UnixMillis) -> Result<bool, SelectError> {
+        for selector in query.selectors() {
+            let mut found = false;
+            let matchers = narrowed(selector.matchers, element);
+            self.samples.select(
+                Select { matchers: &matchers, after: since.0, until: self.at.0 },
+                &mut |labels, columns| {
+                    found |= agrees(labels, element) && columns.values.iter().any(|value| !is_stale(*value));
+                    Ok(())
+                },
+            )?;
+            if found {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn lost_of(
+        &self,
+        query: &Query,
+        element: &LabelSet,
+        was_lost: bool,
+        depth: u8,
+    ) -> Result<Option<Lost>, SelectError> {
+        let (mut any_input, mut any_selector) = (false, false);
+        // Targets whose `up` is to be asked, each with the time from which it must speak.
+        let mut targets: HashMap<(Box<str>, Box<str>), (i64, Ending)> = HashMap::new();
+        let mut recordings: BTreeSet<LabelSet> = BTreeSet::new();
+        let mut lost = None;
+        for selector in query.selectors().filter(|selector| selector.pinned.is_none()) {
+            any_selector = true;
+            let matchers = narrowed(selector.matchers, element);
+            let back = millis(selector.back.max(self.lookback).saturating_add(self.hold_for));
+            let select = Select { matchers: &matchers, after: self.at.0.saturating_sub(back), until: self.at.0 };
+            self.samples.select(select, &mut |labels, columns| {
+                if !agrees(labels, element) {
+                    return Ok(());
+                }
+                let Some(input) = self.input(columns) else { return Ok(()) };
+                any_input = true;
+                if depth < MOST_DEPTH && self.recorded.contains_key(labels.metric_name()) {
+                    recordings.insert(labels.to_set());
+                    return Ok(());
+                }
+                let (time, ending) = match input {
+                    Input::There { refilling } => {
+                        if refilling && was_lost && selector.is_range {
+                            lost.get_or_insert_with(|| Lost::Refilling(labels.to_string().into()));
+                        }
+                        return Ok(());
+                    }
+                    Input::Ended(at) => (at, Ending::Marked),
+                    Input::Silent(at) => (at, Ending::Silent(labels.to_string().into())),
+                };
+                let target = (labels.get("job").unwrap_or("").into(), labels.get("instance").unwrap_or("").into());
+                let known = targets.entry(target).or_insert_with(|| (time, ending.clone()));
+                if known.0 < time {
+                    *known = (time, ending);
+                }
+                Ok(())
+            })?;
+        }
+        if lost.is_some() || !any_selector {
+            return Ok(lost);
+        }
+        if !any_input {
+            return self.lost_without_inputs(query, element);
+        }
+        for ((job, instance), (time, ending)) in targets {
+            let lost = self.lost_of_target(job, instance, time, ending)?;
+            if lost.is_some() {
+                return Ok(lost);
+            }
+        }
+        for series in recordings {
+            let queries = self.recorded.get(series.get(METRIC_NAME)).map_or(&[][..], Vec::as_slice);
+            for query in queries {
+                let lost = self.lost_of(query, &series, was_lost, depth + 1)?;
+                if lost.is_some() {
+                    return Ok(lost);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn input(&self, columns: &Columns) -> Option<Input> {
+        let (&time, &value) = (columns.times.last()?, columns.values.last()?);
+        let is_marker = |place: usize| {
+            is_stale(columns.values[place])
+                || columns
+                    .histograms
+                    .binary_search_by_key(&(place as u32), |(at, _)| *at)
+                    .is_ok_and(|found| is_stale(columns.histograms[found].1.sum))
+        };
+        let last = columns.times.len() - 1;
+        if is_stale(value) || is_marker(last) {
+            return Some(Input::Ended(time));
+        }
+        let lookback = millis(self.lookback);
+        if time <= self.at.0 - lookback {
+            return Some(Input::Silent(time));
+        }
+        let refilling = last > 0 && (is_marker(last - 1) || columns.times[last - 1] + lookback < time);
+        Some(Input::There { refilling: refilling || last == 0 })
+    }
+
+    /// What the `up` of a target says of an input that ended or went silent at `time`.
+    fn lost_of_target(
+        &self,
+        job: Box<str>,
+        instance: Box<str>,
+        time: i64,
+        ending: Ending,
+    ) -> Result<Option<Lost>, SelectError> {
+        let mut matchers = vec![equal(METRIC_NAME, "up"), equal("job", &job)];
+        matchers.push(equal("instance", &instance));
+        let mut up = None;
+        self.each_up(&matchers, &mut |_, at, state| {
+            if up.is_none_or(|(known, _)| known < at) {
+                up = Some((at, state));
+            }
+        })?;
+        Ok(match (up, ending) {
+            (Some((_, Up::Ended)), _) => None,
+            (Some((at, _)), Ending::Marked) if at < time => Some(Lost::ScrapeNotTold(job, instance)),
+            (Some((_, Up::Failed)), _) => Some(Lost::ScrapeFailed(job, instance)),
+            (Some((_, Up::Silent)), _) => {
+                Some(Lost::Silent(format!("up{{instance={instance:?}, job={job:?}}}").into()))
+            }
+            (Some((at, Up::Succeeded)), Ending::Silent(series)) if at <= time => Some(Lost::Silent(series)),
+            (Some((_, Up::Succeeded)), _) => None,
+            // Nobody scrapes it: what was pushed ends by its marker alone.
+            (None, Ending::Marked) => None,
+            (None, Ending::Silent(series)) => Some(Lost::Silent(series)),
+        })
+    }
+
+    /// What is known where nothing that the rule reads is there: whether its targets are scraped.
+    fn lost_without_inputs(&self, query: &Query, element: &LabelSet) -> Result<Option<Lost>, SelectError> {
+        let (mut any, mut lost) = (false, None);
+        for selector in query.selectors().filter(|selector| selector.pinned.is_none()) {
+            let of_target = |name: &str| matches!(name, "job" | "instance");
+            let mut matchers = vec![equal(METRIC_NAME, "up")];
+            matchers.extend(selector.matchers.iter().filter(|matcher| of_target(&matcher.name)).cloned());
+            let narrow = element.iter().filter(|(name, _)| of_target(name));
+            matchers.extend(narrow.map(|(name, value)| equal(name, value)));
+            self.each_up(&matchers, &mut |labels, _, state| {
+                any = true;
+                let of = |name| labels.get(name).unwrap_or("").into();
+                lost = lost.take().or(match state {
+                    Up::Succeeded | Up::Ended => None,
+                    Up::Failed => Some(Lost::ScrapeFailed(of("job"), of("instance"))),
+                    Up::Silent => Some(Lost::Silent(labels.to_string().into())),
+                });
+            })?;
+        }
+        Ok(if any { lost } else { Some(Lost::Nothing) })
+    }
+
+    fn each_up(&self, matchers: &[Matcher], visit: &mut dyn FnMut(Labels<'_>, i64, Up)) -> Result<(), SelectError> {
+        let back = millis(self.lookback.saturating_add(self.hold_for));
+        let select = Select { matchers, after: self.at.0.saturating_sub(back), until: self.at.0 };
+        self.samples.select(select, &mut |labels, columns| {
+            let (Some(&at), Some(&value)) = (columns.times.last(), columns.values.last()) else { return Ok(()) };
+            let state = match value {
+                value if is_stale(value) => Up::Ended,
+                _ if at <= self.at.0 - millis(self.lookback) => Up::Silent,
+                0.0 => Up::Failed,
+                _ => Up::Succeeded,
+            };
+            visit(labels, at, state);
+            Ok(())
+        })
+    }
+}
+
+/// How an input is gone.
+#[derive(Clone)]
+enum Ending {
+    Marked,
+    /// With its name.
+    Silent(Box<str>),
+}
+
+/// What the last sample of an `up` says.
+#[derive(Clone, Copy)]
+enum Up {
+    Succeeded,
+    Failed,
+    /// Discovery has dropped the target.
+    Ended,
+    /// Nobody has scraped for longer than a query looks back.
+    Silent,
+}
+
+/// The matchers of a selector, and that the target is the alert's where the alert says which.
+pub(super) fn narrowed(matchers: &[Matcher], element: &LabelSet) -> Vec<Matcher> {
+    let target = element.iter().filter(|(name, _)| matches!(*name, "job" | "instance"));
+    matchers.iter().cloned().chain(target.map(|(name, value)| equal(name, value))).collect()
+}
+
+/// Whether a series may be part of an element of the result: no label says otherwise. An aggregation has fewer labels than
+/// what it reads.
+pub(super) fn agrees(labels: Labels<'_>, element: &LabelSet) -> bool {
+    labels.iter().filter(|(name, _)| *name != METRIC_NAME).all(|(name, value)| {
+        let of_element = element.get(name);
+        of_element.is_empty() || of_element == value
+    })
+}
+
+fn equal(name: &str, value: &str) -> Matcher {
+    Matcher { name: name.into(), op: MatchOp::Equal, value: value.into() }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,403 @@
+//! Alerting rules: each element of the result is an alert. It is pending until it has been there for `for`, fires then, and
+//! resolves once it is gone; what `gone` means is [`super::super::missing_input`]'s business.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::super::alert::Alert;
+use super::super::missing_input::{Inquiry, Lost, MissingInput};
+use super::super::results::Row;
+use super::super::rule_file::{AlertRule, Kind, Label};
+use super::expand::Expander;
+use super::occurrences;
+use super::{Alerting, Evaluating, Instance, Phase, Rule, RuleError, Sight, Since, Text};
+use crate::data::labels::{Labels, METRIC_NAME};
+use crate::data::{LabelSet, UnixNanos};
+use crate::promql::{Point, Query, VectorSample};
+
+/// The label with the name of an alert.
+const ALERT_NAME: &str = "alertname";
+
+/// The label with its state.
+const ALERT_STATE: &str = "alertstate";
+
+/// Series of alerts.
+const ALERTS: &str = "ALERTS";
+
+/// Series of the times since when alerts are active.
+const ALERTS_FOR_STATE: &str = "ALERTS_FOR_STATE";
+
+/// How long a resolved alert is kept and said again, so that whoever was away hears of its end.
+const RESOLVED_RETENTION: Duration = Duration::from_mins(15);
+
+/// A firing alert counts as resolved if nobody speaks of it for this many times the pause between two.
+const MISSED_RESENDS: u32 = 4;
+
+/// What Go's `url.QueryEscape` leaves as it is.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b' ');
+
+impl Alerting {
+    /// The alerts of a rule that has none yet.
+    pub fn new(labels: &[Label], rule: &AlertRule, query: &Query) -> Self {
+        let text = utf8_percent_encode(&query.to_string(), UNRESERVED).to_string().replace(' ', "+");
+        let texts = |labels: &[Label]| {
+            labels.iter().map(|label| (label.name.clone(), Text::new(&rule.name, &label.value))).collect()
+        };
+        Self {
+            labels: texts(labels),
+            annotations: texts(&rule.annotations),
+            alerts: BTreeMap::new(),
+            forgotten: Vec::new(),
+            link: format!("/graph?g0.expr={text}&g0.tab=1"),
+        }
+    }
+}
+
+impl Rule {
+    pub(super) fn alert(&mut self, cx: &Evaluating<'_>, rows: &mut Vec<Row>) -> Result<(), RuleError> {
+        let Self { written, alerting: Some(alerting), evaluated, restored, resumed, .. } = self else { return Ok(()) };
+        let Kind::Alert(rule) = &written.kind else { return Ok(()) };
+        let query = &written.query;
+        let hold = Hold::new(cx, query);
+        if *restored && let Some(last) = *evaluated {
+            alerting.was_away(cx, cx.steady.since(last.steady.plus(cx.interval)));
+        }
+        let found = cx.vector(query).and_then(|vector| alerting.found(&rule.name, vector, cx));
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                alerting.could_not_look(cx);
+                return Err(error);
+            }
+        };
+        let sight = cx.settling.map(|sight| match sight {
+            Sight::After(since) => Sight::After(resumed.map_or(since, |resumed| since.min(resumed))),
+            Sight::Nothing => Sight::Nothing,
+        });
+        let there = alerting.take(found, cx, hold.as_ref().zip(sight));
+        let active = alerting.settle(rule, &there, cx, hold.as_ref());
+        if cx.limit > 0 && active > cx.limit {
+            alerting.forgotten.extend(std::mem::take(&mut alerting.alerts).into_keys());
+            return Err(RuleError::Limit { limit: cx.limit, found: active, what: "alerts" });
+        }
+        rows.extend(self.rows_of_alerts());
+        Ok(())
+    }
+
+    /// What its alerts write.
+    pub fn rows_of_alerts(&self) -> Vec<Row> {
+        let base = super::label_set(&self.written.labels);
+        let alerts = self.alerting.iter().flat_map(|alerting| &alerting.alerts);
+        alerts.flat_map(|(labels, alert)| alert.rows(Labels::of_encoded(labels), &base, self.name())).collect()
+    }
+
+    /// The alerts that are to be handed on. Under `hold` also where the evaluation failed: what is held has not ended.
+    pub fn due(&mut self, cx: &Evaluating<'_>, failed: bool, out: &mut Vec<Alert>) {
+        let Self { written, alerting: Some(alerting), .. } = self else { return };
+        let settings = cx.settings;
+        let valid_for = MISSED_RESENDS * cx.interval.max(settings.resend_delay);
+        for (labels, alert) in &mut alerting.alerts {
+            let held = alert.held.as_ref().map(|held| cx.steady.since(held.since.steady));
+            let is_known = !failed || held.is_some_and(|held| held < settings.hold_for);
+            if !is_known || !alert.is_due(cx.steady, settings.resend_delay) {
+                continue;
+            }
+            alert.sent = Some(cx.steady);
+            let (starts_at, ends_at) = match alert.phase {
+                Phase::Pending => continue,
+                Phase::Firing { fired } => (fired, UnixNanos(cx.at.0 + valid_for.as_nanos() as u64)),
+                Phase::Resolved { fired, resolved } => (fired, resolved.wall),
+            };
+            let mut labels = Labels::of_encoded(labels).to_set();
+            for (name, value) in settings.external_labels.iter() {
+                if !labels.has(name) {
+                    labels.set(name, value);
+                }
+            }
+            out.push(Alert {
+                labels,
+                annotations: alert.annotations.clone(),
+                starts_at: starts_at.into(),
+                ends_at: ends_at.into(),
+                generator_url: format!("{}{}", settings.external_url, alerting.link),
+                value: alert.value,
+                occurrences: match alert.phase {
+                    Phase::Firing { .. } => occurrences::of(&written.query, &alert.element, cx),
+                    _ => Vec::new(),
+                },
+            });
+        }
+    }
+}
+
+/// An element of the result, as an alert.
+struct Found {
+    annotations: LabelSet,
+    element: LabelSet,
+    value: f64,
+}
+
+impl Alerting {
+    /// The alerts that a result stands for, by their labels.
+    fn found(
+        &self,
+        name: &str,
+        vector: Vec<VectorSample>,
+        cx: &Evaluating<'_>,
+    ) -> Result<HashMap<Box<[u8]>, Found>, RuleError> {
+        let mut found = HashMap::with_capacity(vector.len());
+        for VectorSample { labels: mut element, point, .. } in vector {
+            // Templates see the metric's name, alerts do not have it.
+            let expander = Expander::new(cx, name, &element, &point);
+            let expanded = |texts: &[(Box<str>, Text)]| -> Vec<(Box<str>, String)> {
+                texts.iter().map(|(name, text)| (name.clone(), expander.expand(text))).collect()
+            };
+            let (labels, annotations) = (expanded(&self.labels), expanded(&self.annotations));
+            element.remove(METRIC_NAME);
+            let mut identity = element.clone();
+            labels.iter().for_each(|(name, value)| identity.set(name, value));
+            identity.set(ALERT_NAME, name);
+            let mut key = Vec::new();
+            identity.encode(&mut key);
+            let value = match point {
+                Point::Float(value) => value,
+                Point::Histogram(_) => 0.0,
+            };
+            let annotations = annotations.into_iter().collect();
+            if found.insert(key.into(), Found { annotations, element, value }).is_some() {
+                return Err(RuleError::SameAlert);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Begins alerts of what is found and not known, and says of the others what is new. Returns what is there.
+    fn take(
+        &mut self,
+        found: HashMap<Box<[u8]>, Found>,
+        cx: &Evaluating<'_>,
+        settling: Option<(&Hold<'_>, Sight)>,
+    ) -> HashSet<Box<[u8]>> {
+        let mut there = HashSet::with_capacity(found.len());
+        for (key, Found { annotations, element, value }) in found {
+            if let Some(alert) = self.alerts.get_mut(&key).filter(|alert| alert.is_active()) {
+                (alert.value, alert.annotations, alert.element) = (value, annotations, element);
+                there.insert(key);
+                continue;
+            }
+            // Before anything was seen again, what is found says only that nothing was.
+            if settling.is_some_and(|(hold, sight)| !hold.is_new(&element, sight)) {
+                continue;
+            }
+            there.insert(key.clone());
+            self.alerts.insert(
+                key,
+                Instance {
+                    annotations,
+                    element,
+                    value,
+                    phase: Phase::Pending,
+                    active_at: cx.at,
+                    counts_from: cx.steady,
+                    keeps_firing: None,
+                    held: None,
+                    sent: None,
+                    sent_journalled: None,
+                    changed: true,
+                },
+            );
+        }
+        there
+    }
+
+    /// Moves every alert on. Returns how many are pending or fire.
+    fn settle(
+        &mut self,
+        rule: &AlertRule,
+        there: &HashSet<Box<[u8]>>,
+        cx: &Evaluating<'_>,
+        hold: Option<&Hold<'_>>,
+    ) -> usize {
+        let now = Since { wall: cx.at, steady: cx.steady };
+        let mut active = 0;
+        let mut gone = Vec::new();
+        for (key, alert) in &mut self.alerts {
+            if there.contains(key) {
+                alert.let_go(now.steady);
+                alert.changed |= alert.keeps_firing.take().is_some();
+            } else if alert.is_missing(rule, now, hold) == Missing::Gone {
+                gone.push(key.clone());
+                continue;
+            }
+            if !alert.is_active() {
+                continue;
+            }
+            active += 1;
+            if alert.held.is_some() {
+                continue;
+            }
+            let counted = now.steady.since(alert.counts_from);
+            match alert.phase {
+                Phase::Pending if counted >= rule.for_ => alert.turn(Phase::Firing { fired: now.wall }),
+                // Its `for` was made longer.
+                Phase::Firing { .. } if counted < rule.for_ => {
+                    alert.turn(Phase::Pending);
+                    (alert.sent, alert.keeps_firing) = (None, None);
+                }
+                _ => {}
+            }
+        }
+        for key in gone {
+            self.alerts.remove(&key);
+            self.forgotten.push(key);
+        }
+        active
+    }
+
+    /// This process begins `lost` later than it should have looked again. Under `hold` that is lost evidence; in
+    /// Prometheus's way it is only not part of any `for`.
+    fn was_away(&mut self, cx: &Evaluating<'_>, lost: Duration) {
+        if lost.is_zero() {
+            return;
+        }
+        let from =
+            Since { wall: UnixNanos(cx.at.0.saturating_sub(lost.as_nanos() as u64)), steady: cx.steady.minus(lost) };
+        for alert in self.alerts.values_mut().filter(|alert| alert.is_active() && alert.keeps_firing.is_none()) {
+            match cx.settings.missing_input {
+                MissingInput::Hold => alert.hold(from, Lost::Away),
+                MissingInput::Prometheus => {
+                    alert.counts_from = alert.counts_from.plus(lost);
+                    alert.changed = true;
+                }
+            }
+        }
+    }
+
+    /// The evaluation failed, which says nothing of any alert.
+    fn could_not_look(&mut self, cx: &Evaluating<'_>) {
+        if cx.settings.missing_input == MissingInput::Prometheus {
+            return;
+        }
+        let now = Since { wall: cx.at, steady: cx.steady };
+        for alert in self.alerts.values_mut().filter(|alert| alert.is_active() && alert.keeps_firing.is_none()) {
+            alert.hold(now, Lost::Evaluation);
+        }
+    }
+}
+
+/// What becomes of an alert that is not in the result.
+#[derive(PartialEq, Eq)]
+enum Missing {
+    /// It is still an alert, or was one not long ago.
+    Kept,
+    /// There is nothing left to say of it.
+    Gone,
+}
+
+impl Instance {
+    fn is_missing(&mut self, rule: &AlertRule, now: Since, hold: Option<&Hold<'_>>) -> Missing {
+        if self.is_active()
+            && self.keeps_firing.is_none()
+            && let Some(hold) = hold
+            && let Some(why) = hold.lost(self, now)
+        {
+            self.hold(now, why);
+            return Missing::Kept;
+        }
+        self.held = None;
+        match self.phase {
+            Phase::Pending => return Missing::Gone,
+            Phase::Firing { fired } => {
+                if !rule.keep_firing_for.is_zero() {
+                    let since = *self.keeps_firing.get_or_insert_with(|| {
+                        self.changed = true;
+                        now
+                    });
+                    if now.steady.since(since.steady) < rule.keep_firing_for {
+                        return Missing::Kept;
+                    }
+                }
+                self.turn(Phase::Resolved { fired, resolved: now });
+            }
+            Phase::Resolved { resolved, .. } => {
+                let told = self.sent.is_some_and(|sent| sent >= resolved.steady);
+                if told && now.steady.since(resolved.steady) > RESOLVED_RETENTION {
+                    return Missing::Gone;
+                }
+            }
+        }
+        Missing::Kept
+    }
+
+    /// Its samples of `ALERTS` and `ALERTS_FOR_STATE`; none once it resolved.
+    fn rows(&self, labels: Labels<'_>, of_rule: &LabelSet, name: &str) -> Vec<Row> {
+        let state = match self.phase {
+            Phase::Pending => "pending",
+            Phase::Firing { .. } => "firing",
+            Phase::Resolved { .. } => return Vec::new(),
+        };
+        // As in Prometheus the rule's labels are there as they are written where the alert has none of the name.
+        let mut series = of_rule.clone();
+        series.extend(labels.iter());
+        series.set(ALERT_NAME, name);
+        series.set(METRIC_NAME, ALERTS_FOR_STATE);
+        let encoded = |series: &LabelSet| {
+            let mut labels = Vec::new();
+            series.encode(&mut labels);
+            labels.into_boxed_slice()
+        };
+        let since = encoded(&series);
+        series.set(METRIC_NAME, ALERTS);
+        series.set(ALERT_STATE, state);
+        let seconds = (self.active_at.0 / 1_000_000_000) as f64;
+        vec![
+            Row { labels: encoded(&series), point: Point::Float(1.0) },
+            Row { labels: since, point: Point::Float(seconds) },
+        ]
+    }
+}
+
+/// How alerts of a rule are held, under `hold`.
+struct Hold<'a> {
+    query: Query,
+    inquiry: Inquiry<'a>,
+    settling: Option<Sight>,
+}
+
+impl<'a> Hold<'a> {
+    fn new(cx: &Evaluating<'a>, query: &Query) -> Option<Self> {
+        (cx.settings.missing_input == MissingInput::Hold).then(|| Self {
+            query: query.clone(),
+            inquiry: Inquiry {
+                samples: cx.store,
+                at: cx.query_at,
+                lookback: cx.settings.limits.lookback,
+                hold_for: cx.settings.hold_for,
+                recorded: cx.recorded,
+            },
+            settling: cx.settling,
+        })
+    }
+
+    /// Why an alert that is not in the result is held; `None` where it is not.
+    fn lost(&self, alert: &Instance, now: Since) -> Option<Lost> {
+        let held = alert.held.as_ref().map(|held| now.steady.since(held.since.steady));
+        match self.settling {
+            Some(Sight::Nothing) => return Some(Lost::ClockSetBack),
+            None if held.is_some_and(|held| held >= self.inquiry.hold_for) => return None,
+            _ => {}
+        }
+        // Where the samples cannot be had, nothing is known of them.
+        self.inquiry.lost(&self.query, &alert.element, held.is_some()).unwrap_or(Some(Lost::Evaluation))
+    }
+
+    /// Whether something new was seen of what an element of the result is made of.
+    fn is_new(&self, element: &LabelSet, sight: Sight) -> bool {
+        match sight {
+            Sight::After(since) => self.inquiry.has_since(&self.query, element, since.into()).unwrap_or(false),
+            Sight::Nothing => false,
+        }
+    }
+}

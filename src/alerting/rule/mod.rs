@@ -1,0 +1,243 @@
+//! A rule as it runs: what it is, how its last evaluation went, and the alerts that it has.
+//!
+//! The semantics are those of Prometheus 3.16 (`rules/recording.go`, `rules/alerting.go`).
+
+mod alerting;
+mod expand;
+mod instance;
+mod occurrences;
+mod recording;
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use super::missing_input::MissingInput;
+use super::moment::Steady;
+use super::results::{Row, Store, Written};
+use super::rule_file::{self, Kind, Label};
+use super::template::{Template, TemplateError};
+use crate::data::{LabelSet, UnixMillis, UnixNanos};
+use crate::promql::{Limits, Query, Value, VectorSample, When};
+use crate::series::Samples;
+
+pub(super) use instance::{Held, Instance, Phase, Since};
+
+/// What all rules share.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How often groups are evaluated that do not say it themselves.
+    pub interval: Duration,
+    /// How far before the time of an evaluation queries look, in groups that do not say it themselves.
+    pub query_offset: Duration,
+    /// Labels that are added to alerts as they are handed on, and that templates know.
+    pub external_labels: LabelSet,
+    /// Where this agent's pages can be looked at; templates know it, and links of alerts begin with it.
+    pub external_url: String,
+    /// How long a firing alert is not handed on again.
+    pub resend_delay: Duration,
+    /// What becomes of an alert whose series is gone.
+    pub missing_input: MissingInput,
+    /// For how long an alert is held at most.
+    pub hold_for: Duration,
+    /// What a query may take.
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    /// Prometheus's defaults, and the alerts are held for an hour.
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_mins(1),
+            query_offset: Duration::ZERO,
+            external_labels: LabelSet::new(),
+            external_url: String::new(),
+            resend_delay: Duration::from_mins(1),
+            missing_input: MissingInput::default(),
+            hold_for: Duration::from_hours(1),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A rule.
+#[derive(Debug)]
+pub(super) struct Rule {
+    /// What its file says.
+    pub written: rule_file::Rule,
+    /// What an alerting rule has besides.
+    pub alerting: Option<Alerting>,
+    /// The series that it writes.
+    pub series: Written,
+    /// How the last evaluation went.
+    pub outcome: Outcome,
+    /// The last time at which it was evaluated, in this process or one before.
+    pub evaluated: Option<Since>,
+    /// Whether its state is that of another process and was not looked at yet.
+    pub restored: bool,
+    /// When another process evaluated it last, if its state is from there.
+    pub resumed: Option<UnixNanos>,
+}
+
+/// What an alerting rule has besides its query.
+#[derive(Debug)]
+pub(super) struct Alerting {
+    /// Templates of its labels.
+    pub labels: Vec<(Box<str>, Text)>,
+    /// Templates of its annotations.
+    pub annotations: Vec<(Box<str>, Text)>,
+    /// Its alerts by their labels as [`crate::data::labels::Labels`] holds them.
+    pub alerts: BTreeMap<Box<[u8]>, Instance>,
+    /// Alerts that are gone, and that the journal still has.
+    pub forgotten: Vec<Box<[u8]>>,
+    /// Where the query can be looked at, behind the external URL.
+    pub link: String,
+}
+
+/// A text with or without templates.
+#[derive(Debug)]
+pub(super) enum Text {
+    /// There is nothing to expand.
+    Plain(Box<str>),
+    /// Expanded for each alert.
+    Template(Result<Template, TemplateError>),
+}
+
+/// How the last evaluation of a rule went.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outcome {
+    /// When it was; `None` where there was none yet.
+    pub at: Option<UnixNanos>,
+    /// How long it took.
+    pub took: Duration,
+    /// Why it failed, if it did.
+    pub error: Option<String>,
+    /// How many rows it wrote.
+    pub rows: usize,
+}
+
+/// Why an evaluation of a rule failed, in Prometheus's words.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RuleError {
+    #[error("{0}")]
+    Query(#[from] crate::promql::EvalError),
+    #[error("rule result is not a vector or scalar")]
+    NotAVector,
+    #[error("vector contains metrics with the same labelset after applying rule labels")]
+    SameRecording,
+    #[error("vector contains metrics with the same labelset after applying alert labels")]
+    SameAlert,
+    #[error("exceeded limit of {limit} with {found} {what}")]
+    Limit { limit: usize, found: usize, what: &'static str },
+}
+
+/// What an evaluation has to do with.
+pub(super) struct Evaluating<'a> {
+    /// The time of the evaluation.
+    pub at: UnixNanos,
+    /// The same as time is counted.
+    pub steady: Steady,
+    /// The time of the queries.
+    pub query_at: UnixMillis,
+    /// How often the group is evaluated.
+    pub interval: Duration,
+    /// Most alerts or series; 0 for no limit.
+    pub limit: usize,
+    /// The store.
+    pub store: &'a dyn Store,
+    /// What all rules share.
+    pub settings: &'a Settings,
+    /// Queries of the recording rules by what they record.
+    pub recorded: &'a HashMap<Box<str>, Vec<Query>>,
+    /// While the agent settles after it was away or the wall clock was stepped: what can be relied on.
+    pub settling: Option<Sight>,
+}
+
+/// What can be relied on of what is seen, under `hold`, while the agent settles.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sight {
+    /// Samples later than this.
+    After(UnixNanos),
+    /// Nothing: the clock was set back, and what the store has is of the time that it tells once more.
+    Nothing,
+}
+
+impl Evaluating<'_> {
+    fn samples(&self) -> &dyn Samples {
+        // An upcast, so that evaluators know nothing of writing.
+        self.store
+    }
+
+    /// The result of a rule's query.
+    fn vector(&self, query: &Query) -> Result<Vec<VectorSample>, RuleError> {
+        self.vector_at(query, self.query_at)
+    }
+
+    /// The result of a query as a vector.
+    fn vector_at(&self, query: &Query, at: UnixMillis) -> Result<Vec<VectorSample>, RuleError> {
+        let result = query.evaluate(self.samples(), When::Instant(at.0), &self.settings.limits)?;
+        match result.value {
+            Value::Vector(vector) => Ok(vector),
+            Value::Scalar(value) => Ok(vec![VectorSample {
+                labels: LabelSet::new(),
+                time: at.0,
+                point: crate::promql::Point::Float(value),
+            }]),
+            Value::String(_) | Value::Matrix(_) => Err(RuleError::NotAVector),
+        }
+    }
+}
+
+impl Rule {
+    /// A rule of a file.
+    pub fn new(written: &rule_file::Rule) -> Self {
+        let alerting = match &written.kind {
+            Kind::Record { .. } => None,
+            Kind::Alert(alert) => Some(Alerting::new(&written.labels, alert, &written.query)),
+        };
+        Self {
+            written: written.clone(),
+            alerting,
+            series: Written::default(),
+            outcome: Outcome::default(),
+            evaluated: None,
+            restored: false,
+            resumed: None,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.written.name()
+    }
+
+    /// Evaluates it into `rows`. Where it fails nothing is in them.
+    pub fn evaluate(&mut self, cx: &Evaluating<'_>, rows: &mut Vec<Row>) -> Result<(), RuleError> {
+        let evaluated = match self.written.kind {
+            Kind::Record { .. } => self.record(cx, rows),
+            Kind::Alert(_) => self.alert(cx, rows),
+        };
+        if evaluated.is_err() {
+            rows.clear();
+        }
+        self.evaluated = Some(Since { wall: cx.at, steady: cx.steady });
+        self.restored = false;
+        evaluated
+    }
+}
+
+/// Whether two rules do the same.
+pub(super) fn is_same(a: &rule_file::Rule, b: &rule_file::Rule) -> bool {
+    let kinds = match (&a.kind, &b.kind) {
+        (Kind::Record { name: a }, Kind::Record { name: b }) => a == b,
+        (Kind::Alert(a), Kind::Alert(b)) => {
+            (&a.name, a.for_, a.keep_firing_for, &a.annotations) == (&b.name, b.for_, b.keep_firing_for, &b.annotations)
+        }
+        _ => false,
+    };
+    kinds && a.query.text() == b.query.text() && a.labels == b.labels
+}
+
+/// The labels of a rule, as they were written.
+pub(super) fn label_set(labels: &[Label]) -> LabelSet {
+    labels.iter().map(|label| (&label.name, &label.value)).collect()
+}

@@ -1,0 +1,100 @@
+//! A store in memory that keeps everything, and refuses what the agent's refuses.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::super::results::{Row, Store};
+use crate::data::UnixMillis;
+use crate::data::labels::Labels;
+use crate::promql::Point;
+use crate::series::{Columns, Matcher, Refusal, Samples, Select, SelectError, SeriesExemplars};
+
+#[derive(Debug, Default)]
+pub struct MemoryStore(Mutex<BTreeMap<Box<[u8]>, Columns>>, Mutex<Vec<SeriesExemplars>>);
+
+impl MemoryStore {
+    /// Times and values of a series.
+    pub fn samples(&self, labels: &[u8]) -> Vec<(i64, f64)> {
+        let series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let columns = series.get(labels).cloned().unwrap_or_default();
+        columns.times.into_iter().zip(columns.values).collect()
+    }
+
+    /// Has exemplars of a series from now on.
+    pub fn exemplify(&self, series: SeriesExemplars) {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).push(series);
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Samples that are ahead of the clock by more were written before it was set back.
+const MOST_AHEAD: i64 = 600_000;
+
+impl Samples for MemoryStore {
+    fn select(
+        &self,
+        what: Select<'_>,
+        visit: &mut dyn FnMut(Labels<'_>, &Columns) -> Result<(), SelectError>,
+    ) -> Result<(), SelectError> {
+        let series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (labels, columns) in series.iter() {
+            let labels = Labels::of_encoded(labels);
+            if !what.matchers.iter().all(|matcher| matcher.matches(labels.get(&matcher.name).unwrap_or(""))) {
+                continue;
+            }
+            let from = columns.times.partition_point(|at| *at <= what.after);
+            let to = columns.times.partition_point(|at| *at <= what.until);
+            if from < to {
+                let (times, values) = (columns.times[from..to].to_vec(), columns.values[from..to].to_vec());
+                visit(labels, &Columns { times, values, ..Columns::default() })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Store for MemoryStore {
+    fn append(&self, time: UnixMillis, rows: &[Row], now: UnixMillis) -> Vec<(Refusal, u64)> {
+        let mut series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = Vec::new();
+        for row in rows {
+            let columns = series.entry(row.labels.clone()).or_default();
+            let Point::Float(value) = row.point else { panic!("tests have no histograms") };
+            if columns.times.last().is_some_and(|last| *last > now.0 + MOST_AHEAD) {
+                let keep = columns.times.partition_point(|at| *at < time.0);
+                columns.times.truncate(keep);
+                columns.values.truncate(keep);
+            }
+            match columns.times.last() {
+                Some(last) if *last > time.0 => refused.push((Refusal::OutOfOrder, 1)),
+                Some(last) if *last == time.0 => {
+                    if columns.values.last().is_some_and(|known| known.to_bits() != value.to_bits()) {
+                        refused.push((Refusal::Duplicate, 1));
+                    }
+                }
+                _ => {
+                    columns.times.push(time.0);
+                    columns.values.push(value);
+                }
+            }
+        }
+        refused
+    }
+
+    fn exemplars(&self, matchers: Vec<Matcher>, from: i64, until: i64, limit: usize) -> Vec<SeriesExemplars> {
+        let all = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |series: &&SeriesExemplars| {
+            matchers.iter().all(|matcher| matcher.matches(series.labels.get(&matcher.name)))
+        };
+        let within = |series: &SeriesExemplars| {
+            let mut series = series.clone();
+            series.exemplars.retain(|exemplar| (from..=until).contains(&exemplar.time));
+            series
+        };
+        all.iter().filter(fits).map(within).take(limit).collect()
+    }
+}

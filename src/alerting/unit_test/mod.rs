@@ -1,0 +1,110 @@
+//! Tests of rules in the files that `promtool test rules` reads: series are loaded, rules are evaluated over them step by
+//! step, and alerts and expressions are compared with what is expected
+//! (<https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/>).
+//!
+//! Everything is as in promtool: rules are evaluated in Prometheus's way, nothing is held, and what differs is worded as
+//! promtool words it. `read` reads the file, `run` runs one test of it, `shown` writes what is compared.
+
+mod read;
+mod run;
+mod shown;
+mod store;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+
+use super::rule_file::{self, Reading};
+use read::TestFile;
+
+/// How tests are run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Only tests whose name this matches, anywhere in it.
+    pub run: Option<Regex>,
+    /// Whether alerts that differ are shown line by line.
+    pub diff: bool,
+    /// Whether all samples are shown at the end of a test.
+    pub debug: bool,
+    /// Whether unknown keys of rule files are passed over.
+    pub ignore_unknown_fields: bool,
+}
+
+/// What became of a file.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// What does not hold, in promtool's words; nothing where all does.
+    pub failures: Vec<String>,
+    /// What is to be told besides.
+    pub notes: Vec<String>,
+}
+
+/// Largest file of tests that is read.
+const MAX_FILE: u64 = 64 << 20;
+
+/// Runs the tests of a file.
+pub fn run(path: &Path, options: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    if let Err(failures) = run_into(path, options, &mut outcome.notes) {
+        outcome.failures = failures;
+    }
+    outcome
+}
+
+fn run_into(path: &Path, options: &Options, notes: &mut Vec<String>) -> Result<(), Vec<String>> {
+    let unread = |why: String| vec![format!("{}: {why}", path.display())];
+    let length = std::fs::metadata(path).map_err(|error| unread(error.to_string()))?.len();
+    if length > MAX_FILE {
+        return Err(unread(format!("it is larger than {MAX_FILE} bytes; split it into several files")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| unread(error.to_string()))?;
+    let file = read::read(&text)
+        .map_err(|faults| faults.iter().map(|fault| unread(fault.clone()).remove(0)).collect::<Vec<_>>())?;
+    let rule_files = rule_files(path, &file, notes)?;
+    let mut order = Vec::new();
+    let mut known = HashSet::new();
+    for name in &file.group_eval_order {
+        if !known.insert(name) {
+            return Err(vec![format!("group name repeated in evaluation order: {name}")]);
+        }
+        order.push(name.as_str());
+    }
+    let mut failures = Vec::new();
+    for (number, test) in file.tests.iter().enumerate() {
+        if options.run.as_ref().is_some_and(|run| !run.is_match(&test.name)) {
+            continue;
+        }
+        let surroundings = run::Surroundings {
+            file: &file,
+            rule_files: &rule_files,
+            order: &order,
+            options,
+            shown_name: if test.name.is_empty() { format!("unnamed#{number}") } else { test.name.clone() },
+        };
+        run::run(test, &surroundings, &mut failures, notes);
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures) }
+}
+
+/// The files that the globs name, beside the file of tests.
+fn rule_files(path: &Path, file: &TestFile, notes: &mut Vec<String>) -> Result<Vec<PathBuf>, Vec<String>> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut found = Vec::new();
+    for glob in &file.rule_files {
+        let glob = folder.join(glob);
+        let files = rule_file::find(&glob).map_err(|error| vec![error.to_string()])?;
+        if files.is_empty() {
+            notes.push(format!("  WARNING: no file match pattern {}", glob.display()));
+        }
+        found.extend(files);
+    }
+    Ok(found)
+}
+
+fn reading(options: &Options) -> Reading {
+    Reading { ignore_unknown_keys: options.ignore_unknown_fields }
+}
+
+#[cfg(test)]
+mod tests;
