@@ -7,6 +7,7 @@ pub mod explain;
 pub mod graph;
 pub mod promql;
 pub mod relabel;
+pub mod rules;
 pub mod run;
 pub mod targets;
 pub mod test;
@@ -154,6 +155,13 @@ Exit codes: 0 shown, 1 the agent does not answer, 2 it has no such job")]
 Exit codes: 0 shown, whether kept or dropped, 1 the labels cannot be read, 2 there is no such job,
 3 wrong configuration or rules")]
     Relabel(relabel::RelabelArgs),
+    /// Work with rule files of Prometheus
+    #[command(after_help = "Example: tailwater rules test tests.yml")]
+    Rules {
+        /// What is done
+        #[command(subcommand)]
+        what: rules::Rules,
+    },
     /// Work with PromQL, the language of rules
     #[command(after_help = "Example: tailwater promql test tests/*.test")]
     Promql {
@@ -241,6 +249,11 @@ pub fn main() -> ExitCode {
             print(&text);
             exit::DONE
         }),
+        Verb::Rules { what: rules::Rules::Test(args) } => rules::test::test(&args, |line| match line {
+            rules::Line::Out(text) => print(&format!("{text}\n")),
+            rules::Line::Wrong(text) => complain(&text),
+        })
+        .map(|holds| if holds { exit::DONE } else { exit::FAILED }),
         Verb::Promql { what } => promql::promql(&what).map(|tested| {
             print(&tested.text);
             if tested.holds { exit::DONE } else { exit::TESTS }

@@ -35,9 +35,10 @@ fn version_help_and_a_wrong_command_line() {
     assert_eq!(text(&version.stdout), format!("tailwater {}\n", env!("CARGO_PKG_VERSION")));
     let help = run(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    for verb in
-        ["run", "validate", "test", "graph", "check", "targets", "relabel", "promql", "convert", "explain", "schema"]
-    {
+    for verb in [
+        "run", "validate", "test", "graph", "check", "targets", "relabel", "rules", "promql", "convert", "explain",
+        "schema",
+    ] {
         assert!(text(&help.stdout).contains(&format!("  {verb} ")), "{verb} is listed");
         let help = run(&[verb, "--help"]);
         assert!(text(&help.stdout).contains("Example"), "{verb} has an example");
