@@ -255,7 +255,7 @@ impl Keeper {
     }
 
     /// Begins the journal of the next generation; what the last one still has to say it says.
-    fn begin(&mut self, now: UnixMillis) -> io::Result<()> {
+    pub(super) fn begin(&mut self, now: UnixMillis) -> io::Result<()> {
         self.generation += 1;
         let path = self.place.path(self.generation, FileKind::Journal);
         let mut journal = self.place.files.create(&path)?;

@@ -317,3 +317,31 @@ fn files_are_bounded() {
     let (_, restored) = open(&second, &disk, 3_000_000);
     assert!(second.bytes() <= 300_000 && restored.samples > 10_000, "{} {restored:?}", second.bytes());
 }
+
+/// Scrapes come while generations begin and snapshots are written; none falls between two journals.
+#[test]
+fn what_comes_while_a_generation_begins_is_in_one_of_the_two() {
+    let table = SeriesTable::new(1000);
+    let disk = SimulatedDisk::default();
+    let first = store(&table);
+    let (mut keeper, _) = open(&first, &disk, 0);
+    keeper.least = 100;
+    let writer = {
+        let (first, all) = (first.clone(), list(&table, 0..SERIES));
+        std::thread::spawn(move || (1..3000i64).for_each(|at| scrape(&first, &all, 0, at * 1000)))
+    };
+    let mut commits = 0;
+    while !writer.is_finished() {
+        keeper.commit(UnixMillis(0)).expect("committed");
+        commits += 1;
+    }
+    writer.join().expect("it wrote");
+    // Killed after the next one began, and before its snapshot: what was not written yet stands in the journal before it.
+    scrape(&first, &list(&table, 0..SERIES), 0, 3_000_000);
+    keeper.begin(UnixMillis(0)).expect("begun");
+    drop(keeper);
+    let second = store(&SeriesTable::new(1000));
+    let (_, restored) = open(&second, &disk, 0);
+    assert!(commits > 1 && restored.complaints.is_empty(), "{commits} {restored:?}");
+    assert_eq!(everything(&second), everything(&first));
+}
