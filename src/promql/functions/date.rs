@@ -1,7 +1,7 @@
 //! Parts of a date in UTC, from seconds since 1970. Days are told from the number of a day in the proleptic Gregorian
 //! calendar (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms"), which holds for any year.
 
-const DAY: i64 = 86_400;
+const DAY: i128 = 86_400;
 
 /// A day of the calendar.
 struct Day {
@@ -10,14 +10,14 @@ struct Day {
     day: i64,
 }
 
-/// Whole seconds; what is no number, or beyond what can be told, is told as Go tells it: as the least there is.
-fn whole(seconds: f64) -> i64 {
+/// Whole seconds. What is no number, or beyond 64 bits, is told as Prometheus tells it: as the second behind the last.
+fn whole(seconds: f64) -> i128 {
     const LIMIT: f64 = (1u64 << 63) as f64;
-    if (-LIMIT..LIMIT).contains(&seconds) { seconds as i64 } else { i64::MIN }
+    if (-LIMIT..LIMIT).contains(&seconds) { seconds as i128 } else { 1 << 63 }
 }
 
 fn day(seconds: f64) -> Day {
-    let from_march = i128::from(whole(seconds).div_euclid(DAY)) + 719_468;
+    let from_march = whole(seconds).div_euclid(DAY) + 719_468;
     let era = from_march.div_euclid(146_097);
     let of_era = from_march.rem_euclid(146_097);
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -111,8 +111,13 @@ mod tests {
             assert_eq!(day_of_week(seconds), f64::from(date.weekday().to_sunday_zero_offset()));
             date = date.tomorrow().expect("a day");
         }
+    }
+
+    #[test]
+    fn what_is_no_time_is_the_end_of_all_times() {
         for strange in [f64::NAN, f64::INFINITY, -1e300] {
-            assert!(year(strange).is_finite() && day_of_year(strange).is_finite());
+            assert_eq!((year(strange), month(strange), day_of_month(strange)), (292_277_026_596.0, 12.0, 4.0));
+            assert_eq!((hour(strange), minute(strange)), (15.0, 30.0));
         }
     }
 }

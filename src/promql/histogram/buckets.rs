@@ -139,7 +139,7 @@ impl Buckets {
 
 /// The bucket that a bucket is part of when the resolution is halved `by` times.
 pub(super) fn coarser_index(index: i32, by: i32) -> i32 {
-    (index.wrapping_sub(1) >> by) + 1
+    (index.wrapping_sub(1) >> by.min(31)) + 1
 }
 
 /// Walks over two ascending columns of indexes at once: every index, and its place in either.

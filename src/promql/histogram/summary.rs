@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::FloatHistogram;
 use crate::data::histogram::{Counts, Histogram, ResetHint};
+use crate::data::metrics::is_stale;
 
 /// Takes the buckets from the histograms of one series, in the order of their times.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +25,8 @@ impl Summaries {
             Counts::Integer { count, .. } => count as f64,
             Counts::Float { count, .. } => count,
         };
-        let last = self.last.replace(Arc::clone(histogram));
+        // A marker is no state of the counter.
+        let last = if is_stale(histogram.sum) { None } else { self.last.replace(Arc::clone(histogram)) };
         let reset_hint = match (histogram.reset_hint, last) {
             (ResetHint::Unknown, Some(last)) => {
                 let reset = FloatHistogram::from(&**histogram).is_reset_since(&FloatHistogram::from(&*last));

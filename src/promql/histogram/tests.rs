@@ -1,5 +1,7 @@
 //! Tests of native histograms: hand-computed values.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn exponential(schema: i32, first: i32, counts: &[f64]) -> FloatHistogram {
@@ -249,4 +251,120 @@ fn texts_are_those_of_results_and_of_scripts() {
     assert_eq!(custom.to_string(), "{count:3, sum:0, (5,10]:1, (10,+Inf]:2}");
     assert_eq!(TestForm(&custom).to_string(), "{{schema:-53 count:3 custom_values:[5 10] offset:1 buckets:[1 2]}}");
     assert_eq!(TestForm(&FloatHistogram::empty(0, Arc::new([]))).to_string(), "{{}}");
+}
+
+/// A histogram of what was observed.
+fn observed(schema: i32, threshold: f64, observations: &[f64]) -> FloatHistogram {
+    let mut histogram = FloatHistogram { zero_threshold: threshold, ..exponential(schema, 0, &[]) };
+    let side = |sign: f64| {
+        let outside = observations.iter().map(|value| value * sign).filter(|value| *value > threshold);
+        let mut indexes: Vec<i32> = outside.map(|value| (value.log2() * 2f64.powi(schema)).ceil() as i32).collect();
+        indexes.sort_unstable();
+        let mut side = Buckets::default();
+        for same in indexes.chunk_by(|a, b| a == b) {
+            side.push(same[0], same.len() as f64);
+        }
+        side
+    };
+    (histogram.positive, histogram.negative) = (side(1.0), side(-1.0));
+    histogram.zero_count = observations.iter().filter(|value| value.abs() <= threshold).count() as f64;
+    histogram.count = observations.len() as f64;
+    histogram.sum = observations.iter().sum();
+    histogram
+}
+
+/// Counts alone: sums are rounded in the order of their addition.
+fn counted(histogram: &FloatHistogram) -> String {
+    FloatHistogram { sum: 0.0, ..histogram.clone() }.to_string()
+}
+
+fn observations() -> impl Strategy<Value = Vec<f64>> {
+    prop::collection::vec((-1000i32..1000).prop_map(|value| f64::from(value) / 7.0 + 0.03), 0..40)
+}
+
+proptest! {
+    /// Whatever layouts two histograms have, together they have counted what each has counted.
+    #[test]
+    fn together_they_count_what_each_has_counted(
+        (a, b) in (observations(), observations()),
+        (fine, coarse) in (-2..6i32, -2..6i32),
+        (narrow, wide) in (prop::sample::select(vec![0.0, 0.25, 1.0]), prop::sample::select(vec![0.0, 0.5, 4.0])),
+    ) {
+        let (left, right) = (observed(fine, narrow, &a), observed(coarse, wide, &b));
+        let both = [a.clone(), b].concat();
+        let mut sum = left.clone();
+        sum.add(&right).expect("compatible");
+        sum.compact();
+        let mut expected = observed(fine.min(coarse), sum.zero_threshold, &both);
+        expected.compact();
+        prop_assert!(sum.zero_threshold >= narrow.max(wide));
+        prop_assert_eq!(counted(&sum), counted(&expected));
+        let mut compensated = Sum::new(&left);
+        compensated.add(&right).expect("compatible");
+        let mut compensated = compensated.sum();
+        compensated.compact();
+        prop_assert_eq!(counted(&compensated), counted(&sum));
+        // Taken away again, what is left is the first, as coarse as the sum.
+        sum.subtract(&right).expect("compatible");
+        sum.compact();
+        prop_assert_eq!(counted(&sum), counted(&observed(fine.min(coarse), sum.zero_threshold, &a)));
+    }
+
+    /// A counter that only counts on is not reset, however coarse it becomes; one that lost something is.
+    #[test]
+    fn counting_on_is_no_reset(
+        (a, more) in (observations(), observations()),
+        (fine, by) in (-1..6i32, 0..3i32),
+        (narrow, wide) in prop::sample::select(vec![(0.0f64, 0.0f64), (0.0, 0.5), (0.25, 1.0)]),
+    ) {
+        let both = [a.clone(), more.clone()].concat();
+        let before = observed(fine, narrow, &a);
+        prop_assert!(!observed(fine, narrow, &both).is_reset_since(&before));
+        prop_assert!(!observed(fine - by, wide.max(narrow), &both).is_reset_since(&before) || cuts(&before, wide));
+        if !more.is_empty() {
+            prop_assert!(before.is_reset_since(&observed(fine, narrow, &both)));
+        }
+    }
+
+    /// Quantiles rise, and the fraction below a quantile is the quantile's.
+    #[test]
+    fn fractions_are_the_inverse_of_quantiles(a in observations(), schema in -2..6i32, q in 0.01..0.99f64) {
+        let histogram = observed(schema, 0.25, &a);
+        if !a.is_empty() {
+            let (quantile, _) = histogram.quantile(q);
+            prop_assert!(histogram.quantile(q / 2.0).0 <= quantile);
+            let (fraction, _) = histogram.fraction(f64::NEG_INFINITY, quantile);
+            prop_assert!((fraction - q).abs() < 1e-9, "{fraction} is not {q}");
+        }
+    }
+
+    /// Both forms of text hold every count, and nothing panics whatever the layout.
+    #[test]
+    fn any_layout_can_be_written_and_trimmed(
+        schema in -4..9i32,
+        spans in prop::collection::vec((-5000i32..5000, 0u32..4), 0..4),
+        value in prop::num::f64::ANY,
+    ) {
+        let spans: Vec<_> = spans.into_iter().map(|(offset, length)| BucketSpan { offset: offset.abs(), length }).collect();
+        let counts = vec![1.5; spans.iter().map(|span| span.length as usize).sum()];
+        let mut histogram = exponential(schema, 0, &[]);
+        histogram.positive = Buckets::of_spans(&spans, counts.clone());
+        histogram.negative = Buckets::of_spans(&spans, counts);
+        histogram.count = 20.0;
+        let (text, script) = (histogram.to_string(), TestForm(&histogram).to_string());
+        let begin_so = text.starts_with("{count:20") && script.starts_with("{{");
+        prop_assert!(begin_so, "{} and {}", text, script);
+        let back = Histogram::from(&histogram);
+        prop_assert!(FloatHistogram::from(&back).same(&histogram));
+        histogram.quantile(value);
+        histogram.fraction(value, -value);
+        histogram.trim_above(value);
+        histogram.trim_below(-value);
+    }
+}
+
+/// Whether a threshold lies within a bucket that is not empty.
+fn cuts(histogram: &FloatHistogram, threshold: f64) -> bool {
+    let within = |lower: f64, upper: f64| lower < threshold && threshold < upper;
+    histogram.buckets().any(|bucket| within(bucket.lower, bucket.upper) || within(-bucket.upper, -bucket.lower))
 }
