@@ -46,7 +46,7 @@
 //!               difference to the time of the first }
 //! ```
 //!
-//! Chunks stand in a snapshot as they are in memory ([`floats`](super::chunk), `histograms`), so that reading one is a copy;
+//! Chunks stand in a snapshot as they are in memory (`chunk::floats`, `chunk::histograms`), so that reading one is a copy;
 //! kinds are 0 to 12 for decimals of so many digits, 32 for bits, 64 for histograms.
 //!
 //! Invariants:
