@@ -37,6 +37,8 @@ pub(super) struct Group {
     pub slots: Slots,
     /// The next time.
     pub next: UnixNanos,
+    /// When its alerts were forced to the disk last.
+    pub forced: Option<Steady>,
     /// How its evaluations went.
     pub tally: Tally,
 }
@@ -114,6 +116,7 @@ impl Group {
             retired: Vec::new(),
             slots,
             next: slots.after(slots.before(now)),
+            forced: None,
             tally: Tally::default(),
         }
     }

@@ -32,18 +32,23 @@
 //! Invariants: an alert that began, fired, resolved, was held or let go is on stable storage before anybody hears of it.
 //! That an alert was handed on is journalled after that, so that after a crash it may be handed on again, but is not
 //! forgotten. When a group was evaluated is written each time, behind all that the evaluation changed, and forced with
-//! the next change.
+//! the next change, each minute at least while there are alerts.
 
 mod record;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use super::group::Group;
 use super::rule::{Alerting, Instance, Since};
 use crate::delivery::journal::{Journal, Kind, MOST_RECORD, Place, Restored};
 pub(super) use record::Identity;
 use record::{Record, RuleId};
+
+/// While alerts are pending or fire, what is written is forced at least this often: after a power cut their `for` lacks no
+/// more than that.
+const FORCE_EVERY: Duration = Duration::from_mins(1);
 
 /// What the records are.
 pub const KIND: Kind = Kind(*b"ALERTS\0\0");
@@ -125,6 +130,7 @@ pub(super) fn replace(journal: &mut Journal, groups: &mut [Group]) -> io::Result
 pub(super) fn follow(journal: &mut Journal, number: usize, group: &mut Group) -> io::Result<()> {
     let number = number as u32;
     let mut durable = false;
+    let mut any_active = false;
     let Some(now) = group.evaluated() else { return Ok(()) };
     for (place, rule) in group.rules.iter_mut().enumerate() {
         let Some(alerting) = &mut rule.alerting else { continue };
@@ -134,6 +140,7 @@ pub(super) fn follow(journal: &mut Journal, number: usize, group: &mut Group) ->
             durable = true;
         }
         for (labels, alert) in &mut alerting.alerts {
+            any_active |= alert.is_active();
             let was_changed = std::mem::take(&mut alert.changed);
             let before = alert.sent_journalled;
             // What this evaluation hands on is not handed on yet.
@@ -146,7 +153,12 @@ pub(super) fn follow(journal: &mut Journal, number: usize, group: &mut Group) ->
     }
     // The last one: a write that is torn leaves an evaluation that did not happen, and is made up for.
     journal.append(&record::evaluated(number, now));
-    journal.commit(durable)
+    durable |= any_active && group.forced.is_none_or(|forced| now.steady.since(forced) >= FORCE_EVERY);
+    journal.commit(durable)?;
+    if durable {
+        group.forced = Some(now.steady);
+    }
+    Ok(())
 }
 
 fn whole(groups: &mut [Group]) -> Vec<Vec<u8>> {

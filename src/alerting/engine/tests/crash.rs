@@ -94,3 +94,28 @@ fn kills_restart_no_for_lose_no_alert_and_double_none() {
         assert_eq!(killed, whole, "seed {seed}");
     }
 }
+
+#[test]
+fn a_power_cut_costs_a_for_little_more_than_a_minute() {
+    for seed in 0..50 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut world = World::new(Settings::default(), RULES);
+        world.targets[0].x = 6.0;
+        world.run(30 + random.u64(0..290));
+        let before = world.alerts();
+        // The next write is the last one of this process.
+        world.disk.stop_after(1, fastrand::Rng::with_seed(seed));
+        while !world.disk.is_stopped() {
+            world.run(1);
+        }
+        world.disk.restart(Stop::PowerCut);
+        world.start();
+        let names = |alerts: Vec<String>| alerts.into_iter().map(|alert| alert.trim_end_matches(" held").to_owned());
+        assert!(names(world.alerts()).eq(names(before)), "seed {seed}: {:?}", world.alerts());
+        while !world.alerts().contains(&"Slow{a} firing".to_owned()) {
+            world.run(1);
+        }
+        // It is there after one scrape and one evaluation, and pending for five minutes then.
+        assert!(world.seconds() <= 31 + 300 + 60 + 2 * 15, "seed {seed}: {}", world.seconds());
+    }
+}
