@@ -259,21 +259,27 @@ fn point(rows: &Rows, row: usize, step: usize) -> Option<Point> {
 }
 
 fn vector_value(rows: &Rows, steps: Steps) -> Value {
-    let order = if rows.ordered { (0..rows.len()).collect() } else { rows.by_labels() };
-    let samples = order.into_iter().filter_map(|row| {
+    let samples = (0..rows.len()).filter_map(|row| {
         let point = point(rows, row, 0)?;
         Some(VectorSample { labels: rows.metric(row).labels().to_set(), time: steps.start, point })
     });
-    Value::Vector(samples.collect())
+    let mut samples: Vec<_> = samples.collect();
+    if !rows.ordered {
+        samples.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+    }
+    Value::Vector(samples)
 }
 
 fn matrix_value(rows: &Rows, steps: Steps) -> Value {
-    let series = rows.by_labels().into_iter().filter_map(|row| {
-        let points = (0..rows.steps()).filter_map(|step| Some((steps.time(step), point(rows, row, step)?)));
-        let points: Vec<_> = points.collect();
+    let series = (0..rows.len()).filter_map(|row| {
+        let mut points = Vec::with_capacity(rows.steps());
+        points.extend((0..rows.steps()).filter_map(|step| Some((steps.time(step), point(rows, row, step)?))));
         (!points.is_empty()).then(|| SeriesPoints { labels: rows.metric(row).labels().to_set(), points })
     });
-    Value::Matrix(series.collect())
+    let mut series: Vec<_> = series.collect();
+    // Labels that are decoded already are compared much faster than encoded ones.
+    series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+    Value::Matrix(series)
 }
 
 #[cfg(test)]
