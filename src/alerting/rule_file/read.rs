@@ -104,7 +104,7 @@ impl Reader<'_> {
         let mut groups = Vec::new();
         for entry in self.mapping(root, "a rule file", &["groups"]) {
             if &*entry.key == "groups" {
-                groups = self.list(&entry.node, "groups").iter().map(|node| self.group(node)).collect();
+                groups = self.list(&entry.node, "groups").map(|node| self.group(node)).collect();
             }
         }
         groups
@@ -129,7 +129,7 @@ impl Reader<'_> {
                 "query_offset" => group.query_offset = self.duration(node, key),
                 "limit" => group.limit = self.whole(node, key),
                 "labels" => group.labels = self.labels(node, key),
-                "rules" => group.rules = self.list(node, key).iter().map(|node| self.rule(node)).collect(),
+                "rules" => group.rules = self.list(node, key).map(|node| self.rule(node)).collect(),
                 _ => {}
             }
         }
@@ -203,15 +203,17 @@ impl Reader<'_> {
         }
     }
 
-    fn list<'n>(&mut self, node: &'n Node, key: &str) -> &'n [Arc<Node>] {
-        match &node.value {
+    /// What a list holds; an item that nothing was written for is none.
+    fn list<'n>(&mut self, node: &'n Node, key: &str) -> impl Iterator<Item = &'n Arc<Node>> + use<'n> {
+        let items: &[Arc<Node>] = match &node.value {
             Value::List(items) => items,
             _ if node.is_null() => &[],
             _ => {
                 self.wrong(node.span, format!("`{key}` takes a list, found {}", node.kind()));
                 &[]
             }
-        }
+        };
+        items.iter().filter(|item| !item.is_null())
     }
 
     /// Any scalar, by its text.

@@ -63,9 +63,16 @@ groups:
 
 #[test]
 fn a_file_may_say_nothing() {
-    for nothing in
-        ["", "# only this\n", "groups:\n", "groups: []\n", "{}", "groups: [{name: a}]", "groups: [{name: a, rules: }]"]
-    {
+    for nothing in [
+        "",
+        "# only this\n",
+        "groups:\n",
+        "groups: []\n",
+        "{}",
+        "groups: [{name: a}]",
+        "groups: [{name: a, rules: }]",
+        "groups: [~, {name: a, rules: [~, ]}]",
+    ] {
         assert_eq!(read(nothing).expect(nothing).rules(), 0, "{nothing}");
     }
 }
