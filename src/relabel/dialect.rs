@@ -19,10 +19,20 @@ pub struct BadPattern {
 pub fn anchored(pattern: &str) -> Result<String, BadPattern> {
     let mut out = String::with_capacity(pattern.len() + 8);
     out.push_str("^(?s:");
-    let mut reader = Reader { pattern, at: 0, out: &mut out };
-    reader.read()?;
+    read(pattern, &mut out)?;
     out.push_str(")$");
     Ok(out)
+}
+
+/// The same pattern for crate `regex`.
+pub fn translated(pattern: &str) -> Result<String, BadPattern> {
+    let mut out = String::with_capacity(pattern.len());
+    read(pattern, &mut out)?;
+    Ok(out)
+}
+
+fn read(pattern: &str, out: &mut String) -> Result<(), BadPattern> {
+    Reader { pattern, at: 0, out }.read()
 }
 
 struct Reader<'a> {

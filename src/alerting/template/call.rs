@@ -67,8 +67,8 @@ impl<'t> Exec<'t> {
         self.at(operand);
         let (mut value, fields) = match &operand.term {
             Term::Field(fields) => (dot.clone(), fields),
-            Term::Variable { name, fields } => {
-                let value = self.variable(name)?;
+            Term::Variable { variable, fields } => {
+                let value = self.variable(variable)?;
                 if fields.is_empty() {
                     self.no_arguments(operand, arguments, last.as_ref())?;
                     return Ok(value);
@@ -180,7 +180,9 @@ impl<'t> Exec<'t> {
         }
         let read: usize = values.iter().map(weight).sum();
         self.take(read as u64 / 64)?;
-        let done = does(&mut self.call(), &values).and_then(Value::bounded);
+        let mut call = self.call();
+        let done = does(&mut call, &values).and_then(Value::bounded);
+        self.steps = call.steps;
         match done {
             Ok(value) => {
                 let written = weight(&value);

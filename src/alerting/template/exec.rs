@@ -3,7 +3,7 @@
 
 use super::format::{Out, quote, show};
 use super::functions::{Call, escape_html};
-use super::tree::{Action, Choice, Invocation, Loop, Node, Pipe, Spot, Tree};
+use super::tree::{Action, Choice, Invocation, Loop, Node, Pipe, Spot, Tree, Variable};
 use super::value::Value;
 use super::{Context, Definitions, TemplateError};
 
@@ -22,7 +22,7 @@ pub(super) fn execute(
         definitions,
         context,
         out: Out::new(context.limits.bytes),
-        variables: vec![("$", data.clone())],
+        variables: vec![(Variable::DATA, data.clone())],
         spot: None,
         nesting: 0,
         steps: context.limits.steps,
@@ -55,7 +55,8 @@ pub(super) struct Exec<'t> {
     definitions: &'t Definitions,
     pub(super) context: &'t Context<'t>,
     out: Out,
-    variables: Vec<(&'t str, Value)>,
+    /// Variables by their numbers, the last one declared last.
+    variables: Vec<(u32, Value)>,
     /// Where an error is.
     spot: Option<&'t dyn Spot>,
     nesting: usize,
@@ -260,6 +261,7 @@ impl<'t> Exec<'t> {
 
     fn template(&mut self, dot: &Value, invocation: &'t Invocation) -> Walked<()> {
         self.at(invocation);
+        self.take(invocation.name.len() as u64 / 64)?;
         let Some(tree) = self.definitions.get(&invocation.name) else {
             return self.fail(&format!("template {} not defined", quote(&invocation.name, false)));
         };
@@ -268,7 +270,7 @@ impl<'t> Exec<'t> {
             None => Value::Nil,
         };
         // What is called sees nothing but what it is given.
-        let outer = std::mem::replace(&mut self.variables, vec![("$", dot.clone())]);
+        let outer = std::mem::replace(&mut self.variables, vec![(Variable::DATA, dot.clone())]);
         let caller = std::mem::replace(&mut self.tree, tree);
         let walked = self.nested(|exec| exec.list(&dot, &tree.body));
         self.variables = outer;
@@ -289,31 +291,31 @@ impl<'t> Exec<'t> {
             if pipe.assign {
                 self.set(variable, value.clone())?;
             } else {
-                self.variables.push((variable, value.clone()));
+                self.variables.push((variable.number, value.clone()));
             }
         }
         Ok(value)
     }
 
-    fn set(&mut self, name: &str, value: Value) -> Walked<()> {
-        match self.variables.iter_mut().rev().find(|(known, _)| *known == name) {
+    fn set(&mut self, variable: &Variable, value: Value) -> Walked<()> {
+        match self.variables.iter_mut().rev().find(|(known, _)| *known == variable.number) {
             Some((_, slot)) => {
                 *slot = value;
                 Ok(())
             }
-            None => self.fail(&format!("undefined variable: {name}")),
+            None => self.fail(&format!("undefined variable: {variable}")),
         }
     }
 
-    pub(super) fn variable(&self, name: &str) -> Walked<Value> {
-        match self.variables.iter().rev().find(|(known, _)| *known == name) {
+    pub(super) fn variable(&self, variable: &Variable) -> Walked<Value> {
+        match self.variables.iter().rev().find(|(known, _)| *known == variable.number) {
             Some((_, value)) => Ok(value.clone()),
-            None => self.fail(&format!("undefined variable: {name}")),
+            None => self.fail(&format!("undefined variable: {variable}")),
         }
     }
 
     /// What a function sees.
     pub(super) fn call(&self) -> Call<'t> {
-        Call { context: self.context }
+        Call { context: self.context, steps: self.steps }
     }
 }

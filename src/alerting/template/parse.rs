@@ -1,5 +1,8 @@
 //! From tokens to trees, with Go's rules and in Go's words (`text/template/parse`).
 
+mod pipes;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::TemplateError;
@@ -7,10 +10,13 @@ use super::format::quote;
 use super::functions::FunctionSet;
 use super::lex::{Keyword, Kind, Token, Tokens, lex};
 use super::literal;
-use super::tree::{Action, Choice, Command, Invocation, List, Loop, Node, Operand, Pipe, Source, Term, Tree};
+use super::tree::{Action, Choice, Invocation, List, Loop, Node, Source, Tree, Variable};
 
 /// Deepest nesting of actions and parentheses.
 const MAX_NESTING: usize = 100;
+
+/// Most templates that a text defines.
+const MAX_DEFINITIONS: usize = 1_000;
 
 /// Largest template.
 const MAX_TEXT: usize = 1 << 20;
@@ -29,6 +35,7 @@ pub(super) fn parse(name: &str, text: &str, functions: &FunctionSet) -> Result<V
         at: 0,
         furthest: 0,
         trees: Vec::new(),
+        names: HashMap::from([("$", Variable::DATA)]),
         scope: Scope::new(),
         nesting: 0,
         action_line: 0,
@@ -63,13 +70,14 @@ pub(super) fn is_empty(list: &[Node]) -> bool {
 
 /// What a template's text may refer to.
 struct Scope {
-    variables: Vec<Box<str>>,
+    /// Variables, by their numbers.
+    variables: Vec<u32>,
     ranges: usize,
 }
 
 impl Scope {
     fn new() -> Self {
-        Self { variables: vec!["$".into()], ranges: 0 }
+        Self { variables: vec![Variable::DATA], ranges: 0 }
     }
 }
 
@@ -82,6 +90,8 @@ struct Parser<'p> {
     /// The last token that was looked at: its line is where an error is.
     furthest: usize,
     trees: Vec<Tree>,
+    /// Numbers of the variables' names.
+    names: HashMap<&'p str, u32>,
     scope: Scope,
     nesting: usize,
     /// The line in which the action started that is being read; 0 outside.
@@ -97,7 +107,7 @@ enum Ended {
     Else,
 }
 
-impl Parser<'_> {
+impl<'p> Parser<'p> {
     fn next(&mut self) -> Token {
         let token = self.peek();
         self.at = (self.at + 1).min(self.tokens.list.len());
@@ -126,6 +136,12 @@ impl Parser<'_> {
 
     fn written(&self, token: Token) -> &str {
         &self.text[token.start..token.end]
+    }
+
+    /// A variable by its name; numbers are compared faster than names.
+    fn variable(&mut self, name: &'p str) -> Variable {
+        let next = self.names.len() as u32;
+        Variable { number: *self.names.entry(name).or_insert(next), name: name.into() }
     }
 
     fn error(&self, message: &str) -> TemplateError {
@@ -216,6 +232,9 @@ impl Parser<'_> {
             return Err(self.error(&format!("unexpected {{{{else}}}} in {context}")));
         }
         self.scope = outer;
+        if self.trees.len() >= MAX_DEFINITIONS {
+            return Err(self.error(&format!("it defines more than {MAX_DEFINITIONS} templates")));
+        }
         let tree = Tree { name, source: self.source.clone(), body };
         define(&mut self.trees, tree).map_err(|name| self.error(&multiple(&name)))
     }
@@ -367,160 +386,6 @@ impl Parser<'_> {
             _ => Some(self.pipe(CONTEXT, Kind::Right)?),
         };
         Ok(Step::Node(Node::Template(Invocation { at: token.start, name, pipe })))
-    }
-
-    fn pipe(&mut self, context: &str, end: Kind) -> Parsed<Pipe> {
-        let mut pipe = Pipe { at: self.peek_word().start, variables: Vec::new(), assign: false, commands: Vec::new() };
-        self.declarations(&mut pipe, context)?;
-        loop {
-            let token = self.peek_word();
-            match token.kind {
-                kind if kind == end => {
-                    self.next();
-                    break;
-                }
-                Kind::Bool
-                | Kind::Letter
-                | Kind::Keyword(Keyword::Dot | Keyword::Nil)
-                | Kind::Field
-                | Kind::Identifier
-                | Kind::Number
-                | Kind::Raw
-                | Kind::Quoted
-                | Kind::Variable
-                | Kind::Open => pipe.commands.push(self.command()?),
-                _ => return self.unexpected(token, context),
-            }
-        }
-        if pipe.commands.is_empty() {
-            return Err(self.error(&format!("missing value for {context}")));
-        }
-        let constant = |command: &Command| {
-            let term = command.operands.first().map(|operand| &operand.term);
-            matches!(term, Some(Term::Bool(_) | Term::Dot | Term::Nil | Term::Number(_) | Term::Text { .. }))
-        };
-        if let Some(index) = pipe.commands[1..].iter().position(constant) {
-            return Err(self.error(&format!("non executable command in pipeline stage {}", index + 2)));
-        }
-        Ok(pipe)
-    }
-
-    /// `$x :=`, `$x =` and, for `range`, `$x, $y :=` or `=`.
-    fn declarations(&mut self, pipe: &mut Pipe, context: &str) -> Parsed<()> {
-        while self.peek_word().kind == Kind::Variable {
-            let before = self.at;
-            let variable = self.next();
-            let name: Box<str> = self.written(variable).into();
-            let next = self.peek_word();
-            let comma = next.kind == Kind::Sign && self.written(next) == ",";
-            if !comma && !matches!(next.kind, Kind::Assign | Kind::Declare) {
-                self.at = before;
-                return Ok(());
-            }
-            self.next();
-            self.scope.variables.push(name.clone());
-            pipe.variables.push(name);
-            if !comma {
-                pipe.assign = next.kind == Kind::Assign;
-                return Ok(());
-            }
-            if context != "range" || pipe.variables.len() > 1 {
-                return Err(self.error(&format!("too many declarations in {context}")));
-            }
-            if !matches!(self.peek_word().kind, Kind::Variable | Kind::Right | Kind::Close) {
-                return Err(self.error("range can only initialize variables"));
-            }
-        }
-        Ok(())
-    }
-
-    fn command(&mut self) -> Parsed<Command> {
-        let mut command = Command { at: self.peek_word().start, operands: Vec::new() };
-        loop {
-            self.peek_word();
-            command.operands.extend(self.operand()?);
-            let token = self.peek();
-            match token.kind {
-                Kind::Space => {
-                    self.next();
-                    continue;
-                }
-                Kind::Right | Kind::Close => {}
-                Kind::Pipe => {
-                    self.next();
-                }
-                _ => return self.unexpected(token, "operand"),
-            }
-            break;
-        }
-        if command.operands.is_empty() {
-            return Err(self.error("empty command"));
-        }
-        Ok(command)
-    }
-
-    /// A term and the fields behind it, if there is one.
-    fn operand(&mut self) -> Parsed<Option<Operand>> {
-        let Some(mut operand) = self.term()? else { return Ok(None) };
-        let chain = self.peek();
-        if chain.kind != Kind::Field {
-            return Ok(Some(operand));
-        }
-        let mut more: Vec<Box<str>> = Vec::new();
-        while self.peek().kind == Kind::Field {
-            let field = self.next();
-            more.push(self.written(field)[1..].into());
-        }
-        let term = match operand.term {
-            Term::Field(ref mut fields) | Term::Variable { ref mut fields, .. } => {
-                fields.append(&mut more);
-                operand.term
-            }
-            Term::Bool(_) | Term::Text { .. } | Term::Number(_) | Term::Nil | Term::Dot => {
-                let message = format!("unexpected . after term {}", quote(&operand.to_string(), false));
-                return Err(self.error(&message));
-            }
-            _ => Term::Chain { of: Box::new(operand), fields: more },
-        };
-        Ok(Some(Operand { at: chain.start, term }))
-    }
-
-    fn term(&mut self) -> Parsed<Option<Operand>> {
-        let token = self.peek_word();
-        let written = &self.text[token.start..token.end];
-        let term = match token.kind {
-            Kind::Identifier => match self.functions.get(written) {
-                Some(function) => Term::Function(function),
-                None => {
-                    self.next();
-                    return Err(self.error(&format!("function {} not defined", quote(written, false))));
-                }
-            },
-            Kind::Keyword(Keyword::Dot) => Term::Dot,
-            Kind::Keyword(Keyword::Nil) => Term::Nil,
-            Kind::Variable => {
-                if !self.scope.variables.iter().any(|known| **known == *written) {
-                    return Err(self.error(&format!("undefined variable {}", quote(written, false))));
-                }
-                Term::Variable { name: written.into(), fields: Vec::new() }
-            }
-            Kind::Field => Term::Field(vec![written[1..].into()]),
-            Kind::Bool => Term::Bool(written == "true"),
-            Kind::Letter => Term::Number(literal::letter(written).map_err(|why| self.error(&why))?),
-            Kind::Number => Term::Number(literal::number(written).map_err(|why| self.error(&why))?),
-            Kind::Quoted | Kind::Raw => {
-                let value = literal::unquote(written).map_err(|why| self.error(&why))?;
-                Term::Text { value: value.into(), written: written.into() }
-            }
-            Kind::Open => {
-                self.next();
-                let pipe = self.nested(|parser| parser.pipe("parenthesized pipeline", Kind::Close))?;
-                return Ok(Some(Operand { at: pipe.at, term: Term::Pipe(pipe) }));
-            }
-            _ => return Ok(None),
-        };
-        self.next();
-        Ok(Some(Operand { at: token.start, term }))
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) struct Invocation {
 pub(super) struct Pipe {
     pub at: usize,
     /// Variables that are declared, or set.
-    pub variables: Vec<Box<str>>,
+    pub variables: Vec<Variable>,
     /// Whether they are set.
     pub assign: bool,
     /// At least one.
@@ -108,7 +108,7 @@ pub(super) enum Term {
     },
     Field(Vec<Box<str>>),
     Variable {
-        name: Box<str>,
+        variable: Variable,
         fields: Vec<Box<str>>,
     },
     Function(&'static Function),
@@ -117,6 +117,24 @@ pub(super) enum Term {
         fields: Vec<Box<str>>,
     },
     Pipe(Pipe),
+}
+
+/// A variable of a text: variables of one name have one number.
+#[derive(Debug)]
+pub(super) struct Variable {
+    pub number: u32,
+    pub name: Box<str>,
+}
+
+impl Variable {
+    /// The number of `$`, which holds what a template is given.
+    pub const DATA: u32 = 0;
+}
+
+impl fmt::Display for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
 }
 
 /// A constant: its type is that of the parameter it is given to.
@@ -159,7 +177,8 @@ impl fmt::Display for Invocation {
 impl fmt::Display for Pipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.variables.is_empty() {
-            write!(f, "{} {} ", self.variables.join(", "), if self.assign { "=" } else { ":=" })?;
+            joined(f, ", ", &self.variables)?;
+            f.write_str(if self.assign { " = " } else { " := " })?;
         }
         joined(f, " | ", &self.commands)
     }
@@ -189,7 +208,7 @@ impl fmt::Display for Operand {
             Term::Function(function) => (&function.name, &[]),
             Term::Pipe(pipe) => (pipe, &[]),
             Term::Field(fields) => (&"", fields),
-            Term::Variable { name, fields } => (name, fields),
+            Term::Variable { variable, fields } => (variable, fields),
             Term::Chain { of, fields } => {
                 match &of.term {
                     Term::Pipe(pipe) => write!(f, "({pipe})")?,

@@ -3,6 +3,9 @@
 use super::printer::{Flags, Out, Printer};
 use crate::alerting::template::value::Value;
 
+/// Longest number of a value.
+const MAX_NUMBER: usize = 20;
+
 /// Largest width and precision that a format may ask for.
 const MAX_WIDTH: usize = 1_000_000;
 
@@ -136,7 +139,8 @@ impl<'a> Verbs<'a> {
         let Some(inner) = self.rest.as_str().strip_prefix('[') else { return };
         self.reordered = true;
         *chosen = true;
-        let Some(end) = inner.find(']') else {
+        // A number is short.
+        let Some(end) = inner.bytes().take(MAX_NUMBER).position(|byte| byte == b']') else {
             *good = false;
             self.rest.next();
             return;

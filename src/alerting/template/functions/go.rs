@@ -62,7 +62,7 @@ fn printed(call: &Call<'_>, arguments: &[Value]) -> Result<String, String> {
         [single] => format::show(single, &mut out),
         several => format::print(several, &mut out),
     }
-    out.finish().ok_or_else(|| format!("it makes more than {} bytes", call.context.limits.bytes))
+    out.finish().ok_or_else(|| call.too_large())
 }
 
 fn length(of: &Value) -> Result<Value, String> {

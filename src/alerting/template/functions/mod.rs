@@ -45,9 +45,18 @@ pub enum Does {
 pub struct Call<'a> {
     /// The template's surroundings.
     pub context: &'a Context<'a>,
+    /// Steps that are left to the template.
+    pub steps: u64,
 }
 
 impl Call<'_> {
+    /// Takes steps for what costs more than its arguments and its result show.
+    pub fn take(&mut self, steps: u64) -> Result<(), String> {
+        let left = self.steps.checked_sub(steps);
+        self.steps = left.ok_or_else(|| format!("it takes more than {} steps", self.context.limits.steps))?;
+        Ok(())
+    }
+
     /// A text that may grow up to the limit.
     pub fn out(&self) -> Out {
         Out::new(self.context.limits.bytes)
@@ -55,7 +64,12 @@ impl Call<'_> {
 
     /// The text as a value, if all of it fitted.
     pub fn written(&self, out: Out) -> Result<Value, String> {
-        out.finish().map(Value::from).ok_or_else(|| format!("it makes more than {} bytes", self.context.limits.bytes))
+        out.finish().map(Value::from).ok_or_else(|| self.too_large())
+    }
+
+    /// What is said of a text that is too large.
+    fn too_large(&self) -> String {
+        format!("it makes more than {} bytes", self.context.limits.bytes)
     }
 }
 

@@ -5,6 +5,7 @@ use regex::{Regex, RegexBuilder};
 use super::{Call, Function, Type, escape, text};
 use crate::alerting::template::format::quote;
 use crate::alerting::template::value::Value;
+use crate::relabel::dialect;
 
 use Type::{Any, String as Text};
 
@@ -12,14 +13,15 @@ pub(super) const TO_UPPER: Function = Function::new("toUpper", &[Text], |_, a| O
 
 pub(super) const TO_LOWER: Function = Function::new("toLower", &[Text], |_, a| Ok(text(a, 0).to_lowercase().into()));
 
-pub(super) const MATCH: Function = Function::new("match", &[Text, Text], |_, arguments| {
-    regex(text(arguments, 0)).map(|regex| Value::Bool(regex.is_match(text(arguments, 1))))
+pub(super) const MATCH: Function = Function::new("match", &[Text, Text], |call, arguments| {
+    let (pattern, text) = (text(arguments, 0), text(arguments, 1));
+    regex(call, pattern, text).map(|regex| Value::Bool(regex.is_match(text)))
 });
 
 pub(super) const REPLACE: Function = Function::new("reReplaceAll", &[Text, Text, Text], |call, arguments| {
-    let regex = regex(text(arguments, 0))
-        .map_err(|why| format!("regexp: Compile({}): {why}", backticked(text(arguments, 0))))?;
-    replaced(call, &regex, text(arguments, 1), text(arguments, 2))
+    let (pattern, text) = (text(arguments, 0), text(arguments, 2));
+    let regex = regex(call, pattern, text).map_err(|why| format!("regexp: Compile({}): {why}", backticked(pattern)))?;
+    replaced(call, &regex, super::text(arguments, 1), text)
 });
 
 pub(super) const SAFE_HTML: Function =
@@ -33,17 +35,24 @@ pub(super) const URL_QUERY_ESCAPE: Function =
     Function::new("urlQueryEscape", &[Text], |_, arguments| Ok(escape::query(text(arguments, 0)).into()));
 
 /// Largest compiled pattern.
-const MAX_PATTERN: usize = 1 << 20;
+const MAX_PATTERN: usize = 1 << 17;
 
-fn regex(pattern: &str) -> Result<Regex, String> {
-    let built = RegexBuilder::new(pattern).size_limit(MAX_PATTERN).dfa_size_limit(MAX_PATTERN).build();
-    built.map_err(|error| {
-        let why = match &error {
-            regex::Error::CompiledTooBig(_) => "expression too large".into(),
-            // The last line says what is wrong, those before it show where.
-            error => error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
-        };
-        format!("error parsing regexp: {why}: {}", backticked(pattern))
+/// Steps that it takes to compile a pattern.
+const COMPILING: u64 = 2_000;
+
+/// Steps that it takes to look at a byte of a text by a pattern of the worst kind.
+const LOOKING: u64 = 4;
+
+/// A pattern, paid for with the search of a text.
+fn regex(call: &mut Call<'_>, pattern: &str, text: &str) -> Result<Regex, String> {
+    call.take(COMPILING + LOOKING * text.len() as u64)?;
+    let wrong = |why: &str| format!("error parsing regexp: {why}: {}", backticked(pattern));
+    let translated = dialect::translated(pattern).map_err(|error| wrong(&error.message))?;
+    let built = RegexBuilder::new(&translated).size_limit(MAX_PATTERN).dfa_size_limit(MAX_PATTERN).build();
+    built.map_err(|error| match &error {
+        regex::Error::CompiledTooBig(_) => wrong("expression too large"),
+        // The last line says what is wrong, those before it show where.
+        error => wrong(error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ")),
     })
 }
 
@@ -52,10 +61,16 @@ fn backticked(pattern: &str) -> String {
 }
 
 /// Every match replaced; `$1` and `${name}` stand for its groups.
-fn replaced(call: &Call<'_>, regex: &Regex, replacement: &str, text: &str) -> Result<Value, String> {
+fn replaced(call: &mut Call<'_>, regex: &Regex, replacement: &str, text: &str) -> Result<Value, String> {
     let (mut out, mut end, mut expanded) = (call.out(), 0, String::new());
+    let groups = replacement.matches('$').count();
     for captures in regex.captures_iter(text) {
         let whole = captures.get_match();
+        call.take(replacement.len() as u64 / 64)?;
+        // No group is longer than the match.
+        if replacement.len().saturating_add(groups.saturating_mul(whole.len())) > call.context.limits.bytes {
+            return Err(call.too_large());
+        }
         out.push_str(&text[end..whole.start()]);
         expanded.clear();
         captures.expand(replacement, &mut expanded);

@@ -31,9 +31,21 @@ fn what_grows_without_end_is_refused() {
     assert!(fails("{{$x := list 1}}{{range 60}}{{$x = list $x $x}}{{end}}{{$x}}").contains("writes more than"));
     assert!(fails("{{$x := list 1}}{{range 60}}{{$x = list $x $x}}{{end}}{{toJson $x}}").contains("more than"));
     assert!(fails("{{printf \"%999999d%999999d\" 1 2}}").contains("more than 1048576 bytes"));
-    assert!(fails("{{$x := printf \"%900000d\" 1}}{{reReplaceAll \" \" $x $x}}").contains("more than 1048576 bytes"));
+    assert!(
+        fails("{{$x := printf \"%200000d\" 1}}{{reReplaceAll \" \" $x \"        \"}}")
+            .contains("more than 1048576 bytes")
+    );
     assert!(fails("{{$x := printf \"%900000d\" 1}}{{range 1000}}{{toUpper $x}}{{end}}").contains("more than"));
     assert!(fails("{{$x := printf \"%900000d\" 1}}{{range 1000}}{{$y := toUpper $x}}{{end}}").contains("steps"));
+    assert!(fails("{{range 1000}}{{$y := match \"a\" \"b\"}}{{end}}").contains("steps"));
+    assert!(fails("{{$x := printf \"%900000d\" 1}}{{match \"a\" $x}}").contains("steps"));
+    let groups = "$0".repeat(100_000);
+    let text = "{{$x := printf \"%100000d\" 1}}{{reReplaceAll \".+\" \"".to_owned() + &groups + "\" $x}}";
+    assert!(fails(&text).contains("more than 1048576 bytes"));
+    let nothing = "$9".repeat(100_000);
+    let text = "{{$x := printf \"%100000d\" 1}}{{reReplaceAll \".\" \"".to_owned() + &nothing + "\" $x}}";
+    assert!(fails(&text).contains("steps"));
+    assert!(fails(&"{{$x := 1}}".repeat(300)).contains("more than 200 variables"));
     assert!(fails("{{match \"(a{1000}){1000}\" \"a\"}}").contains("too large"));
 }
 

@@ -199,8 +199,9 @@ fn html_is_escaped_where_it_is_asked_for() {
 #[test]
 fn what_another_engine_says_of_a_pattern_is_told_around_it() {
     for (text, expected) in [
-        ("{{ match \"(\" \"a\" }}", "error calling match: error parsing regexp: unclosed group: `(`"),
-        ("{{ reReplaceAll \"(\" \"\" \"a\" }}", "regexp: Compile(`(`): error parsing regexp: unclosed group: `(`"),
+        ("{{ match \"(\" \"a\" }}", "error calling match: error parsing regexp: a `(` is not closed: `(`"),
+        ("{{ reReplaceAll \"(\" \"\" \"a\" }}", "regexp: Compile(`(`): error parsing regexp: a `(` is not closed: `(`"),
+        ("{{ match \"[z-a]\" \"a\" }}", "invalid character class range, the start must be <= the end: `[z-a]`"),
         ("{{ parseDuration \"1 h\" }}", "error calling parseDuration: not a valid duration string: \"1 h\""),
     ] {
         let template = alert_template("A", text).expect("parses");
