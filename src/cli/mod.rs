@@ -249,11 +249,10 @@ pub fn main() -> ExitCode {
             print(&text);
             exit::DONE
         }),
-        Verb::Rules { what: rules::Rules::Test(args) } => rules::test::test(&args, |line| match line {
+        Verb::Rules { what } => rules::rules(&what, |line| match line {
             rules::Line::Out(text) => print(&format!("{text}\n")),
             rules::Line::Wrong(text) => complain(&text),
-        })
-        .map(|holds| if holds { exit::DONE } else { exit::FAILED }),
+        }),
         Verb::Promql { what } => promql::promql(&what).map(|tested| {
             print(&tested.text);
             if tested.holds { exit::DONE } else { exit::TESTS }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+mod check;
 #[path = "../support/server_process.rs"]
 mod server_process;
 
