@@ -5,16 +5,23 @@
 
 mod alert;
 pub mod dead_mans_switch;
+pub mod dispatch;
 mod engine;
 mod group;
+pub mod inhibit;
+pub mod matcher;
 pub mod missing_input;
 mod moment;
+pub mod mute;
 mod notifier;
 pub mod placement;
+mod record;
 mod results;
+pub mod route;
 mod rule;
 pub mod rule_file;
 pub mod sending;
+pub mod silence;
 mod state;
 mod status;
 pub mod template;

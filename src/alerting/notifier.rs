@@ -76,6 +76,12 @@ pub trait Notifier: Send + Sync + 'static {
     /// Whether it wants to hear of alerts that resolved.
     fn send_resolved(&self) -> bool;
 
+    /// Whether what it is told stays open until it is told that it is over, as an incident does. It is then told so also
+    /// while the alert is silenced, inhibited or muted, so that nothing stays open that is over.
+    fn keeps_open(&self) -> bool {
+        false
+    }
+
     /// The pages that say what the notification says; most kinds write one, PagerDuty one an alert.
     ///
     /// # Errors

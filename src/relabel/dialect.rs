@@ -17,8 +17,17 @@ pub struct BadPattern {
 
 /// The same pattern for crate `regex`, anchored at both ends, with `.` matching line breaks.
 pub fn anchored(pattern: &str) -> Result<String, BadPattern> {
+    between("^(?s:", pattern)
+}
+
+/// The same where `.` matches no line break, as Alertmanager has it.
+pub fn anchored_in_line(pattern: &str) -> Result<String, BadPattern> {
+    between("^(?:", pattern)
+}
+
+fn between(opening: &str, pattern: &str) -> Result<String, BadPattern> {
     let mut out = String::with_capacity(pattern.len() + 8);
-    out.push_str("^(?s:");
+    out.push_str(opening);
     read(pattern, &mut out)?;
     out.push_str(")$");
     Ok(out)

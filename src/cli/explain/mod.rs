@@ -1,6 +1,7 @@
 //! `tailwater explain`: what the codes of errors and warnings mean. `docs/reference/error-codes.md` is made
 //! from the same tables, and a test holds that every code of the source is in it.
 
+mod alerting;
 mod configuration;
 mod graph;
 mod http;
@@ -48,7 +49,7 @@ const fn code(code: &'static str, title: &'static str, text: &'static str) -> Ex
 
 /// The codes by area, in the order of their numbers. A code stands in the table of whatever it is about, so that
 /// who looks for one kind of error reads one file.
-const AREAS: [&[Explanation]; 8] = [
+const AREAS: [&[Explanation]; 9] = [
     configuration::CODES,
     transforms::CODES,
     sources::CODES,
@@ -56,6 +57,7 @@ const AREAS: [&[Explanation]; 8] = [
     http::CODES,
     scraping::CODES,
     graph::CODES,
+    alerting::CODES,
     receivers::CODES,
 ];
 

@@ -1,0 +1,259 @@
+//! Conditions on the labels of alerts, as routes, silences and inhibition rules have them. They mean what Alertmanager's
+//! mean: a label that is absent has the empty value, and patterns are anchored at both ends.
+
+mod go_string;
+mod parse;
+
+use std::fmt;
+
+use regex::Regex;
+
+pub use go_string::quoted;
+pub use parse::{BadMatcher, parse, parse_one};
+
+use crate::data::labels::LabelSet;
+use crate::relabel::dialect;
+
+/// One condition on a label.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    name: Box<str>,
+    value: Box<str>,
+    test: Test,
+}
+
+#[derive(Clone, Debug)]
+enum Test {
+    Equal,
+    NotEqual,
+    Matches(Regex),
+    MatchesNot(Regex),
+}
+
+/// How a matcher compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Op {
+    /// `=`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `=~`
+    Matches,
+    /// `!~`
+    MatchesNot,
+}
+
+impl Op {
+    /// The operator of a JSON matcher.
+    pub fn of_flags(is_equal: bool, is_regex: bool) -> Self {
+        match (is_equal, is_regex) {
+            (true, false) => Self::Equal,
+            (false, false) => Self::NotEqual,
+            (true, true) => Self::Matches,
+            (false, true) => Self::MatchesNot,
+        }
+    }
+
+    /// Whether what it compares with is a pattern.
+    pub fn is_regex(self) -> bool {
+        matches!(self, Self::Matches | Self::MatchesNot)
+    }
+
+    /// Whether it is not negated.
+    pub fn is_equal(self) -> bool {
+        matches!(self, Self::Equal | Self::Matches)
+    }
+
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Matches => "=~",
+            Self::MatchesNot => "!~",
+        }
+    }
+}
+
+/// A pattern that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{pattern}` is no regular expression: {why}")]
+pub struct BadPattern {
+    pattern: String,
+    why: String,
+}
+
+impl Matcher {
+    /// A condition.
+    ///
+    /// # Errors
+    /// Where the value has to be a pattern and is none.
+    pub fn new(op: Op, name: &str, value: &str) -> Result<Self, BadPattern> {
+        let pattern = || {
+            let bad = |why: String| BadPattern { pattern: value.to_owned(), why };
+            let translated = dialect::anchored_in_line(value).map_err(|error| bad(error.message))?;
+            // What the crate says draws the pattern over several lines; the last one says what is wrong with it.
+            Regex::new(&translated).map_err(|error| {
+                let text = error.to_string();
+                let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+                bad(last.trim().trim_start_matches("error: ").to_owned())
+            })
+        };
+        let test = match op {
+            Op::Equal => Test::Equal,
+            Op::NotEqual => Test::NotEqual,
+            Op::Matches => Test::Matches(pattern()?),
+            Op::MatchesNot => Test::MatchesNot(pattern()?),
+        };
+        Ok(Self { name: name.into(), value: value.into(), test })
+    }
+
+    /// Name of the label.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is compared with: the value, or the pattern as it was written.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// How it is compared.
+    pub fn op(&self) -> Op {
+        match self.test {
+            Test::Equal => Op::Equal,
+            Test::NotEqual => Op::NotEqual,
+            Test::Matches(_) => Op::Matches,
+            Test::MatchesNot(_) => Op::MatchesNot,
+        }
+    }
+
+    /// Whether a label of this value, empty where there is none, fits.
+    pub fn matches(&self, value: &str) -> bool {
+        match &self.test {
+            Test::Equal => value == &*self.value,
+            Test::NotEqual => value != &*self.value,
+            Test::Matches(pattern) => pattern.is_match(value),
+            Test::MatchesNot(pattern) => !pattern.is_match(value),
+        }
+    }
+}
+
+impl PartialEq for Matcher {
+    fn eq(&self, other: &Self) -> bool {
+        (self.op(), &self.name, &self.value) == (other.op(), &other.name, &other.value)
+    }
+}
+
+impl Eq for Matcher {}
+
+/// As Alertmanager writes it: `severity=~"page|ticket"`, and with a quoted name where that has a reserved character.
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.contains(parse::is_reserved) {
+            return write!(f, "{}{}{}", quoted(&self.name), self.op().sign(), quoted(&self.value));
+        }
+        write!(f, "{}{}\"", self.name, self.op().sign())?;
+        for c in self.value.chars() {
+            match c {
+                '\\' => f.write_str("\\\\")?,
+                '\n' => f.write_str("\\n")?,
+                '"' => f.write_str("\\\"")?,
+                c => fmt::Write::write_char(f, c)?,
+            }
+        }
+        f.write_str("\"")
+    }
+}
+
+/// Conditions that must all be fulfilled; none at all are fulfilled by everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Matchers(Box<[Matcher]>);
+
+impl Matchers {
+    /// In the order of their names, values and operators, which is part of the key of a route.
+    pub fn sorted(mut matchers: Vec<Matcher>) -> Self {
+        matchers.sort_by(|a, b| (&a.name, &a.value, a.op()).cmp(&(&b.name, &b.value, b.op())));
+        Self(matchers.into())
+    }
+
+    /// In the order in which they were given.
+    pub fn as_given(matchers: Vec<Matcher>) -> Self {
+        Self(matchers.into())
+    }
+
+    /// Whether the labels fulfil all of them.
+    pub fn match_all(&self, labels: &LabelSet) -> bool {
+        self.0.iter().all(|matcher| matcher.matches(labels.get(&matcher.name)))
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> std::slice::Iter<'_, Matcher> {
+        self.0.iter()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether none of them needs a label to be there. One with a negative operator counts as needing one, as in
+    /// Alertmanager: it means more than nothing.
+    pub fn is_met_by_absence(&self) -> bool {
+        self.0.iter().all(|matcher| matcher.op().is_equal() && matcher.matches(""))
+    }
+}
+
+/// `{a="1",b=~"2|3"}`.
+impl fmt::Display for Matchers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        for (index, matcher) in self.0.iter().enumerate() {
+            write!(f, "{}{matcher}", if index == 0 { "" } else { "," })?;
+        }
+        f.write_str("}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matcher(text: &str) -> Matcher {
+        parse_one(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn an_absent_label_is_empty_and_patterns_are_anchored() {
+        for (text, value, fits) in [
+            ("a=b", "b", true),
+            ("a=b", "", false),
+            ("a!=b", "", true),
+            ("a=\"\"", "", true),
+            ("a=~\"b|c\"", "c", true),
+            ("a=~\"b|c\"", "cc", false),
+            ("a!~\"b.\"", "bb", false),
+            ("a=~\"b.*\"", "b\n", false),
+            (r#"a=~"\\d+""#, "١", false),
+        ] {
+            assert_eq!(matcher(text).matches(value), fits, "{text} {value:?}");
+        }
+    }
+
+    #[test]
+    fn they_are_written_as_they_are_read() {
+        for text in [r#"a="b""#, r#"a=~"b\\.c""#, r#"a!="say \"hi\"\n""#, r#""a b"!~"é""#, r#"é="ü""#] {
+            assert_eq!(matcher(text).to_string(), text);
+        }
+        let list = parse(r#"{b="2", a=~"x|y", a="x"}"#).expect("matchers");
+        assert_eq!(Matchers::sorted(list).to_string(), r#"{a="x",a=~"x|y",b="2"}"#);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_written_reads_back(name in "[a-c é\"\\\\{},=!~]{1,4}", value in "(?s).{0,8}", equal: bool) {
+            let written = Matcher::new(Op::of_flags(equal, false), &name, &value).expect("no pattern");
+            let read = parse_one(&written.to_string()).map_err(|error| error.to_string());
+            proptest::prop_assert_eq!(read, Ok(written));
+        }
+    }
+}
