@@ -14,6 +14,7 @@ pub mod missing_input;
 mod moment;
 pub mod mute;
 mod notifier;
+pub mod outbox;
 pub mod placement;
 mod record;
 mod results;

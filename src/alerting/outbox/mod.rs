@@ -1,0 +1,333 @@
+//! The outbox: pages on their way to their receivers. A state machine: times are arguments, nothing here waits or does I/O.
+//! What it wants to be kept it hands out as [records](record), and whoever drives it makes them durable before the first
+//! attempt of what they are about.
+//!
+//! What holds, over crashes too:
+//!
+//! - Pages of one key go out one after the other. A resolve never overtakes its trigger, and once a resolve is kept, no
+//!   trigger before it is sent any more.
+//! - Of triggers of one key that wait, the newest goes out. One that also tells of ends, as those of a whole group do, waits
+//!   its turn, whatever comes behind it.
+//! - A trigger that was never attempted is dropped with its resolve: nobody has to be told of the end of what nobody was
+//!   told of. Where it may be known, the resolve goes out.
+//! - A page that is refused for now is tried again, with pauses that grow, for as long as it means something: a trigger
+//!   until it is delivered, superseded or over, a resolve for [`Settings::resolve_within`]. What is refused for good is never
+//!   tried again.
+//! - After a crash nobody knows whether an attempt that was under way arrived. A trigger is then sent again only within
+//!   [`Settings::resend_within`] of its first attempt. Behind that it is given up, and whoever wrote it hears so: if it is
+//!   still so, it is told anew.
+//! - Keys do not wait for each other, and integrations do not at all.
+
+mod lane;
+mod options;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use options::OutboxOptions;
+
+use super::notifier::{Page, PageKind, Refusal};
+use crate::data::UnixMillis;
+use lane::{Lane, Written};
+
+/// How pages are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Most requests of one integration at once.
+    pub concurrency: usize,
+    /// Longest time for one.
+    pub timeout: Duration,
+    /// How long after its first attempt a trigger may be sent again that a crash left unanswered.
+    pub resend_within: Duration,
+    /// How long a resolve is tried.
+    pub resolve_within: Duration,
+    /// Shortest time between two triggers of one key.
+    pub key_interval: Duration,
+    /// Most bytes of pages that wait.
+    pub bytes: usize,
+}
+
+/// One way to a receiver.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneName {
+    /// Name of the receiver.
+    pub receiver: Arc<str>,
+    /// The integration: `pagerduty/0`.
+    pub integration: Arc<str>,
+}
+
+/// `oncall (pagerduty/0)`
+impl fmt::Display for LaneName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.receiver, self.integration)
+    }
+}
+
+/// A request to be made now.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// By which way.
+    pub lane: LaneName,
+    /// What is sent.
+    pub page: Page,
+    /// By which it is known here.
+    id: u64,
+}
+
+/// There is no place for another page; it is written again later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// Something that somebody should hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A page was refused for good.
+    Refused {
+        /// By whom.
+        lane: LaneName,
+        /// About what.
+        key: Arc<str>,
+        /// Its words.
+        why: String,
+    },
+    /// A page is not sent any more, since it waited too long.
+    GivenUp {
+        /// To whom.
+        lane: LaneName,
+        /// About what.
+        key: Arc<str>,
+        /// Whether it said that something is over.
+        is_resolve: bool,
+        /// The group that it came from.
+        origin: Arc<str>,
+    },
+    /// A trigger and its resolve are not sent, since it was over before the first attempt.
+    OverUnsent {
+        /// To whom.
+        lane: LaneName,
+        /// About what.
+        key: Arc<str>,
+    },
+}
+
+/// What happened so far to the pages of one integration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Pages that came.
+    pub put: u64,
+    /// Pages that newer ones took the place of.
+    pub superseded: u64,
+    /// Triggers and resolves that were over before anybody heard of them.
+    pub over_unsent: u64,
+    /// Pages that the receiver has.
+    pub delivered: u64,
+    /// Attempts that were refused for now.
+    pub retries: u64,
+    /// Pages that were refused for good.
+    pub refused: u64,
+    /// Pages that were given up.
+    pub given_up: u64,
+    /// Pages that found no place.
+    pub full: u64,
+}
+
+/// How one integration is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneStatus {
+    /// Which one.
+    pub lane: LaneName,
+    /// Whether the configuration has it.
+    pub is_configured: bool,
+    /// Pages that wait or are under way.
+    pub waiting: usize,
+    /// Requests under way.
+    pub under_way: usize,
+    /// When the oldest page that waits was written.
+    pub oldest: Option<UnixMillis>,
+    /// What its receiver said last, where the last attempt failed.
+    pub last_error: Option<String>,
+    /// What happened so far.
+    pub counts: Counts,
+}
+
+/// Pages on their way.
+#[derive(Debug)]
+pub struct Outbox {
+    settings: Settings,
+    lanes: BTreeMap<LaneName, Lane>,
+    last_id: u64,
+    bytes: usize,
+    random: fastrand::Rng,
+    records: Vec<Vec<u8>>,
+    events: Vec<Event>,
+}
+
+/// What the methods of a lane need of the outbox around it.
+struct Around<'a> {
+    settings: &'a Settings,
+    name: &'a LaneName,
+    bytes: &'a mut usize,
+    random: &'a mut fastrand::Rng,
+    records: &'a mut Vec<Vec<u8>>,
+    events: &'a mut Vec<Event>,
+}
+
+impl Outbox {
+    /// An empty outbox. Pauses between attempts are drawn from `random`.
+    pub fn new(settings: Settings, random: fastrand::Rng) -> Self {
+        Self { settings, lanes: BTreeMap::new(), last_id: 0, bytes: 0, random, records: Vec::new(), events: Vec::new() }
+    }
+
+    /// Which integrations there are from now on, each with whether it is told what is over, and how pages are sent. What
+    /// waits for one that is gone waits for its return until it is too old.
+    pub fn configure(&mut self, settings: Settings, lanes: impl IntoIterator<Item = (LaneName, bool)>) {
+        self.settings = settings;
+        self.lanes.values_mut().for_each(Lane::is_gone);
+        for (name, is_told_of_ends) in lanes {
+            self.lanes.entry(name).or_default().is_there(is_told_of_ends);
+        }
+        self.lanes.retain(|_, lane| !lane.is_needless());
+    }
+
+    /// Takes over a record of the journal, before anything else; whether it was one of these.
+    pub fn replay(&mut self, record: &[u8]) -> bool {
+        record::replay(self, record).is_some()
+    }
+
+    /// Goes on where the journal ended. `is_whole` is false where some of it was lost, so that what is open at receivers is
+    /// not known for sure.
+    pub fn resume(&mut self, is_whole: bool, now: UnixMillis) {
+        self.for_each_lane(|lane, around| lane.resume(is_whole, around, now));
+    }
+
+    /// Takes the pages that an integration wrote at once. `origin` is the group that they came from. Where
+    /// `tell_of_ends`, what they say beside their kind tells of ends too: a newer page then takes the place of none of them.
+    ///
+    /// # Errors
+    /// Where there is no place for them; none is then taken. Resolves always find one.
+    pub fn put(
+        &mut self,
+        lane: &LaneName,
+        origin: &Arc<str>,
+        pages: Vec<Page>,
+        tell_of_ends: bool,
+        now: UnixMillis,
+    ) -> Result<(), Full> {
+        let begins = || pages.iter().filter(|page| page.kind != PageKind::Resolve);
+        let more: usize = begins().map(|page| page.body.len()).sum();
+        let is_full = more > 0 && self.bytes + more > self.settings.bytes;
+        let batch = self.last_id + 1;
+        self.last_id += pages.len() as u64;
+        self.with_lane(lane, |lane, around| {
+            if is_full {
+                lane.counts.full += pages.len() as u64;
+                return Err(Full);
+            }
+            for (id, page) in (batch..).zip(pages) {
+                let is_lasting = tell_of_ends && page.kind == PageKind::Trigger;
+                lane.put(Written { id, batch, origin: origin.clone(), is_lasting, page, written_at: now }, around, now);
+            }
+            Ok(())
+        })
+    }
+
+    /// What is to be sent now. What [`Self::take_records`] returns has to be durable before.
+    pub fn next(&mut self, now: UnixMillis) -> Vec<Attempt> {
+        let mut attempts = Vec::new();
+        self.for_each_lane(|lane, around| lane.next(around, now, &mut attempts));
+        attempts
+    }
+
+    /// When [`Self::next`] has something to do, if nothing else happens before.
+    pub fn next_due(&self) -> Option<UnixMillis> {
+        self.lanes.values().filter_map(|lane| lane.next_due(&self.settings)).min()
+    }
+
+    /// What became of an attempt.
+    pub fn done(&mut self, attempt: &Attempt, result: Result<(), Refusal>, now: UnixMillis) {
+        self.with_lane(&attempt.lane, |lane, around| lane.done(attempt, result, around, now));
+    }
+
+    /// Keeps a record of somebody else behind those that are here.
+    pub fn keep_too(&mut self, record: Vec<u8>) {
+        self.records.push(record);
+    }
+
+    /// The wall clock was set by so many milliseconds: what lasts goes on as if it had not been.
+    pub fn shift(&mut self, by: i64) {
+        self.lanes.values_mut().for_each(|lane| lane.shift(by));
+    }
+
+    /// Records that are to be kept, in their order, since the last time.
+    pub fn take_records(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.records)
+    }
+
+    /// What somebody should hear of, since the last time.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// The records of everything that has to be known after a restart.
+    pub fn state(&self) -> Vec<Vec<u8>> {
+        self.lanes.iter().flat_map(|(name, lane)| lane.state(name)).collect()
+    }
+
+    /// How the integrations are doing.
+    pub fn status(&self) -> Vec<LaneStatus> {
+        self.lanes.iter().map(|(name, lane)| lane.status(name)).collect()
+    }
+
+    /// Bytes of the pages that wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How pages are sent.
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    fn with_lane<T>(&mut self, name: &LaneName, work: impl FnOnce(&mut Lane, &mut Around<'_>) -> T) -> T {
+        let lane = self.lanes.entry(name.clone()).or_default();
+        let mut around = Around {
+            settings: &self.settings,
+            name,
+            bytes: &mut self.bytes,
+            random: &mut self.random,
+            records: &mut self.records,
+            events: &mut self.events,
+        };
+        work(lane, &mut around)
+    }
+
+    fn for_each_lane(&mut self, mut work: impl FnMut(&mut Lane, &mut Around<'_>)) {
+        for (name, lane) in &mut self.lanes {
+            let mut around = Around {
+                settings: &self.settings,
+                name,
+                bytes: &mut self.bytes,
+                random: &mut self.random,
+                records: &mut self.records,
+                events: &mut self.events,
+            };
+            work(lane, &mut around);
+        }
+    }
+}
+
+impl Attempt {
+    /// A number that no other attempt under way has.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+fn later(time: UnixMillis, by: Duration) -> UnixMillis {
+    UnixMillis(time.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+}

@@ -1,0 +1,432 @@
+//! Each promise of the outbox, and that its records say what its state says.
+
+use bytes::Bytes;
+
+use super::*;
+
+const SECOND: i64 = 1000;
+const HOUR: i64 = 3_600_000;
+
+fn lane(name: &str) -> LaneName {
+    LaneName { receiver: "r".into(), integration: name.into() }
+}
+
+fn settings() -> Settings {
+    OutboxOptions::default().settings()
+}
+
+/// An outbox, its journal, and what is under way.
+struct World {
+    outbox: Outbox,
+    journal: Vec<Vec<u8>>,
+    under_way: Vec<Attempt>,
+    settings: Settings,
+    now: i64,
+}
+
+fn world(settings: Settings) -> World {
+    let mut world = World { outbox: empty(settings), journal: Vec::new(), under_way: Vec::new(), settings, now: 0 };
+    world.outbox.configure(settings, [(lane("a"), true), (lane("b"), true), (lane("quiet"), false)]);
+    world
+}
+
+fn empty(settings: Settings) -> Outbox {
+    Outbox::new(settings, fastrand::Rng::with_seed(7))
+}
+
+impl World {
+    fn put_to(&mut self, to: &str, key: &str, kind: PageKind, body: &str) -> Result<(), Full> {
+        let page = Page { key: key.into(), kind, body: Bytes::copy_from_slice(body.as_bytes()) };
+        let origin = format!("group of {key}").into();
+        let put = self.outbox.put(&lane(to), &origin, vec![page], false, UnixMillis(self.now));
+        self.journal.extend(self.outbox.take_records());
+        put
+    }
+
+    fn fires(&mut self, key: &str, body: &str) {
+        self.put_to("a", key, PageKind::Trigger, body).expect("room");
+    }
+
+    fn ends(&mut self, key: &str, body: &str) {
+        self.put_to("a", key, PageKind::Resolve, body).expect("room");
+    }
+
+    /// Bodies of the pages that are sent now.
+    fn sends(&mut self) -> Vec<String> {
+        let attempts = self.outbox.next(UnixMillis(self.now));
+        self.journal.extend(self.outbox.take_records());
+        let mut bodies: Vec<String> =
+            attempts.iter().map(|attempt| String::from_utf8_lossy(&attempt.page.body).into_owned()).collect();
+        bodies.sort();
+        self.under_way.extend(attempts);
+        bodies
+    }
+
+    fn answer(&mut self, body: &str, result: Result<(), Refusal>) {
+        let at = self.under_way.iter().position(|attempt| *attempt.page.body == *body.as_bytes());
+        let attempt = self.under_way.remove(at.unwrap_or_else(|| panic!("{body} is not under way")));
+        self.outbox.done(&attempt, result, UnixMillis(self.now));
+        self.journal.extend(self.outbox.take_records());
+    }
+
+    fn delivered(&mut self, body: &str) {
+        self.answer(body, Ok(()));
+    }
+
+    fn refused(&mut self, body: &str) {
+        self.answer(body, Err(Refusal::ForNow { why: "busy".into(), after: None }));
+    }
+
+    fn later(&mut self, by: i64) -> Vec<String> {
+        self.now += by;
+        self.sends()
+    }
+
+    fn restart(&mut self, by: i64) {
+        self.now += by;
+        self.under_way.clear();
+        let mut next = empty(self.settings);
+        next.configure(self.settings, [(lane("a"), true), (lane("b"), true), (lane("quiet"), false)]);
+        for record in &self.journal {
+            assert!(next.replay(record));
+        }
+        next.resume(true, UnixMillis(self.now));
+        self.outbox = next;
+        self.journal.extend(self.outbox.take_records());
+    }
+
+    fn counts(&self) -> Counts {
+        self.outbox.status().into_iter().find(|status| status.lane == lane("a")).expect("there").counts
+    }
+}
+
+#[test]
+fn pages_of_one_key_go_out_one_after_the_other_and_keys_beside_each_other() {
+    let mut world = world(settings());
+    world.fires("x", "x1");
+    world.fires("y", "y1");
+    assert_eq!(world.sends(), ["x1", "y1"]);
+    world.ends("x", "x2");
+    assert_eq!(world.sends(), Vec::<String>::new(), "a resolve does not overtake its trigger");
+    world.delivered("x1");
+    assert_eq!(world.sends(), ["x2"]);
+    world.delivered("x2");
+    world.delivered("y1");
+    assert_eq!(world.later(HOUR), Vec::<String>::new());
+    assert_eq!((world.counts().delivered, world.outbox.bytes()), (3, 0));
+}
+
+#[test]
+fn of_triggers_that_wait_the_newest_goes_out() {
+    let mut world = world(settings());
+    world.fires("x", "x1");
+    world.fires("x", "x2");
+    assert_eq!(world.sends(), ["x2"]);
+    world.fires("x", "x3");
+    world.fires("x", "x4");
+    world.refused("x2");
+    assert_eq!(world.sends(), Vec::<String>::new(), "the pause is kept");
+    assert_eq!(world.later(SECOND), ["x4"]);
+    assert_eq!(world.counts().superseded, 3);
+}
+
+#[test]
+fn what_was_over_before_the_first_attempt_is_not_told() {
+    let mut world = world(Settings { concurrency: 1, ..settings() });
+    world.fires("x", "x1");
+    assert_eq!(world.sends(), ["x1"]);
+    world.fires("y", "y1");
+    world.fires("y", "y2");
+    world.ends("y", "y3");
+    world.delivered("x1");
+    assert_eq!(world.later(HOUR), Vec::<String>::new());
+    assert_eq!(world.outbox.take_events(), [Event::OverUnsent { lane: lane("a"), key: "y".into() }]);
+    // What may be known is closed: an earlier trigger arrived.
+    world.fires("x", "x2");
+    world.ends("x", "x3");
+    assert_eq!(world.sends(), ["x3"]);
+    // And what this outbox knows nothing of.
+    world.ends("z", "z1");
+    world.delivered("x3");
+    assert_eq!(world.sends(), ["z1"]);
+}
+
+#[test]
+fn a_resolve_ends_the_attempts_of_its_trigger() {
+    let mut world = world(settings());
+    world.fires("x", "x1");
+    world.sends();
+    world.ends("x", "x2");
+    world.refused("x1");
+    assert_eq!(world.later(SECOND), ["x2"]);
+    // Another episode waits for the resolve, and is over before it was told.
+    world.fires("x", "x3");
+    world.ends("x", "x4");
+    world.refused("x2");
+    assert_eq!(world.later(2 * SECOND), ["x2"]);
+    world.delivered("x2");
+    assert_eq!(world.later(HOUR), Vec::<String>::new());
+}
+
+impl World {
+    /// Pages of a whole group, of which the first also tell of ends.
+    fn writes(&mut self, bodies: &[&str], tell_of_ends: bool) {
+        let kind = |body: &str| if body.starts_with("end") { PageKind::Resolve } else { PageKind::Trigger };
+        let page =
+            |body: &&str| Page { key: "g".into(), kind: kind(body), body: Bytes::copy_from_slice(body.as_bytes()) };
+        let pages = bodies.iter().map(page).collect();
+        self.outbox.put(&lane("a"), &"g".into(), pages, tell_of_ends, UnixMillis(self.now)).expect("room");
+        self.journal.extend(self.outbox.take_records());
+    }
+
+    /// Delivers everything in its order.
+    fn all(&mut self) -> Vec<String> {
+        let mut all = Vec::new();
+        loop {
+            let sent = self.later(HOUR / 100);
+            if sent.is_empty() {
+                return all;
+            }
+            sent.iter().for_each(|body| self.delivered(body));
+            all.extend(sent);
+        }
+    }
+}
+
+#[test]
+fn what_was_written_at_once_stays_together() {
+    let mut world = world(settings());
+    world.writes(&["a1", "a2"], false);
+    world.restart(SECOND);
+    assert_eq!(world.all(), ["a1", "a2"]);
+    world.writes(&["b1", "b2"], false);
+    world.writes(&["c1", "c2"], false);
+    assert_eq!(world.all(), ["c1", "c2"]);
+    world.writes(&["d1"], false);
+    world.writes(&["end1", "end2"], false);
+    assert_eq!(world.all(), ["end1", "end2"]);
+}
+
+#[test]
+fn what_also_tells_of_ends_waits_its_turn() {
+    let mut world = world(settings());
+    world.writes(&["a1"], false);
+    world.writes(&["b1", "b2"], true);
+    world.writes(&["c1"], false);
+    world.writes(&["d1"], false);
+    assert_eq!(world.sends(), ["b1"]);
+    world.restart(2 * HOUR);
+    world.fires("g", "e1");
+    assert_eq!(world.all(), ["b1", "b2", "e1"]);
+    world.writes(&["f1"], true);
+    world.writes(&["end"], false);
+    assert_eq!(world.all(), ["f1", "end"]);
+}
+
+#[test]
+fn what_is_refused_for_good_is_never_tried_again() {
+    let mut world = world(settings());
+    world.fires("x", "x1");
+    world.sends();
+    world.answer("x1", Err(Refusal::ForGood("no such key".into())));
+    assert_eq!(world.later(HOUR), Vec::<String>::new());
+    let told = Event::Refused { lane: lane("a"), key: "x".into(), why: "no such key".into() };
+    assert_eq!(world.outbox.take_events(), [told]);
+    world.restart(1);
+    assert_eq!(world.later(HOUR), Vec::<String>::new());
+}
+
+#[test]
+fn a_receiver_that_asks_for_time_gets_it() {
+    let mut world = world(settings());
+    world.fires("x", "x1");
+    world.sends();
+    world.answer("x1", Err(Refusal::ForNow { why: "429".into(), after: Some(Duration::from_secs(120)) }));
+    assert_eq!(world.later(119 * SECOND), Vec::<String>::new());
+    assert_eq!(world.outbox.next_due().map(|due| due.0 > 120 * SECOND), Some(true));
+    assert_eq!(world.later(3 * SECOND), ["x1"]);
+}
+
+#[test]
+fn a_stuck_key_or_receiver_delays_no_other() {
+    let mut world = world(Settings { concurrency: 2, ..settings() });
+    for key in ["x", "y", "z"] {
+        world.fires(key, key);
+    }
+    world.put_to("b", "x", PageKind::Trigger, "other").expect("room");
+    assert_eq!(world.sends(), ["other", "x", "y"]);
+    world.delivered("y");
+    assert_eq!(world.sends(), ["z"]);
+    assert_eq!(world.outbox.next_due(), None);
+}
+
+#[test]
+fn triggers_of_one_key_keep_their_distance_and_resolves_do_not() {
+    let mut world = world(Settings { key_interval: Duration::from_secs(60), ..settings() });
+    world.fires("x", "x1");
+    assert_eq!(world.sends(), ["x1"]);
+    world.delivered("x1");
+    world.ends("x", "x2");
+    assert_eq!(world.later(SECOND), ["x2"]);
+    world.delivered("x2");
+    world.fires("x", "x3");
+    assert_eq!(world.later(SECOND), Vec::<String>::new());
+    world.fires("x", "x4");
+    assert_eq!(world.later(58 * SECOND), ["x4"]);
+    world.delivered("x4");
+    world.fires("x", "x5");
+    world.ends("x", "x6");
+    assert_eq!(world.later(SECOND), ["x6"]);
+    world.delivered("x6");
+    assert_eq!(world.later(HOUR), Vec::<String>::new());
+    assert_eq!(world.outbox.state().len(), 0, "nothing is left of it");
+}
+
+#[test]
+fn after_a_crash_a_trigger_is_sent_again_only_for_a_while() {
+    for (away, again) in [(HOUR - 1, true), (HOUR, false)] {
+        let mut world = world(settings());
+        world.fires("x", "x1");
+        world.sends();
+        world.restart(away);
+        assert_eq!(world.sends(), if again { vec!["x1"] } else { Vec::new() });
+        let given_up = world.outbox.take_events();
+        assert_eq!(given_up.is_empty(), again);
+        if !again {
+            let origin: Arc<str> = "group of x".into();
+            let told = Event::GivenUp { lane: lane("a"), key: "x".into(), is_resolve: false, origin };
+            assert_eq!(given_up, [told]);
+            // It may have arrived, so its end is told.
+            world.restart(1);
+            world.fires("x", "x2");
+            world.ends("x", "x3");
+            assert_eq!(world.sends(), ["x3"]);
+        }
+    }
+}
+
+#[test]
+fn what_a_crash_left_unanswered_is_not_tried_for_longer_in_the_next_life() {
+    let mut world = world(settings());
+    world.fires("x", "x1");
+    world.sends();
+    world.restart(HOUR - 10 * SECOND);
+    assert_eq!(world.sends(), ["x1"]);
+    world.answer("x1", Err(Refusal::ForNow { why: "429".into(), after: Some(Duration::from_secs(20)) }));
+    assert_eq!(world.later(HOUR), Vec::<String>::new());
+    assert!(matches!(world.outbox.take_events()[..], [Event::GivenUp { is_resolve: false, .. }]));
+}
+
+#[test]
+fn once_a_resolve_is_kept_no_trigger_before_it_is_sent() {
+    let mut world = world(settings());
+    world.fires("x", "x1");
+    world.sends();
+    world.ends("x", "x2");
+    world.restart(SECOND);
+    assert_eq!(world.sends(), ["x2"]);
+    world.restart(20 * HOUR);
+    assert_eq!(world.sends(), ["x2"], "it may not have arrived");
+    world.delivered("x2");
+    world.restart(SECOND);
+    assert_eq!(world.later(HOUR), Vec::<String>::new());
+}
+
+#[test]
+fn a_resolve_is_tried_long_and_not_for_ever() {
+    let mut world = world(settings());
+    world.fires("x", "x1");
+    world.sends();
+    world.delivered("x1");
+    world.ends("x", "x2");
+    while world.now < 24 * HOUR {
+        if !world.sends().is_empty() {
+            world.refused("x2");
+        }
+        world.now = world.outbox.next_due().map_or(25 * HOUR, |due| due.0);
+    }
+    assert_eq!(world.sends(), Vec::<String>::new());
+    assert!(matches!(world.outbox.take_events()[..], [Event::GivenUp { is_resolve: true, .. }]));
+}
+
+#[test]
+fn a_trigger_is_tried_as_long_as_it_is_so() {
+    let mut world = world(settings());
+    world.fires("x", "x1");
+    while world.now < 48 * HOUR {
+        assert_eq!(world.sends(), ["x1"]);
+        world.refused("x1");
+        world.now = world.outbox.next_due().expect("due").0;
+    }
+    assert_eq!(world.outbox.take_events(), []);
+}
+
+#[test]
+fn there_is_a_limit_for_what_begins_and_none_for_what_ends() {
+    let mut world = world(Settings { bytes: 1000, ..settings() });
+    world.fires("x", &"x".repeat(600));
+    assert_eq!(world.put_to("a", "y", PageKind::Trigger, &"y".repeat(600)), Err(Full));
+    assert_eq!(world.put_to("a", "z", PageKind::Resolve, &"z".repeat(600)), Ok(()));
+    assert_eq!(world.counts().full, 1);
+}
+
+#[test]
+fn what_waits_for_a_receiver_that_is_gone_waits_for_its_return() {
+    let mut world = world(settings());
+    world.fires("x", "x1");
+    world.outbox.configure(world.settings, [(lane("b"), true)]);
+    assert_eq!(world.later(HOUR / 2), Vec::<String>::new());
+    world.outbox.configure(world.settings, [(lane("a"), true)]);
+    assert_eq!(world.later(HOUR), ["x1"]);
+    world.refused("x1");
+    world.outbox.configure(world.settings, [(lane("b"), true)]);
+    assert_eq!(world.later(HOUR), Vec::<String>::new());
+    assert!(matches!(world.outbox.take_events()[..], [Event::GivenUp { is_resolve: false, .. }]));
+}
+
+#[test]
+fn nothing_is_remembered_of_whom_no_end_is_told() {
+    let mut world = world(settings());
+    world.put_to("quiet", "x", PageKind::Trigger, "x1").expect("room");
+    world.sends();
+    world.delivered("x1");
+    assert_eq!(world.outbox.state().len(), 0);
+    world.fires("x", "x2");
+    world.sends();
+    world.delivered("x2");
+    assert_eq!(world.outbox.state().len(), 1, "something may be open");
+}
+
+/// Whatever happens, the records say the same as the state they are of.
+#[test]
+fn the_journal_says_what_is_so() {
+    for seed in 0..200u64 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut world = world(Settings { concurrency: 3, ..settings() });
+        for step in 0..60 {
+            world.now += random.i64(0..20 * SECOND);
+            let key = ["x", "y", "z"][random.usize(..3)];
+            match random.u8(..6) {
+                0 | 1 => world.fires(key, &step.to_string()),
+                2 => world.ends(key, &step.to_string()),
+                3 | 4 => drop(world.sends()),
+                _ => {}
+            }
+            if !world.under_way.is_empty() && random.bool() {
+                let at = random.usize(..world.under_way.len());
+                let body = String::from_utf8_lossy(&world.under_way[at].page.body).into_owned();
+                if random.bool() { world.delivered(&body) } else { world.refused(&body) }
+            }
+        }
+        let shown = |records: &[Vec<u8>]| {
+            let mut outbox = empty(world.settings);
+            outbox.configure(world.settings, [(lane("a"), true)]);
+            records.iter().for_each(|record| assert!(outbox.replay(record)));
+            let mut state = outbox.state();
+            state.sort();
+            state
+        };
+        let state = world.outbox.state();
+        assert_eq!(shown(&world.journal), shown(&state), "seed {seed}");
+    }
+}
