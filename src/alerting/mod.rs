@@ -15,6 +15,7 @@ mod moment;
 pub mod mute;
 mod notifier;
 pub mod outbox;
+pub mod paging;
 pub mod placement;
 mod record;
 mod results;

@@ -205,6 +205,10 @@ impl Notifier for PagerDuty {
         self.send_resolved
     }
 
+    fn keeps_open(&self) -> bool {
+        true
+    }
+
     fn write(&self, notification: &Notification) -> Result<Vec<Page>, WriteError> {
         let wanted = |alert: &&Alert| self.send_resolved || !alert.is_resolved(notification.now);
         Ok(notification.alerts.iter().filter(wanted).map(|alert| self.event(alert, notification).page()).collect())

@@ -1,0 +1,222 @@
+//! The dispatcher and the outbox as one: what receivers are told is kept together with the pages that say it, in one
+//! journal and one order. A state machine, as its parts are.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use super::keeper::Keeper;
+use super::{Paging, Receivers};
+use crate::alerting::dispatch::{Acknowledged, Desk, Dispatcher, Integration, Integrations, Kept, Notice};
+use crate::alerting::notifier::{Notifier, PageKind, Refusal};
+use crate::alerting::outbox::{Attempt, Event, LaneName, Outbox};
+use crate::alerting::silence::Silences;
+use crate::data::UnixMillis;
+use crate::delivery::journal::Place;
+
+/// Most bytes of one page: far more than any receiver takes.
+const MOST_PAGE: usize = 4 << 20;
+
+/// The dispatcher, the outbox, and what writes and sends pages.
+pub(super) struct Core {
+    pub dispatcher: Dispatcher,
+    pub outbox: Outbox,
+    pub receivers: Receivers,
+    /// Notices that could not be written, and the words of the last, by integration.
+    pub unwritten: BTreeMap<LaneName, (u64, String)>,
+}
+
+/// What is to be done now, in this order: keep the records, durably if so it says, then make the attempts.
+#[derive(Debug, Default)]
+pub(super) struct Step {
+    pub records: Vec<Vec<u8>>,
+    pub is_durable: bool,
+    pub attempts: Vec<Attempt>,
+    pub events: Vec<Event>,
+}
+
+impl Core {
+    /// Goes on where the journal at `place` ended. Blocks. Also returns what was wrong with what was there, in words.
+    pub fn open(
+        paging: &Paging,
+        receivers: Receivers,
+        place: &Place,
+        random: fastrand::Rng,
+        now: UnixMillis,
+    ) -> io::Result<(Self, Keeper, Vec<String>)> {
+        let dispatcher = Dispatcher::new(paging.routing.clone(), integrations(&receivers), paging.limits, now);
+        let outbox = Outbox::new(paging.outbox, random);
+        let mut core = Self { dispatcher, outbox, receivers, unwritten: BTreeMap::new() };
+        core.configure_outbox(paging);
+        let mut unreadable = 0;
+        let restored = place.restore(|record| {
+            if !core.outbox.replay(record) && !core.dispatcher.replay(record) {
+                unreadable += 1;
+            }
+        })?;
+        let mut complaints = restored.complaints.clone();
+        if unreadable > 0 {
+            complaints.push(format!("{unreadable} records in the journal `{}` cannot be read", place.name));
+        }
+        core.outbox.resume(complaints.is_empty(), now);
+        core.retract();
+        core.dispatcher.resume(now);
+        core.outbox.take_records();
+        let keeper = Keeper::begin(place, &restored, core.state())?;
+        Ok((core, keeper, complaints))
+    }
+
+    /// Other routes and receivers from now on.
+    pub fn reload(&mut self, paging: &Paging, receivers: Receivers, now: UnixMillis) {
+        self.dispatcher.reload(paging.routing.clone(), integrations(&receivers), now);
+        self.receivers = receivers;
+        self.configure_outbox(paging);
+        self.unwritten.clear();
+    }
+
+    fn configure_outbox(&mut self, paging: &Paging) {
+        let lanes: Vec<(LaneName, bool)> = integrations(&self.receivers)
+            .into_iter()
+            .flat_map(|(receiver, of)| {
+                of.into_iter()
+                    .map(move |one| (LaneName { receiver: receiver.clone(), integration: one.name }, one.send_resolved))
+            })
+            .collect();
+        self.outbox.configure(paging.outbox, lanes);
+    }
+
+    /// Hears of alerts.
+    pub fn put(&mut self, alerts: impl IntoIterator<Item = Kept>, now: UnixMillis) {
+        self.dispatcher.put(alerts, now);
+    }
+
+    /// What is to be done now.
+    pub fn step(&mut self, silences: &Silences, now: UnixMillis) -> Step {
+        let Self { dispatcher, outbox, receivers, unwritten } = self;
+        let mut desk = PageDesk { outbox, receivers, unwritten, now, wrote: false };
+        dispatcher.tick(now, silences, &mut desk);
+        let wrote = desk.wrote;
+        let attempts = self.outbox.next(now);
+        let mut step = Step { is_durable: wrote || !attempts.is_empty(), attempts, ..Step::default() };
+        step.events = self.retract();
+        step.records = self.outbox.take_records();
+        step
+    }
+
+    /// What became of an attempt.
+    pub fn done(&mut self, attempt: &Attempt, result: Result<(), Refusal>, now: UnixMillis) {
+        self.outbox.done(attempt, result, now);
+    }
+
+    /// When [`Self::step`] has something to do, if nothing else happens before.
+    pub fn next_due(&self) -> UnixMillis {
+        let dispatcher = self.dispatcher.next_due();
+        self.outbox.next_due().map_or(dispatcher, |outbox| outbox.min(dispatcher))
+    }
+
+    /// The wall clock was set by so many milliseconds: what lasts goes on as if it had not been.
+    pub fn shift(&mut self, by: i64, now: UnixMillis) {
+        self.dispatcher.shift(by, now);
+        self.outbox.shift(by);
+    }
+
+    /// Who sends what goes this way.
+    pub fn notifier(&self, lane: &LaneName) -> Option<Arc<dyn Notifier>> {
+        let of = self.receivers.get(&lane.receiver)?;
+        let names = integration_names(of);
+        names.into_iter().zip(of).find(|(name, _)| *name == lane.integration).map(|(_, notifier)| notifier.clone())
+    }
+
+    /// The records of everything that has to be known after a restart.
+    pub fn state(&mut self) -> Vec<Vec<u8>> {
+        let mut records = self.outbox.state();
+        records.extend(self.dispatcher.state());
+        records
+    }
+
+    /// What was given up is told once more where it still holds.
+    fn retract(&mut self) -> Vec<Event> {
+        let events = self.outbox.take_events();
+        for event in &events {
+            if let Event::GivenUp { lane, is_resolve: false, origin, .. } = event
+                && let Some(record) = self.dispatcher.retract(origin, &lane.receiver, &lane.integration)
+            {
+                self.outbox.keep_too(record);
+            }
+        }
+        events
+    }
+}
+
+/// Writes pages into the outbox.
+struct PageDesk<'a> {
+    outbox: &'a mut Outbox,
+    receivers: &'a Receivers,
+    unwritten: &'a mut BTreeMap<LaneName, (u64, String)>,
+    now: UnixMillis,
+    wrote: bool,
+}
+
+impl Desk for PageDesk<'_> {
+    fn tell(&mut self, notice: &Notice<'_>) -> bool {
+        let told = &notice.notification;
+        let lane = LaneName { receiver: (&*told.receiver).into(), integration: notice.integration.name.clone() };
+        let notifier = self.receivers.get(&lane.receiver).and_then(|of| of.get(notice.index));
+        let Some(notifier) = notifier else { return false };
+        let origin: Arc<str> = told.group_key.as_str().into();
+        let written = notifier.write(told).map_err(|error| error.to_string()).and_then(|pages| {
+            if pages.iter().any(|page| page.body.len() > MOST_PAGE) {
+                return Err(format!("a page is longer than {MOST_PAGE} bytes"));
+            }
+            // An end that has no page of its own is told by one that also says that something fires.
+            let ends = told.alerts.iter().filter(|alert| alert.is_resolved(told.now)).count();
+            let tell_of_ends = ends > pages.iter().filter(|page| page.kind == PageKind::Resolve).count();
+            self.wrote |= !pages.is_empty();
+            let put = self.outbox.put(&lane, &origin, pages, tell_of_ends, self.now);
+            put.map_err(|_| "too many pages wait already".to_owned())
+        });
+        if let Err(why) = &written {
+            tracing::warn!(receiver = %lane, group = %told.group_key, "a notification cannot be written: {why}");
+            let known = self.unwritten.entry(lane).or_default();
+            *known = (known.0 + 1, why.clone());
+        }
+        written.is_ok()
+    }
+
+    fn acknowledge(&mut self, whom: &Acknowledged<'_>) -> bool {
+        let lane = LaneName { receiver: whom.receiver.into(), integration: whom.integration.name.clone() };
+        let notifier = self.receivers.get(&lane.receiver).and_then(|of| of.get(whom.index));
+        let Some(page) = notifier.and_then(|notifier| notifier.acknowledge(whom.alert)) else { return false };
+        self.wrote = true;
+        self.outbox.put(&lane, &whom.group_key.into(), vec![page], false, self.now).is_ok()
+    }
+
+    fn record(&mut self, record: Vec<u8>) {
+        self.outbox.keep_too(record);
+    }
+}
+
+/// Receivers as the dispatcher knows them.
+fn integrations(receivers: &Receivers) -> Integrations {
+    let of = |notifiers: &Vec<Arc<dyn Notifier>>| {
+        let one = |(name, notifier): (Arc<str>, &Arc<dyn Notifier>)| Integration {
+            name,
+            send_resolved: notifier.send_resolved(),
+            keeps_open: notifier.keeps_open(),
+            resend_every: notifier.resend_every(),
+        };
+        integration_names(notifiers).into_iter().zip(notifiers).map(one).collect()
+    };
+    receivers.iter().map(|(receiver, notifiers)| (receiver.clone(), of(notifiers))).collect()
+}
+
+/// Each by its kind and its number among those of its kind.
+fn integration_names(notifiers: &[Arc<dyn Notifier>]) -> Vec<Arc<str>> {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut name = |notifier: &Arc<dyn Notifier>| {
+        let index = seen.entry(notifier.kind()).or_default();
+        *index += 1;
+        format!("{}/{}", notifier.kind(), *index - 1).into()
+    };
+    notifiers.iter().map(&mut name).collect()
+}

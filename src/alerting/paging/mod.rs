@@ -1,0 +1,248 @@
+//! The way of alerts to people as it runs: [`Dispatch`] takes alerts and never waits, and a thread of its own does the rest.
+//! What else the agent does, and how its destinations are doing, is nothing to it: it has its own timers and its own
+//! connections, and waits for nobody but its disk, and for that not long.
+
+mod clock;
+mod core;
+mod inbox;
+mod keeper;
+mod metrics;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::{Notify, oneshot};
+
+pub use keeper::KIND;
+pub use metrics::RegisterError;
+
+use self::core::Core;
+use super::alert::Alert;
+use super::dispatch::{self, AlertView, GroupView, Kept, Limits};
+use super::notifier::Notifier;
+use super::outbox::{self, LaneStatus};
+use super::route::Routing;
+use super::silence::{self, SilenceBook};
+use crate::data::UnixMillis;
+use crate::delivery::files::Files;
+use crate::delivery::journal::Place;
+use crate::telemetry::Telemetry;
+use clock::Clock;
+use inbox::Inbox;
+use metrics::Metrics;
+
+/// What alerts are told by.
+#[derive(Clone, Debug)]
+pub struct Paging {
+    /// The ways of alerts.
+    pub routing: Arc<Routing>,
+    /// How much is kept at most.
+    pub limits: Limits,
+    /// How pages are sent.
+    pub outbox: outbox::Settings,
+}
+
+/// Receivers by their names, each with what sends to it, in the order of the configuration.
+pub type Receivers = BTreeMap<Arc<str>, Vec<Arc<dyn Notifier>>>;
+
+/// Where journals are kept.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// The disk.
+    pub files: Arc<dyn Files>,
+    /// The folder; made where it is not there.
+    pub folder: PathBuf,
+}
+
+/// The way of alerts to people, running.
+pub struct Dispatch {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<(JoinHandle<()>, oneshot::Sender<()>)>>,
+}
+
+/// Why it cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A journal cannot be read or written.
+    #[error("the journal of alerts in {0} cannot be opened: {1}")]
+    Journal(PathBuf, io::Error),
+    /// There are no threads left.
+    #[error("cannot start the thread that sends pages: {0}")]
+    Thread(io::Error),
+    /// Its metrics are registered already.
+    #[error(transparent)]
+    Metrics(#[from] RegisterError),
+}
+
+/// How it is doing.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Alerts that are kept.
+    pub alerts: usize,
+    /// Groups of them.
+    pub groups: usize,
+    /// What happened so far.
+    pub counts: dispatch::Counts,
+    /// The integrations.
+    pub lanes: Vec<LaneStatus>,
+    /// What is wrong, in words.
+    pub complaints: Vec<String>,
+}
+
+struct Shared {
+    core: Mutex<Core>,
+    inbox: Mutex<Inbox>,
+    /// Rings where the thread has something to do.
+    bell: Notify,
+    silences: SilenceBook,
+    clock: Clock,
+    metrics: Metrics,
+    /// What is wrong with the journal, in words.
+    journal_complaint: Mutex<Option<String>>,
+}
+
+impl Shared {
+    fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Dispatch {
+    /// Goes on where the journals in `disk` ended, and begins to send. Blocks while it reads them.
+    ///
+    /// # Errors
+    /// Where a journal cannot be opened: going on as if there were none would repeat pages and leave others open.
+    pub fn start(
+        paging: &Paging,
+        receivers: Receivers,
+        disk: &Disk,
+        telemetry: &Telemetry,
+    ) -> Result<Self, StartError> {
+        let metrics = Metrics::register(telemetry)?;
+        let clock = Clock::start();
+        let now = clock.now();
+        let place = |name: &str, kind| Place {
+            files: disk.files.clone(),
+            folder: disk.folder.clone(),
+            name: name.into(),
+            kind,
+        };
+        let failed = |error| StartError::Journal(disk.folder.clone(), error);
+        let (silences, mut complaints) = SilenceBook::open(&place("silences", silence::KIND), now).map_err(failed)?;
+        let (core, keeper, more) =
+            Core::open(paging, receivers, &place("pages", KIND), fastrand::Rng::new(), now).map_err(failed)?;
+        complaints.extend(more);
+        complaints.iter().for_each(|complaint| tracing::warn!("{complaint}"));
+        let shared = Arc::new(Shared {
+            inbox: Mutex::new(Inbox::new(paging.limits.alerts)),
+            core: Mutex::new(core),
+            bell: Notify::new(),
+            silences,
+            clock,
+            metrics,
+            journal_complaint: Mutex::default(),
+        });
+        let (stop, stopped) = oneshot::channel();
+        let thread = run::spawn(shared.clone(), keeper, stopped).map_err(StartError::Thread)?;
+        Ok(Self { shared, thread: Mutex::new(Some((thread, stop))) })
+    }
+
+    /// Hears of alerts that rules speak of: those that fire with the time by which they count as over if nobody speaks of
+    /// them again. Returns at once.
+    pub fn put(&self, alerts: impl IntoIterator<Item = Alert>) {
+        self.hear(alerts.into_iter().map(|alert| (alert, false)));
+    }
+
+    /// Hears of alerts that others speak of. `None` for the end of one that has none: it then ends behind
+    /// `resolve_timeout`. Returns at once.
+    pub fn post(&self, alerts: impl IntoIterator<Item = (Alert, Option<UnixMillis>)>) {
+        let timeout = self.shared.core().dispatcher.resolve_timeout();
+        let by_timeout = UnixMillis(self.now().0.saturating_add(timeout.as_millis() as i64));
+        self.hear(alerts.into_iter().map(|(mut alert, ends_at)| {
+            alert.ends_at = ends_at.unwrap_or(by_timeout);
+            (alert, ends_at.is_none())
+        }));
+    }
+
+    fn hear(&self, alerts: impl Iterator<Item = (Alert, bool)>) {
+        let now = self.now();
+        let mut inbox = self.shared.inbox();
+        alerts.for_each(|(alert, ends_by_timeout)| inbox.put(Kept::new(alert, ends_by_timeout, now), now));
+        drop(inbox);
+        self.shared.bell.notify_one();
+    }
+
+    /// The silences, to be read and changed.
+    pub fn silences(&self) -> &SilenceBook {
+        &self.shared.silences
+    }
+
+    /// What time it is here.
+    pub fn now(&self) -> UnixMillis {
+        self.shared.clock.now()
+    }
+
+    /// Alerts that have not ended.
+    pub fn alerts(&self) -> Vec<AlertView> {
+        let silences = self.shared.silences.read();
+        self.shared.core().dispatcher.alerts(&silences, self.now())
+    }
+
+    /// Groups that have alerts that have not ended.
+    pub fn groups(&self) -> Vec<GroupView> {
+        let silences = self.shared.silences.read();
+        self.shared.core().dispatcher.groups(&silences, self.now())
+    }
+
+    /// Names of the receivers.
+    pub fn receivers(&self) -> Vec<Arc<str>> {
+        self.shared.core().receivers.keys().cloned().collect()
+    }
+
+    /// How it is doing.
+    pub fn status(&self) -> Status {
+        let core = self.shared.core();
+        let (alerts, _, groups) = core.dispatcher.size();
+        let unwritten = core.unwritten.iter().map(|(lane, (_, why))| format!("{lane}: {why}"));
+        let failing = core.outbox.status();
+        let failing_words = failing.iter().filter_map(|lane| Some((lane, lane.last_error.as_ref()?)));
+        let mut complaints: Vec<String> =
+            unwritten.chain(failing_words.map(|(lane, why)| format!("{}: {why}", lane.lane))).collect();
+        let journal = self.shared.journal_complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        complaints.extend(journal.clone());
+        Status { alerts, groups, counts: core.dispatcher.counts(), lanes: failing, complaints }
+    }
+
+    /// Other routes, receivers and limits from now on. What is known and what is under way stays.
+    pub fn reload(&self, paging: &Paging, receivers: Receivers) {
+        self.shared.core().reload(paging, receivers, self.now());
+        self.shared.bell.notify_one();
+    }
+
+    /// Ends: requests under way have a moment to be answered, and what is known is kept. Blocks until then.
+    pub fn stop(&self) {
+        let running = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((thread, stop)) = running {
+            drop(stop);
+            if thread.join().is_err() {
+                tracing::error!("the thread that sends pages panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Dispatch {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,186 @@
+//! As it runs, in real time: what is on time, what waits for nobody, and what ends.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use super::*;
+use crate::alerting::dispatch::testing::alert;
+use crate::alerting::paging::{Disk, Dispatch, Receivers};
+use crate::alerting::{Alert, Notification, Notifier, Page, PageKind, Refusal, WriteError};
+use crate::data::UnixMillis;
+use crate::delivery::files::RealFiles;
+use crate::delivery::simulated_disk::SimulatedDisk;
+use crate::telemetry::Telemetry;
+
+/// Longest time that anything may take here.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What somebody was sent; `hangs` never answers.
+struct Phone {
+    kind: &'static str,
+    hangs: bool,
+    sent: Mutex<Vec<String>>,
+}
+
+fn phone(kind: &'static str, hangs: bool) -> Arc<Phone> {
+    Arc::new(Phone { kind, hangs, sent: Mutex::default() })
+}
+
+impl Notifier for Phone {
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn send_resolved(&self) -> bool {
+        true
+    }
+
+    fn write(&self, notification: &Notification) -> Result<Vec<Page>, WriteError> {
+        let page = |alert: &Alert| {
+            let kind = if alert.is_resolved(notification.now) { PageKind::Resolve } else { PageKind::Trigger };
+            let name = alert.labels.get("i").to_owned();
+            Page { body: Bytes::from(format!("{kind:?} {name}")), key: name, kind }
+        };
+        Ok(notification.alerts.iter().map(page).collect())
+    }
+
+    fn send<'a>(&'a self, page: &'a Page) -> BoxFuture<'a, Result<(), Refusal>> {
+        self.sent.lock().expect("whole").push(String::from_utf8_lossy(&page.body).into_owned());
+        Box::pin(async move {
+            if self.hangs {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Phone {
+    fn sent(&self) -> Vec<String> {
+        self.sent.lock().expect("whole").clone()
+    }
+}
+
+fn start(phones: &[&Arc<Phone>], disk: &Disk) -> Dispatch {
+    let of = phones.iter().map(|phone| Arc::clone(phone) as Arc<dyn Notifier>).collect();
+    let receivers: Receivers = [("r".into(), of)].into();
+    Dispatch::start(&paging("0s", "1s"), receivers, disk, &Telemetry::new()).expect("started")
+}
+
+fn real(folder: &Path) -> Disk {
+    Disk { files: Arc::new(RealFiles), folder: folder.join("alerting") }
+}
+
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn fires(name: &str) -> Alert {
+    let now = UnixMillis::now().0;
+    alert(&[("g", name), ("i", name)], now, now + 600_000)
+}
+
+fn is_over(name: &str) -> Alert {
+    let now = UnixMillis::now().0;
+    alert(&[("g", name), ("i", name)], now - 60_000, now)
+}
+
+#[test]
+fn an_alert_reaches_its_receiver_and_so_does_its_end_over_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pager = phone("pager", false);
+    let dispatch = start(&[&pager], &real(folder.path()));
+    dispatch.put([fires("a"), fires("b")]);
+    until("two pages", || pager.sent().len() == 2);
+    assert_eq!((dispatch.alerts().len(), dispatch.groups().len()), (2, 2));
+    dispatch.stop();
+    let dispatch = start(&[&pager], &real(folder.path()));
+    dispatch.put([fires("a"), is_over("b")]);
+    until("the end of one", || pager.sent().len() == 3);
+    assert_eq!(pager.sent()[2], "Resolve b");
+    assert_eq!(dispatch.status().complaints, Vec::<String>::new());
+}
+
+#[test]
+fn a_receiver_that_hangs_delays_no_other_and_no_rule() {
+    let (slow, fast) = (phone("slow", true), phone("fast", false));
+    let disk = Disk { files: Arc::new(SimulatedDisk::default()), folder: "/alerting".into() };
+    let dispatch = start(&[&slow, &fast], &disk);
+    for number in 0..20 {
+        dispatch.put([fires(&number.to_string())]);
+    }
+    until("twenty pages", || fast.sent().len() == 20);
+    assert_eq!(slow.sent().len(), 4, "as many as it may have under way");
+    let lanes = dispatch.status().lanes;
+    let waiting: Vec<_> = lanes.iter().map(|lane| (&*lane.lane.integration, lane.waiting)).collect();
+    assert_eq!(waiting, [("fast/0", 0), ("slow/0", 20)]);
+}
+
+#[test]
+fn a_page_is_sent_also_where_the_disk_fails_or_hangs() {
+    let pager = phone("pager", false);
+    let disk = SimulatedDisk::default();
+    let dispatch = start(&[&pager], &Disk { files: Arc::new(disk.clone()), folder: "/alerting".into() });
+    disk.fail_syncs(true);
+    dispatch.put([fires("a")]);
+    until("a page", || pager.sent().len() == 1);
+    until("a word of it", || dispatch.status().complaints.iter().any(|told| told.contains("cannot be written")));
+    disk.fail_syncs(false);
+    until("the journal anew", || dispatch.status().complaints.is_empty());
+    disk.stall_syncs(true);
+    dispatch.put([fires("b")]);
+    until("another page", || pager.sent().len() == 2);
+    dispatch.put([fires("c")]);
+    until("yet another page", || pager.sent().len() == 3);
+    disk.stall_syncs(false);
+    until("the journal anew", || dispatch.status().complaints.is_empty());
+    dispatch.stop();
+    let dispatch = start(&[&pager], &Disk { files: Arc::new(disk), folder: "/alerting".into() });
+    dispatch.put([fires("a"), fires("b"), fires("c"), fires("d")]);
+    until("what is new", || pager.sent().contains(&"Trigger d".to_owned()));
+    assert_eq!(pager.sent().len(), 4, "and nothing else: {:?}", pager.sent());
+}
+
+#[test]
+fn a_reload_keeps_what_is_known() {
+    let (one, other) = (phone("pager", false), phone("pager", false));
+    let disk = Disk { files: Arc::new(SimulatedDisk::default()), folder: "/alerting".into() };
+    let dispatch = start(&[&one], &disk);
+    dispatch.put([fires("a")]);
+    until("a page", || one.sent().len() == 1);
+    let receivers: Receivers = [("r".into(), vec![other.clone() as Arc<dyn Notifier>])].into();
+    dispatch.reload(&paging("0s", "1s"), receivers);
+    dispatch.put([is_over("a"), fires("b")]);
+    until("two pages", || other.sent().len() == 2);
+    let mut sent = other.sent();
+    sent.sort();
+    assert_eq!((sent, one.sent().len()), (vec!["Resolve a".to_owned(), "Trigger b".to_owned()], 1));
+}
+
+#[test]
+fn what_is_counted_is_exposed_as_long_as_it_runs() {
+    let telemetry = Telemetry::new();
+    let pager = phone("pager", false);
+    let disk = Disk { files: Arc::new(SimulatedDisk::default()), folder: "/alerting".into() };
+    let of = || -> Receivers { [("r".into(), vec![pager.clone() as Arc<dyn Notifier>])].into() };
+    for _ in 0..2 {
+        let dispatch = Dispatch::start(&paging("0s", "1s"), of(), &disk, &telemetry).expect("started");
+        dispatch.put([fires("a")]);
+        until("a line of it", || {
+            let exposed = telemetry.expose().expect("encodes");
+            exposed.contains("tailwater_alerts 1\n")
+                && exposed.contains("tailwater_silences{state=\"active\"} 0")
+                && exposed.contains("tailwater_pages_waiting{integration=\"pager/0\",receiver=\"r\"} 0")
+        });
+        drop(dispatch);
+        assert!(!telemetry.expose().expect("encodes").contains("tailwater_alerts"));
+    }
+}
