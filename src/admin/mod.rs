@@ -4,6 +4,7 @@
 //!
 //! The agent's owner hands in what they show as [`Handles`]; nothing here knows how it is made.
 
+mod alertmanager;
 mod guard;
 pub mod health;
 mod page;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 
+use crate::alerting::paging::Dispatch;
 use crate::data::MemoryBudget;
 use crate::options::section::{Section, Value};
 use crate::options::{Listen, Secret};
@@ -109,6 +111,11 @@ pub trait Control: Send + Sync {
 
     /// The configuration in force as YAML, every secret masked.
     fn config(&self) -> String;
+
+    /// The way of alerts to people, where the configuration has one.
+    fn dispatch(&self) -> Option<Arc<Dispatch>> {
+        None
+    }
 
     /// Reads the configuration again and puts it in force. An error is why it was rejected, in the words
     /// that `validate` would use; the one before is then still in force.

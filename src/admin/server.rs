@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::status::Status;
 use super::targets::{Answer, BuildInfo, Query, TargetList};
-use super::{Handles, Options, guard, health, page};
+use super::{Handles, Options, alertmanager, guard, health, page};
 use crate::net::http_server::Server;
 use crate::net::listen::{BindError, bind};
 use crate::options::Listen;
@@ -129,6 +129,7 @@ fn router(handles: Handles, options: &Options) -> Router {
         .route("/api/v1/targets", get(targets))
         .route("/api/v1/config", get(config))
         .route("/-/reload", post(reload))
+        .merge(alertmanager::router())
         .with_state(handles)
         .layer(axum::middleware::from_fn_with_state(options.token.clone(), guard::admit))
 }

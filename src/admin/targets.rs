@@ -188,13 +188,13 @@ fn rfc3339(time: Option<UnixMillis>) -> String {
 #[serde(rename_all = "camelCase")]
 pub(super) struct BuildInfo {
     application: &'static str,
-    version: &'static str,
+    pub version: &'static str,
     // Prometheus's fields that nothing here has a value for.
-    revision: &'static str,
-    branch: &'static str,
-    build_user: &'static str,
-    build_date: &'static str,
-    go_version: &'static str,
+    pub revision: &'static str,
+    pub branch: &'static str,
+    pub build_user: &'static str,
+    pub build_date: &'static str,
+    pub go_version: &'static str,
 }
 
 impl BuildInfo {
