@@ -1,5 +1,6 @@
 //! Floor 10: the command line, one file a verb. Prints are for people; logs are for operators.
 
+mod agent;
 pub mod check;
 pub mod convert;
 mod demo;
@@ -9,6 +10,7 @@ pub mod promql;
 pub mod relabel;
 pub mod rules;
 pub mod run;
+pub mod silence;
 pub mod targets;
 pub mod test;
 pub mod validate;
@@ -142,6 +144,16 @@ Exit codes: 0 valid, 1 not valid")]
 
 Exit codes: 0 shown, 1 the agent does not answer, 2 it has no such job")]
     Targets(targets::TargetsArgs),
+    /// Make, list and end silences of a running agent
+    #[command(after_help = "Examples:
+  tailwater silence add alertname=Down instance=~'web-.*' --duration 2h --comment 'new disks'
+  tailwater silence list --within 8h
+  tailwater silence expire 0195e1a0-0000-4000-8000-000000000000")]
+    Silence {
+        /// What is to be done
+        #[command(subcommand)]
+        what: silence::Silence,
+    },
     /// Show what relabelling rules do to labels, rule by rule
     ///
     /// Labels are those of a target before it is scraped, or with --metrics those of a series. They are given as
@@ -242,6 +254,10 @@ pub fn main() -> ExitCode {
             }
         }),
         Verb::Targets(args) => targets::targets(&args).map(|text| {
+            print(&text);
+            exit::DONE
+        }),
+        Verb::Silence { what } => silence::silence(&what).map(|text| {
             print(&text);
             exit::DONE
         }),

@@ -1,28 +1,19 @@
 //! `tailwater targets`: what a running agent scrapes, and how that goes.
 
 use std::fmt::Write;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
-use url::Url;
 
 use super::Format;
+use super::agent::AgentArgs;
 use super::run::Failed;
 use crate::admin::targets::{ActiveTarget, Answer, TargetList};
-use crate::net::http_client::{Body, HttpClient, Request};
-use crate::options::http_client::Authorization;
-use crate::options::{HttpClientOptions, Spanned};
 
 /// Which agent is asked for what.
 #[derive(Debug, Args)]
 pub struct TargetsArgs {
-    /// Where the agent's section `admin` listens
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7780")]
-    admin: Url,
-    /// A file with the token that `admin.token` asks for
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    agent: AgentArgs,
     /// Only the targets of this job
     #[arg(long, value_name = "JOB")]
     job: Option<String>,
@@ -34,19 +25,12 @@ pub struct TargetsArgs {
     format: Format,
 }
 
-/// Longest time to wait for the agent.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Most bytes of an answer: far more targets than one agent has.
-const MOST_BYTES: usize = 256 << 20;
-
 /// Asks the agent; returns what to print.
 pub fn targets(args: &TargetsArgs) -> Result<String, Failed> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failed::Process(format!("cannot start the runtime: {error}")))?;
-    let unreadable = |error: serde_json::Error| Failed::Process(format!("{} is no Tailwater: {error}", args.admin));
+    let unreadable = |error: serde_json::Error| args.agent.failed(format!("this is no Tailwater: {error}"));
     let list = |job: Option<&str>| -> Result<Answer<TargetList>, Failed> {
-        serde_json::from_slice(&runtime.block_on(ask(args, job))?).map_err(unreadable)
+        let query: Vec<_> = job.map(|job| ("scrapePool", job)).into_iter().collect();
+        serde_json::from_slice(&args.agent.get("api/v1/targets", &query)?).map_err(unreadable)
     };
     let job = args.job.as_deref();
     let mut answer = list(job)?;
@@ -68,30 +52,6 @@ fn no_job(job: &str, list: &TargetList) -> Failed {
     let known: Vec<_> = list.jobs().into_iter().map(|job| format!("`{job}`")).collect();
     let known = if known.is_empty() { "it has none".into() } else { format!("its jobs: {}", known.join(", ")) };
     Failed::Usage(format!("the agent has no job `{job}`; {known}"))
-}
-
-async fn ask(args: &TargetsArgs, job: Option<&str>) -> Result<Vec<u8>, Failed> {
-    let credentials = |path: &PathBuf| {
-        Spanned::unknown(Authorization { credentials_file: Some(Spanned::unknown(path.clone())), ..Default::default() })
-    };
-    let options =
-        HttpClientOptions { authorization: args.token_file.as_ref().map(credentials), ..HttpClientOptions::default() };
-    let failed = |error: String| Failed::Process(format!("{}: {error}", args.admin));
-    let client = HttpClient::new(&options).map_err(|error| failed(error.to_string()))?;
-    let mut url = args.admin.join("api/v1/targets").map_err(|error| failed(error.to_string()))?;
-    if let Some(job) = job {
-        url.query_pairs_mut().append_pair("scrapePool", job);
-    }
-    let mut body = Body::default();
-    let request = Request { timeout: PATIENCE, most_answer: MOST_BYTES, ..Request::get(url) };
-    let fetched = client.fetch(request, MOST_BYTES, &mut body).await.map_err(|error| {
-        failed(format!("{error}; is the agent running, and does its section `admin` listen there?"))
-    })?;
-    match fetched.status.as_u16() {
-        200 => Ok(body.text),
-        401 => Err(failed("the agent asks for a token: give its file with --token-file".into())),
-        other => Err(failed(format!("the agent answers {other}"))),
-    }
 }
 
 const COLUMNS: [&str; 6] = ["job", "health", "target", "last scrape", "took", "error"];

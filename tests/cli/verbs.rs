@@ -36,7 +36,8 @@ fn version_help_and_a_wrong_command_line() {
     let help = run(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
     for verb in [
-        "run", "validate", "test", "graph", "check", "targets", "relabel", "rules", "promql", "convert", "explain",
+        "run", "validate", "test", "graph", "check", "targets", "silence", "relabel", "rules", "promql", "convert",
+        "explain",
         "schema",
     ] {
         assert!(text(&help.stdout).contains(&format!("  {verb} ")), "{verb} is listed");
