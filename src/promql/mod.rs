@@ -15,5 +15,5 @@ mod tree;
 mod value;
 
 pub use across::NodeLabels;
-pub use query::{EvalError, LOOKBACK, Limits, ParseError, Query, Selector, ValueType, When};
+pub use query::{EvalError, LOOKBACK, Limits, ParseError, Query, Selector, ValueType, When, selector};
 pub use value::{Annotations, Evaluation, Point, SeriesPoints, Value, VectorSample};

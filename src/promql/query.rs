@@ -173,12 +173,44 @@ impl Query {
         found.into_iter()
     }
 
+    /// The query over several lines, as Prometheus formats it.
+    pub fn pretty(&self) -> String {
+        syntax::pretty(&self.0.root, 0)
+    }
+
+    /// The query with all that it reads pinned to a time, milliseconds since 1970, by `@`: so it evaluates to the same at
+    /// any other. `None` where a function reads the time of the evaluation itself.
+    ///
+    /// # Errors
+    /// Where the query as it is then printed is none.
+    pub fn pinned(&self, time: i64) -> Result<Option<Self>, ParseError> {
+        let mut root = syntax::parse(self.text())?;
+        if !syntax::pin(&mut root, time) {
+            return Ok(None);
+        }
+        Self::parse(&root.to_string()).map(Some)
+    }
+
     /// Evaluates the query.
     ///
     /// # Errors
     /// Where a limit is reached, the samples cannot be had, or the query cannot be evaluated on them.
     pub fn evaluate(&self, samples: &dyn Samples, when: When, limits: &Limits) -> Result<Evaluation, EvalError> {
         eval::evaluate(&self.0.root, &self.0.text, samples, when, limits)
+    }
+}
+
+/// Parses a selector alone: `up{job="node"}`, as those are given by which series are listed.
+///
+/// # Errors
+/// Where the text is something else.
+pub fn selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
+    let refused = |message: &str| ParseError { message: message.to_owned(), at: None };
+    match syntax::parse(text)?.node {
+        Node::Select(selected) if selected.shift.at.is_none() && selected.shift.offset.is_none() => {
+            Ok(selected.matchers)
+        }
+        _ => Err(refused("expected a selector, such as `up{job=\"node\"}`")),
     }
 }
 

@@ -1,3 +1,5 @@
+//! Queries over small worlds: what the evaluator does that no function does.
+
 use std::time::{Duration, Instant};
 
 use super::super::script::{MemorySamples, Script};

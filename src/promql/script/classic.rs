@@ -126,9 +126,7 @@ mod tests {
         let [Command::Load(load)] = script.commands.as_slice() else { panic!() };
         let shown = |(labels, time, item): (LabelSet, i64, Item)| {
             let Item::Histogram { histogram, .. } = item else { panic!() };
-            let mut text = format!("{labels:?} {time} ");
-            super::super::histogram_notation::write(&histogram, &mut text);
-            text
+            format!("{labels:?} {time} {}", super::super::histogram_notation::text(&histogram))
         };
         native(load).map(|all| all.into_iter().map(shown).collect())
     }
@@ -142,7 +140,10 @@ mod tests {
             "{\"__name__\": \"a\", \"b\": \"c\"} 1000 {{schema:-53 count:4 custom_values:[0.5 1] buckets:[1 1 2]}}",
         ];
         assert_eq!(made(text).expect("read"), expected);
-        assert_eq!(made("a_count 2").expect("read"), ["{\"__name__\": \"a\"} 0 {{schema:-53 count:2 buckets:[2]}}"]);
+        assert_eq!(
+            made("a_count 2").expect("read"),
+            ["{\"__name__\": \"a\"} 0 {{schema:-53 count:2 custom_values:[] buckets:[2]}}"]
+        );
     }
 
     #[test]

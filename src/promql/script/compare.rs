@@ -1,14 +1,12 @@
 //! Holds what came out to what was expected.
 
-use std::sync::Arc;
-
 use super::expect::{Expectations, Expected, Notes, Points, Words};
 use super::histogram_notation::{self, number};
-use super::layout::placed;
 use super::series_notation::{Item, Series};
-use crate::data::histogram::{BucketSpan, Counts, Histogram};
+use crate::data::histogram::Histogram;
 use crate::data::labels::{LabelSet, METRIC_NAME};
 use crate::data::metrics::is_stale;
+use crate::promql::histogram::{Buckets, FloatHistogram};
 use crate::promql::{Annotations, Point, SeriesPoints, Value, VectorSample};
 
 /// Relative error that a number may have.
@@ -177,34 +175,23 @@ fn almost_equal(a: f64, b: f64) -> bool {
 }
 
 fn almost_same(a: &Histogram, b: &Histogram) -> bool {
-    let (
-        Counts::Float { count: count_a, zero: zero_a, positive: above_a, negative: below_a },
-        Counts::Float { count: count_b, zero: zero_b, positive: above_b, negative: below_b },
-    ) = (&a.counts, &b.counts)
-    else {
-        return false;
+    let [a, b] = [a, b].map(|histogram| {
+        let mut histogram = FloatHistogram::from(histogram);
+        // An empty bucket is the same as none.
+        histogram.compact();
+        histogram
+    });
+    let same_side = |a: &Buckets, b: &Buckets| {
+        a.indexes() == b.indexes() && a.counts().iter().zip(b.counts()).all(|(a, b)| almost_equal(*a, *b))
     };
     a.schema == b.schema
         && a.zero_threshold == b.zero_threshold
         && a.custom_bounds == b.custom_bounds
-        && almost_equal(*count_a, *count_b)
+        && almost_equal(a.count, b.count)
         && almost_equal(a.sum, b.sum)
-        && almost_equal(*zero_a, *zero_b)
-        && same_side((&a.positive_spans, above_a), (&b.positive_spans, above_b))
-        && same_side((&a.negative_spans, below_a), (&b.negative_spans, below_b))
-}
-
-/// Whether two sides hold the same; an empty bucket is the same as none.
-fn same_side(a: (&[BucketSpan], &[f64]), b: (&[BucketSpan], &[f64])) -> bool {
-    let mut a = placed(a.0, a.1).filter(|(_, count)| *count != 0.0);
-    let mut b = placed(b.0, b.1).filter(|(_, count)| *count != 0.0);
-    loop {
-        match (a.next(), b.next()) {
-            (None, None) => return true,
-            (Some((at, count)), Some((place, other))) if at == place && almost_equal(count, other) => {}
-            _ => return false,
-        }
-    }
+        && almost_equal(a.zero_count, b.zero_count)
+        && same_side(&a.positive, &b.positive)
+        && same_side(&a.negative, &b.negative)
 }
 
 /// What differs in warnings and infos.
@@ -264,23 +251,17 @@ fn item_text(item: &Item) -> String {
     match item {
         Item::None => "_".into(),
         Item::Float(value) => float(*value),
-        Item::Histogram { histogram, .. } => histogram_text(histogram),
+        Item::Histogram { histogram, .. } => histogram_notation::text(histogram),
     }
 }
 
 fn point(point: &Point) -> String {
     match point {
         Point::Float(value) => float(*value),
-        Point::Histogram(histogram) => histogram_text(histogram),
+        Point::Histogram(histogram) => histogram_notation::text(histogram),
     }
 }
 
 fn float(value: f64) -> String {
     if is_stale(value) { "stale".into() } else { number(value) }
-}
-
-fn histogram_text(histogram: &Arc<Histogram>) -> String {
-    let mut text = String::new();
-    histogram_notation::write(histogram, &mut text);
-    text
 }

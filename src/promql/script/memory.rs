@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::layout::placed;
 use super::series_notation::Item;
-use crate::data::histogram::{Counts, Histogram, ResetHint};
+use crate::data::histogram::{Histogram, ResetHint};
 use crate::data::labels::{LabelSet, Labels};
 use crate::data::metrics::is_stale;
+use crate::promql::histogram::FloatHistogram;
 use crate::series::{Columns, Samples, Select, SelectError};
 
 /// Samples in memory, for tests of queries and rules.
@@ -49,6 +49,9 @@ impl MemorySamples {
     /// # Errors
     /// Where it is not later than what is there. The same sample again is no error and changes nothing.
     pub fn append(&mut self, labels: &LabelSet, time: i64, start: Option<i64>, item: &Item) -> Result<(), AppendError> {
+        if matches!(item, Item::None) {
+            return Ok(());
+        }
         let mut key = Vec::new();
         labels.encode(&mut key);
         let kept = self.0.entry(key.into()).or_default();
@@ -120,34 +123,16 @@ impl Kept {
 
 /// Whether the counter of `next` goes on from `last`, in the same buckets.
 fn continues(last: &Histogram, next: &Histogram) -> bool {
-    if last.reset_hint == ResetHint::Gauge || next.reset_hint == ResetHint::Yes {
+    let same_layout = next.schema == last.schema
+        && next.zero_threshold == last.zero_threshold
+        && next.custom_bounds == last.custom_bounds;
+    if !same_layout || last.reset_hint == ResetHint::Gauge || next.reset_hint == ResetHint::Yes {
         return false;
     }
-    let (
-        Counts::Float { count: before, zero: zero_before, positive: above_before, negative: below_before },
-        Counts::Float { count, zero, positive, negative },
-    ) = (&last.counts, &next.counts)
-    else {
-        return false;
-    };
-    count >= before
-        && zero >= zero_before
-        && next.schema == last.schema
-        && next.zero_threshold == last.zero_threshold
-        && next.custom_bounds == last.custom_bounds
-        && covers((&last.positive_spans, above_before), (&next.positive_spans, positive))
-        && covers((&last.negative_spans, below_before), (&next.negative_spans, negative))
-}
-
-type Side<'a> = (&'a [crate::data::histogram::BucketSpan], &'a [f64]);
-
-/// Whether every bucket holds at least what it held.
-fn covers(before: Side<'_>, after: Side<'_>) -> bool {
-    let mut now = placed(after.0, after.1).peekable();
-    placed(before.0, before.1).all(|(index, count)| {
-        while now.next_if(|(other, _)| *other < index).is_some() {}
-        now.next_if(|(other, _)| *other == index).map_or(0.0, |(_, count)| count) >= count
-    })
+    // Whatever was written, what the buckets say is believed.
+    let mut next = FloatHistogram::from(next);
+    next.reset_hint = ResetHint::Unknown;
+    !next.is_reset_since(&FloatHistogram::from(last))
 }
 
 impl Samples for MemorySamples {

@@ -15,7 +15,6 @@ mod compare;
 mod cursor;
 mod expect;
 mod histogram_notation;
-mod layout;
 mod memory;
 mod run;
 pub mod series_notation;
@@ -30,7 +29,5 @@ pub use text::{Script, ScriptError};
 
 /// A histogram as scripts write it.
 pub fn histogram_text(histogram: &crate::data::histogram::Histogram) -> String {
-    let mut text = String::new();
-    histogram_notation::write(histogram, &mut text);
-    text
+    histogram_notation::text(histogram)
 }

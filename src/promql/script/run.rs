@@ -39,6 +39,8 @@ pub enum Way {
     Written,
     /// An instant expression, as the middle of a range.
     Range,
+    /// An instant expression whose selectors are pinned to its time, evaluated at this one: milliseconds since 1970.
+    Pinned(i64),
 }
 
 impl std::fmt::Display for Way {
@@ -46,6 +48,7 @@ impl std::fmt::Display for Way {
         match self {
             Self::Written => Ok(()),
             Self::Range => f.write_str("as the middle of a range"),
+            Self::Pinned(time) => write!(f, "pinned by @, evaluated at {}s", *time as f64 / 1000.0),
         }
     }
 }
@@ -119,20 +122,38 @@ fn eval(command: &Eval, samples: &MemorySamples, limits: &Limits) -> Result<(), 
         differences if differences.is_empty() => Ok(()),
         differences => Err(failed(way, differences)),
     };
-    let evaluated = query.evaluate(samples, command.when, limits);
-    check(Way::Written, evaluated)?;
-    if let Some(when) = middle(command, &query) {
-        check(
-            Way::Range,
-            query.evaluate(samples, when, limits).map(|range| at_middle(range, command.when, query.value_type())),
-        )?;
+    let both = |way, query: &Query, when| {
+        check(way, query.evaluate(samples, when, limits))?;
+        let (When::Instant(time), Some(range)) = (when, middle(command, query, when)) else { return Ok(()) };
+        let evaluated = query.evaluate(samples, range, limits);
+        check(Way::Range, evaluated.map(|range| at_middle(range, time, query.value_type())))
+    };
+    both(Way::Written, &query, command.when)?;
+    let When::Instant(time) = command.when else { return Ok(()) };
+    match query.pinned(time) {
+        Ok(None) => Ok(()),
+        Ok(Some(query)) => {
+            let mut others = other_times(time).into_iter();
+            others.try_for_each(|other| both(Way::Pinned(other), &query, When::Instant(other)))
+        }
+        Err(error) => {
+            let differences = vec![Difference { expected: "PromQL when printed".into(), got: error.to_string() }];
+            Err(failed(Way::Pinned(time), differences))
+        }
     }
-    Ok(())
+}
+
+/// When else an expression is evaluated whose selectors are pinned: before, at and after its time.
+fn other_times(time: i64) -> Vec<i64> {
+    match time {
+        0 => vec![-1000, 0, 1000],
+        _ => vec![time.saturating_mul(-10), 0, time / 5, time, time.saturating_mul(10)],
+    }
 }
 
 /// The range as whose middle an instant expression can be evaluated.
-fn middle(command: &Eval, query: &Query) -> Option<When> {
-    let When::Instant(time) = command.when else { return None };
+fn middle(command: &Eval, query: &Query, when: When) -> Option<When> {
+    let When::Instant(time) = when else { return None };
     let expected = &command.expectations;
     // Ranges have no texts, no range vectors and no order, and what fails once need not fail with other times around it.
     let instant = matches!(query.value_type(), ValueType::Vector | ValueType::Scalar)
@@ -145,8 +166,8 @@ fn middle(command: &Eval, query: &Query) -> Option<When> {
 }
 
 /// The middle of a range's three steps, as the instant of it.
-fn at_middle(range: Evaluation, when: When, kind: ValueType) -> Evaluation {
-    let (Value::Matrix(series), When::Instant(middle)) = (&range.value, when) else { return range };
+fn at_middle(range: Evaluation, middle: i64, kind: ValueType) -> Evaluation {
+    let Value::Matrix(series) = &range.value else { return range };
     let there = series.iter().filter_map(|series| {
         let (time, point) = series.points.iter().find(|(time, _)| *time == middle)?;
         Some(VectorSample { labels: series.labels.clone(), time: *time, point: point.clone() })
@@ -168,10 +189,10 @@ fn check(command: &Eval, way: Way, evaluated: Result<Evaluation, EvalError>) -> 
             vec![Difference { expected: format!("error: {}", words.shown()), got: "a result".into() }]
         }
         (Ok(evaluation), None) => {
-            // Two more steps may give more to say.
+            // Three steps may have more to say than one.
             let mut differences = match way {
-                Way::Written => compare::notes(expected, &evaluation.annotations),
                 Way::Range => Vec::new(),
+                Way::Written | Way::Pinned(_) => compare::notes(expected, &evaluation.annotations),
             };
             differences.extend(compare::value(expected, &evaluation.value));
             differences

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::cursor::{Cursor, NotationError};
 use super::histogram_notation::{self, Written};
-use super::layout::placed;
-use crate::data::histogram::{BucketSpan, Counts, Histogram};
+use crate::data::histogram::Histogram;
 use crate::data::labels::{LabelSet, METRIC_NAME};
 use crate::data::metrics::STALE;
+use crate::promql::histogram::FloatHistogram;
 
 /// Most values of one series; more is a slip of a repetition.
 pub const MOST_VALUES: usize = 1_000_000;
@@ -206,41 +206,9 @@ fn plus(histogram: &Histogram, step: &Histogram, sign: f64) -> Result<Histogram,
     if step.schema < histogram.schema {
         return Err(format!("the step has schema {}, which is coarser than {}", step.schema, histogram.schema));
     }
-    let (mut sum, mut step) = (histogram.clone(), step.clone());
-    step.coarsen(sum.schema);
-    if sum.schema != step.schema || sum.custom_bounds != step.custom_bounds || sum.zero_threshold != step.zero_threshold
-    {
-        return Err("the step has other bounds".into());
-    }
-    sum.sum += sign * step.sum;
-    let (
-        Counts::Float { count, zero, positive, negative },
-        Counts::Float { count: count_step, zero: zero_step, positive: above_step, negative: below_step },
-    ) = (&mut sum.counts, &step.counts)
-    else {
-        return Err("the counts are no floats".into());
-    };
-    *count += sign * count_step;
-    *zero += sign * zero_step;
-    (sum.positive_spans, *positive) = side((&sum.positive_spans, positive), (&step.positive_spans, above_step), sign);
-    (sum.negative_spans, *negative) = side((&sum.negative_spans, negative), (&step.negative_spans, below_step), sign);
-    Ok(sum)
-}
-
-type Side<'a> = (&'a [BucketSpan], &'a [f64]);
-
-fn side(a: Side<'_>, b: Side<'_>, sign: f64) -> (Vec<BucketSpan>, Vec<f64>) {
-    let mut all: std::collections::BTreeMap<i64, f64> = placed(a.0, a.1).collect();
-    placed(b.0, b.1).for_each(|(index, count)| *all.entry(index).or_default() += sign * count);
-    let (mut spans, mut next): (Vec<BucketSpan>, i64) = (Vec::new(), 0);
-    for index in all.keys() {
-        match spans.last_mut() {
-            Some(span) if *index == next => span.length += 1,
-            _ => spans.push(BucketSpan { offset: (index - next) as i32, length: 1 }),
-        }
-        next = index + 1;
-    }
-    (spans, all.into_values().collect())
+    let (mut sum, step) = (FloatHistogram::from(histogram), FloatHistogram::from(step));
+    let combined = if sign < 0.0 { sum.subtract(&step) } else { sum.add(&step) };
+    combined.map(|_| Histogram::from(&sum)).map_err(|incompatible| incompatible.to_string())
 }
 
 #[cfg(test)]
@@ -252,11 +220,7 @@ mod tests {
             Item::None => "_".to_owned(),
             Item::Float(value) if value.to_bits() == STALE.to_bits() => "stale".to_owned(),
             Item::Float(value) => histogram_notation::number(value),
-            Item::Histogram { histogram, .. } => {
-                let mut text = String::new();
-                histogram_notation::write(&histogram, &mut text);
-                text
-            }
+            Item::Histogram { histogram, .. } => histogram_notation::text(&histogram),
         };
         values(text).expect("read").into_iter().map(text_of).collect()
     }

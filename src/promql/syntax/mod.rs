@@ -5,7 +5,9 @@
 
 mod length;
 mod lower;
+mod pin;
 mod plain;
+mod pretty;
 mod print;
 mod summaries;
 mod token;
@@ -13,6 +15,8 @@ mod token;
 use promql_parser::parser as grammar;
 
 pub(super) use length::{Clock, Length};
+pub(super) use pin::pin;
+pub(super) use pretty::pretty;
 
 use super::query::ParseError;
 use super::tree::Expr;

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::super::functions::Extension;
-use super::super::tree::{Aggregate, At, Binary, Expr, Group, LabelList, Node, Selected, Shift};
+use super::super::tree::{Aggregate, At, Binary, Expr, Group, LabelList, Node, Selected, Shift, Subquery};
 use super::length::Milliseconds;
 use crate::data::labels::METRIC_NAME;
 use crate::series::{MatchOp, Matcher};
@@ -28,13 +28,8 @@ impl Display for Expr {
                 offset(&selected.shift, f)
             }
             Node::Subquery(subquery) => {
-                write!(f, "{}[{}:", subquery.inner, subquery.range)?;
-                if let Some(step) = &subquery.step {
-                    step.fmt(f)?;
-                }
-                f.write_char(']')?;
-                at(&subquery.shift, f)?;
-                offset(&subquery.shift, f)
+                subquery.inner.fmt(f)?;
+                Reach(subquery).fmt(f)
             }
             Node::Call(call) => {
                 write!(f, "{}(", call.function.name)?;
@@ -74,13 +69,7 @@ fn matcher(matcher: &Matcher) -> String {
 
 impl Display for Aggregate {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(self.aggregation.name())?;
-        let LabelList { these, names } = &self.grouping;
-        match (these, names.is_empty()) {
-            (true, true) => {}
-            (true, false) => write!(f, " by ({}) ", Labels(names))?,
-            (false, _) => write!(f, " without ({}) ", Labels(names))?,
-        }
+        Head(self).fmt(f)?;
         match &self.parameter {
             Some(parameter) => write!(f, "({parameter}, {})", self.inner),
             None => write!(f, "({})", self.inner),
@@ -100,14 +89,53 @@ fn chain(expr: &Expr, f: &mut Formatter<'_>) -> fmt::Result {
     chain.into_iter().rev().try_for_each(|binary| binary.fmt(f))
 }
 
+/// What an aggregation does, and by which labels.
+pub(super) struct Head<'a>(pub(super) &'a Aggregate);
+
+impl Display for Head<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.aggregation.name())?;
+        let LabelList { these, names } = &self.0.grouping;
+        match (these, names.is_empty()) {
+            (true, true) => Ok(()),
+            (true, false) => write!(f, " by ({}) ", Labels(names)),
+            (false, _) => write!(f, " without ({}) ", Labels(names)),
+        }
+    }
+}
+
+/// What follows the expression of a subquery.
+pub(super) struct Reach<'a>(pub(super) &'a Subquery);
+
+impl Display for Reach<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}:", self.0.range)?;
+        if let Some(step) = &self.0.step {
+            step.fmt(f)?;
+        }
+        f.write_char(']')?;
+        at(&self.0.shift, f)?;
+        offset(&self.0.shift, f)
+    }
+}
+
 /// An operation without its left side.
 impl Display for Binary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, " {}", self.operator.sign())?;
-        if self.returns_bool {
+        write!(f, " {} {}", Operation(self), self.right)
+    }
+}
+
+/// The operator between two expressions, and how samples of both sides find each other.
+pub(super) struct Operation<'a>(pub(super) &'a Binary);
+
+impl Display for Operation<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.operator.sign())?;
+        if self.0.returns_bool {
             f.write_str(" bool")?;
         }
-        let matching = &self.matching;
+        let matching = &self.0.matching;
         if matching.on.these || !matching.on.names.is_empty() || matching.group != Group::None {
             let word = if matching.on.these { "on" } else { "ignoring" };
             write!(f, " {word} ({})", Labels(&matching.on.names))?;
@@ -128,7 +156,7 @@ impl Display for Binary {
                 }
             }
         }
-        write!(f, " {}", self.right)
+        Ok(())
     }
 }
 

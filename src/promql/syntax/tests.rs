@@ -1,6 +1,8 @@
+//! What the grammar takes and refuses, and that no text makes it panic.
+
 use proptest::prelude::*;
 
-use super::parse;
+use super::{parse, pin, pretty};
 
 fn printed(text: &str) -> String {
     parse(text).map_or_else(|error| format!("! {error}"), |expr| expr.to_string())
@@ -106,6 +108,48 @@ fn nothing_that_is_long_or_deep_overflows_the_stack() {
     assert_eq!(printed(&deepest), deepest);
     let longest = "up".to_owned() + &" + up".repeat(500);
     assert_eq!(printed(&longest), longest);
+}
+
+#[test]
+fn wide_queries_are_broken_as_prometheus_breaks_them() {
+    let wide = "job:requests_of_every_kind:rate5m{environment=\"production\",zone=~\"a|b|c\"}";
+    for (text, expected) in [
+        ("sum(a)+b".to_owned(), "sum(a) + b".to_owned()),
+        (format!("{wide} + {wide}"), format!("  {wide}\n+\n  {wide}")),
+        (
+            format!("sum by(job)(rate({wide}[5m])) / on (job) topk(3, -{wide})"),
+            format!("  sum by (job) (rate({wide}[5m]))\n/ on (job)\n  topk(3, -{wide})"),
+        ),
+        (
+            format!("clamp(({wide} or {wide}), 0, 1)"),
+            format!("clamp(\n  (\n      {wide}\n    or\n      {wide}\n  ),\n  0,\n  1\n)"),
+        ),
+        (
+            format!("quantile without(zone)(0.9, {wide} * {wide})"),
+            format!("quantile without (zone) (\n  0.9,\n    {wide}\n  *\n    {wide}\n)"),
+        ),
+    ] {
+        assert_eq!(parse(&text).map(|expr| pretty(&expr, 0)), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn what_is_pinned_reads_the_same_at_any_time() {
+    let pinned = |text: &str| {
+        let mut expr = parse(text).expect("a query");
+        pin(&mut expr, 1500).then(|| expr.to_string())
+    };
+    for (text, expected) in [
+        ("a + 1", Some("a @ 1.500 + 1")),
+        ("rate(a[5m] offset 1m)", Some("rate(a[5m] @ 1.500 offset 1m)")),
+        ("a @ 7 - b @ start()", Some("a @ 7.000 - b @ 1.500")),
+        ("max_over_time(rate(a[5m])[1h:])", Some("max_over_time(rate(a[5m])[1h:] @ 1.500)")),
+        ("-sum by (x) (a)", Some("-sum by (x) (a @ 1.500)")),
+        ("time() - a", None),
+        ("timestamp(a)", None),
+    ] {
+        assert_eq!(pinned(text).as_deref(), expected, "{text}");
+    }
 }
 
 proptest! {
