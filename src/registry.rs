@@ -1,4 +1,4 @@
-//! Floor 8: every kind of component and every root section, one line each.
+//! Floor 9: every kind of component and every root section, one line each.
 
 use crate::admin;
 use crate::config::Tables;
@@ -51,4 +51,10 @@ pub const SECTIONS: &[&Section] = &[
 ];
 
 /// Everything that a configuration may name.
-pub const TABLES: Tables = Tables { sources: SOURCES, transforms: TRANSFORMS, sinks: SINKS, sections: SECTIONS };
+pub const TABLES: Tables = Tables {
+    sources: SOURCES,
+    transforms: TRANSFORMS,
+    sinks: SINKS,
+    alerting: &transforms::alerting::DESCRIPTOR,
+    sections: SECTIONS,
+};

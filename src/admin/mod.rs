@@ -1,6 +1,6 @@
-//! Floor 7: the agent's own listeners: [`health`] for probes and scrapes, without credentials, and `admin`
-//! for people and their tools: what the graph does, what is wrong, which configuration is in force, and
-//! `POST /-/reload`.
+//! Floor 8: the agent's own listeners: [`health`] for probes and scrapes, without credentials, and `admin`
+//! for people and their tools: what the graph does, what is wrong, which configuration is in force,
+//! `POST /-/reload`, and what the agent remembers ([`query`]).
 //!
 //! The agent's owner hands in what they show as [`Handles`]; nothing here knows how it is made.
 
@@ -8,6 +8,7 @@ mod alertmanager;
 mod guard;
 pub mod health;
 mod page;
+pub mod query;
 mod server;
 pub mod status;
 pub mod targets;
@@ -18,6 +19,7 @@ use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 
 use crate::alerting::paging::Dispatch;
+use crate::alerting::{AlertStatus, GroupStatus};
 use crate::data::MemoryBudget;
 use crate::options::section::{Section, Value};
 use crate::options::{Listen, Secret};
@@ -41,6 +43,7 @@ pub const SECTION: Section = Section {
 pub struct Options {
     pub(crate) listen: Listen,
     pub(crate) token: Option<Secret>,
+    pub(crate) query: query::QueryOptions,
 }
 
 /// The section `admin`, as it is written.
@@ -52,18 +55,20 @@ struct Written {
     listen: Listen,
     /// What clients must send as `Authorization: Bearer …`. Default: none is asked for on loopback.
     token: Option<Secret>,
+    /// What a query of the API may take.
+    query: query::QueryOptions,
 }
 
 impl Default for Written {
     fn default() -> Self {
-        Self { listen: Listen::loopback(7780), token: None }
+        Self { listen: Listen::loopback(7780), token: None, query: query::QueryOptions::default() }
     }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        let Written { listen, token } = Written::default();
-        Self { listen, token }
+        let Written { listen, token, query } = Written::default();
+        Self { listen, token, query }
     }
 }
 
@@ -78,9 +83,9 @@ pub struct Exposed(Listen);
 impl TryFrom<Written> for Options {
     type Error = Exposed;
 
-    fn try_from(Written { listen, token }: Written) -> Result<Self, Exposed> {
+    fn try_from(Written { listen, token, query }: Written) -> Result<Self, Exposed> {
         let usable = token.as_ref().is_some_and(|token| !token.expose().is_empty());
-        if listen.is_exposed() && !usable { Err(Exposed(listen)) } else { Ok(Self { listen, token }) }
+        if listen.is_exposed() && !usable { Err(Exposed(listen)) } else { Ok(Self { listen, token, query }) }
     }
 }
 
@@ -115,6 +120,21 @@ pub trait Control: Send + Sync {
     /// The way of alerts to people, where the configuration has one.
     fn dispatch(&self) -> Option<Arc<Dispatch>> {
         None
+    }
+
+    /// The samples that queries are answered from, if the agent remembers any.
+    fn samples(&self) -> Option<query::SharedSamples> {
+        None
+    }
+
+    /// The groups of rules that are evaluated, and what they came to.
+    fn rules(&self) -> Vec<GroupStatus> {
+        Vec::new()
+    }
+
+    /// The alerts that are pending or fire.
+    fn alerts(&self) -> Vec<AlertStatus> {
+        Vec::new()
     }
 
     /// Reads the configuration again and puts it in force. An error is why it was rejected, in the words

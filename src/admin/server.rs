@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::status::Status;
 use super::targets::{Answer, BuildInfo, Query, TargetList};
-use super::{Handles, Options, alertmanager, guard, health, page};
+use super::{Handles, Options, alertmanager, guard, health, page, query};
 use crate::net::http_server::Server;
 use crate::net::listen::{BindError, bind};
 use crate::options::Listen;
@@ -122,6 +122,7 @@ async fn keep_looking(rates: Arc<Rates>, series: Arc<SeriesWatch>) {
 }
 
 fn router(handles: Handles, options: &Options) -> Router {
+    let queries = query::routes(handles.control.clone(), options.query);
     Router::new()
         .route("/", get(front))
         .route("/api/v1/status", get(status))
@@ -131,6 +132,7 @@ fn router(handles: Handles, options: &Options) -> Router {
         .route("/-/reload", post(reload))
         .merge(alertmanager::router())
         .with_state(handles)
+        .merge(queries)
         .layer(axum::middleware::from_fn_with_state(options.token.clone(), guard::admit))
 }
 

@@ -27,6 +27,18 @@ impl Control for Owner {
         "sinks: { elasticsearch/logs: { api_key: '***' } }\n".into()
     }
 
+    fn samples(&self) -> Option<query::SharedSamples> {
+        None
+    }
+
+    fn rules(&self) -> Vec<GroupStatus> {
+        Vec::new()
+    }
+
+    fn alerts(&self) -> Vec<AlertStatus> {
+        Vec::new()
+    }
+
     fn reload(&self) -> BoxFuture<'static, Result<(), String>> {
         let answer = self.0.lock().expect("not poisoned").clone();
         Box::pin(async move { answer })
@@ -49,7 +61,7 @@ fn handles(reload: Result<(), String>) -> Handles {
 const FREE: Listen = Listen::loopback(0);
 
 async fn start(handles: &Handles) -> (Listeners, SocketAddr, SocketAddr) {
-    let admin = Options { listen: FREE, token: None };
+    let admin = Options { listen: FREE, token: None, ..Options::default() };
     let listeners = Listeners::start(admin, health::Options { listen: FREE }, handles.clone()).await;
     let listeners = listeners.expect("free ports");
     let (admin, health) = (listeners.admin_address(), listeners.health_address());
@@ -156,18 +168,18 @@ async fn a_reload_says_what_became_of_it() {
 async fn a_reload_moves_listeners_and_leaves_them_where_the_new_place_is_taken() {
     let handles = handles(Ok(()));
     let (mut listeners, admin, health) = start(&handles).await;
-    let taken = Options { listen: Listen::On(health), token: None };
+    let taken = Options { listen: Listen::On(health), token: None, ..Options::default() };
     let kept = health::Options { listen: FREE };
     assert!(listeners.apply(taken, kept).await.is_err());
     assert_eq!(ask("GET", admin, "/", "").await.0, 200);
-    let token = Options { listen: FREE, token: Some(Secret::from_value("open sesame")) };
+    let token = Options { listen: FREE, token: Some(Secret::from_value("open sesame")), ..Options::default() };
     listeners.apply(token, kept).await.expect("only the token changes");
     let admin = listeners.admin_address().expect("on");
     assert_eq!(ask("GET", admin, "/api/v1/config", "").await.0, 401);
     let (code, config) = ask("GET", admin, "/api/v1/config", "authorization: Bearer open sesame\r\n").await;
     assert_eq!(code, 200);
     assert!(config.contains("***"), "{config}");
-    let off = Options { listen: Listen::Off, token: None };
+    let off = Options { listen: Listen::Off, token: None, ..Options::default() };
     listeners.apply(off, kept).await.expect("nothing to take");
     assert!(listeners.admin_address().is_none());
     assert_eq!(ask("GET", health, "/livez", "").await.0, 200);

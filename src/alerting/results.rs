@@ -10,7 +10,7 @@ use crate::data::labels::Labels;
 use crate::data::metrics::{STALE, SampleValue};
 use crate::data::series_table::{FamilyId, ListBuilder, SeriesList};
 use crate::data::{LabelSet, MetricBatch, MetricBuilder, Resource, SeriesTable, UnixMillis};
-use crate::promql::Point;
+use crate::promql::{EvalError, Evaluation, Limits, Point, Query, When};
 use crate::series::{self, Listing, Matcher, Queryable, Refusal, Samples, SeriesExemplars};
 
 /// A sample that a rule writes.
@@ -38,6 +38,12 @@ impl Row {
 
 /// The store that rules read and write.
 pub trait Store: Samples {
+    /// Evaluates a query of a rule at a time.
+    ///
+    /// # Errors
+    /// Where it has no result.
+    fn evaluate(&self, query: &Query, at: UnixMillis, limits: &Limits) -> Result<Evaluation, EvalError>;
+
     /// Takes rows of a time. They are there for the next query when this returns; what was refused is told by reason, with
     /// how many rows it was.
     fn append(&self, time: UnixMillis, rows: &[Row], now: UnixMillis) -> Vec<(Refusal, u64)>;
@@ -48,6 +54,10 @@ pub trait Store: Samples {
 }
 
 impl Store for series::Store {
+    fn evaluate(&self, query: &Query, at: UnixMillis, limits: &Limits) -> Result<Evaluation, EvalError> {
+        query.evaluate(self, When::Instant(at.0), limits)
+    }
+
     fn append(&self, time: UnixMillis, rows: &[Row], now: UnixMillis) -> Vec<(Refusal, u64)> {
         let labels: Vec<LabelSet> = rows.iter().map(|row| Labels::of_encoded(&row.labels).to_set()).collect();
         let results = labels.iter().zip(rows).map(|(labels, row)| (labels, time, row.value()));

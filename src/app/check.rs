@@ -23,6 +23,7 @@ pub(super) fn apart(plan: &Plan) -> Common {
         data_dir: plan.data_dir.as_path().into(),
         identity: plan.identity.clone().into(),
         pods: Default::default(),
+        lasting: Default::default(),
         workers: 1,
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::own_traces::OwnTraces;
 use super::{Loader, Rejected, Shared, hash_text, lines, listener_options, pods_settings, series_limit};
 use crate::admin::Listeners;
+use crate::alerting::Running;
 use crate::pipeline::graph::Role;
 use crate::pipeline::{Common, ComponentId, Ended, Runner, prepare};
 use crate::telemetry::Phase;
@@ -65,6 +66,9 @@ impl Control {
         }
         self.shared.status.enter(Phase::Draining);
         self.runner.shutdown(self.shared.plan().drain_timeout).await;
+        if let Some(running) = self.common.lasting.get::<Running>() {
+            running.finish().await;
+        }
         self.own_traces.finish().await;
         self.listeners.stop().await;
     }

@@ -1,4 +1,4 @@
-//! Floor 9: builds every part once, in order; reloads; drains.
+//! Floor 10: builds every part once, in order; reloads; drains.
 //!
 //! The [`Agent`] is the running whole. A control task owns what runs and does one thing at a
 //! time: a reload, the restart of a component that failed, the shutdown.
@@ -19,10 +19,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Handles, Listeners, Node};
+use crate::alerting::paging::Dispatch;
+use crate::alerting::{AlertStatus, GroupStatus, Running};
 use crate::config::{Errors, Plan};
 use crate::data::{MemoryBudget, Names, SeriesTable};
 use crate::kubernetes::{Pods, pods};
-use crate::pipeline::{BuildError, Common, Runner, prepare};
+use crate::pipeline::{BuildError, Common, Lasting, Runner, prepare};
 use crate::telemetry::{AgentStatus, Phase, Rates, SeriesWatch, Telemetry, series};
 use control::{Command, Control};
 use data_dir::DataDir;
@@ -70,6 +72,8 @@ pub struct Shared {
     pub rates: Arc<Rates>,
     /// How full the series table is.
     pub series: Arc<SeriesWatch>,
+    /// What outlives the graph.
+    pub lasting: Arc<Lasting>,
     plan: Mutex<Arc<Plan>>,
     commands: mpsc::Sender<Command>,
 }
@@ -91,6 +95,7 @@ impl Agent {
             data_dir: plan.data_dir.as_path().into(),
             identity: Arc::new(plan.identity.clone()),
             pods: Pods::register(&telemetry).expect("a fresh registry takes every metric"),
+            lasting: Arc::default(),
             workers: limits.workers,
         };
         common.pods.configure(pods_settings(&plan));
@@ -105,8 +110,16 @@ impl Agent {
         let rates = Arc::new(Rates::new(telemetry.clone()));
         let series = SeriesWatch::register(&telemetry, common.series.clone());
         let series = series.expect("a fresh registry takes every metric");
-        let shared =
-            Arc::new(Shared { telemetry, status, memory, rates, series, plan: Mutex::new(Arc::new(plan)), commands });
+        let shared = Arc::new(Shared {
+            telemetry,
+            status,
+            memory,
+            rates,
+            series,
+            lasting: common.lasting.clone(),
+            plan: Mutex::new(Arc::new(plan)),
+            commands,
+        });
         let listeners = Listeners::start(admin, health, shared.handles()).await;
         let listeners = listeners.map_err(|error| Rejected::Unavailable(error.to_string()))?;
         let data_dir = DataDir::take(&common.data_dir).map_err(|error| Rejected::Unavailable(error.to_string()))?;
@@ -196,6 +209,22 @@ impl admin::Control for Answers {
 
     fn config(&self) -> String {
         format!("{:#}\n", self.0.plan().masked)
+    }
+
+    fn dispatch(&self) -> Option<Arc<Dispatch>> {
+        self.0.lasting.get::<Running>()?.dispatch()
+    }
+
+    fn samples(&self) -> Option<admin::query::SharedSamples> {
+        Some(self.0.lasting.get::<Running>()?.store().clone())
+    }
+
+    fn rules(&self) -> Vec<GroupStatus> {
+        self.0.lasting.get::<Running>().map(|running| running.groups()).unwrap_or_default()
+    }
+
+    fn alerts(&self) -> Vec<AlertStatus> {
+        self.0.lasting.get::<Running>().map(|running| running.alerts()).unwrap_or_default()
     }
 
     fn reload(&self) -> BoxFuture<'static, Result<(), String>> {

@@ -1,4 +1,4 @@
-//! Floor 10: the command line, one file a verb. Prints are for people; logs are for operators.
+//! Floor 11: the command line, one file a verb. Prints are for people; logs are for operators.
 
 mod agent;
 pub mod check;

@@ -17,7 +17,6 @@ pub const WRONG_TYPE: Code = Code("TW0202");
 pub const MISSING_KEY: Code = Code("TW0203");
 pub const UNKNOWN_WORD: Code = Code("TW0204");
 pub const BAD_VALUE: Code = Code("TW0205");
-pub const NOT_AVAILABLE: Code = Code("TW0206");
 
 pub const BAD_NAME: Code = Code("TW0301");
 pub const UNKNOWN_TYPE: Code = Code("TW0302");

@@ -86,7 +86,8 @@ pub fn in_folder(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn text(path: &Path) -> Result<String, String> {
+/// The text of a file, unless it is too large or not UTF-8.
+pub fn text(path: &Path) -> Result<String, String> {
     let meta = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if meta.is_file() && meta.len() > MAX_FILE {
         return Err(format!("it is larger than {MAX_FILE} bytes"));
@@ -138,10 +139,6 @@ impl Document {
                     problems.push(Problem::new(codes::WRONG_TYPE, entry.node.span, message));
                 }
             },
-            "alerting" => {
-                let message = "`alerting` is not available in this version";
-                problems.push(Problem::new(codes::NOT_AVAILABLE, entry.key_span, message).help("leave it out"));
-            }
             _ if OWN.contains(&key) || sections.contains(&key) => match self.get(key) {
                 Some(first) => problems.push(in_two_files(key, first, entry, files)),
                 None => self.single.push(entry.clone()),

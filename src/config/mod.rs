@@ -1,4 +1,4 @@
-//! Floor 7: from YAML to a checked plan, with every error at its place.
+//! Floor 8: from YAML to a checked plan, with every error at its place.
 //!
 //! `formats::yaml` reads YAML into a tree of nodes that know where they were written; `document` merges the files;
 //! `fragments` inserts what `use:` names; `de` gives every node to the option type it belongs to;
@@ -11,6 +11,7 @@ mod dump;
 mod error;
 mod fault;
 mod fragments;
+mod include;
 mod interpolate;
 mod mask;
 mod one_file;
@@ -49,6 +50,8 @@ pub struct Tables {
     pub transforms: &'static [&'static Descriptor<dyn TransformPlan>],
     /// Kinds of sinks.
     pub sinks: &'static [&'static Descriptor<dyn SinkPlan>],
+    /// The one component that is called by its root key alone, `alerting`, and reads metrics.
+    pub alerting: &'static Descriptor<dyn TransformPlan>,
     /// Root sections.
     pub sections: &'static [&'static Section],
 }
@@ -81,13 +84,15 @@ pub fn load_text(
 }
 
 fn load_files(
-    files: Vec<error::SourceFile>,
+    mut files: Vec<error::SourceFile>,
     mut findings: plan::Findings,
     tables: Tables,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Plan, Errors> {
     let sections: Vec<&'static str> = tables.sections.iter().map(|section| section.name).collect();
-    let document = document::merge(&files, &sections, &mut findings.problems);
+    let mut document = document::merge(&files, &sections, &mut findings.problems);
+    let own_files = files.len();
+    let included = include::alertmanager(&mut document, &mut files, &mut findings.problems);
     let context = de::Context::new(environment);
     // A file that cannot be read or parsed makes everything else look wrong: it is told alone.
     let broken = |problem: &crate::options::Problem| {
@@ -115,6 +120,7 @@ fn load_files(
     plan.places = plan.spans.iter().filter_map(|(id, span)| Some((id.clone(), look_up(*span)?))).collect();
     plan.tests.iter_mut().for_each(|test| test.place = look_up(test.name.span));
     plan.warnings = Errors::locate(findings.warnings, &files, &notes);
-    plan.files = files.into_iter().map(|file| file.path).collect();
+    plan.files = files.into_iter().take(own_files).map(|file| file.path).collect();
+    plan.value_files.extend(included);
     Ok(plan)
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
 use super::de::Context;
 use super::document::Document;
 use super::error::{Errors, Located, Place};
@@ -119,7 +121,14 @@ pub(super) fn make(document: &Document, tables: Tables, context: &Context<'_>, f
     findings.warnings.extend(unused);
 
     let identity = identified(identity.unwrap_or_default(), context);
-    let drafts = drafts(&expanded, tables, &identity, context, &mut findings.problems);
+    let mut drafts = drafts(&expanded, tables, &identity, context, &mut findings.problems);
+    if let Some(entry) = document.get(tables.alerting.name) {
+        let descriptor = Some(tables.alerting);
+        let problems = &mut findings.problems;
+        drafts.push(draft("transform", entry, descriptor, Role::Transform, &identity, context, problems));
+    }
+    let beside = drafts.iter().filter_map(|draft| draft.role.as_ref()).flat_map(|role| role.plan().files());
+    let beside: Vec<PathBuf> = beside.collect();
     // Where something else is wrong there may be what was meant as a source.
     if drafts.is_empty() && findings.problems.is_empty() {
         let problem =
@@ -145,7 +154,7 @@ pub(super) fn make(document: &Document, tables: Tables, context: &Context<'_>, f
         warnings: Errors(Vec::new()),
         files: Vec::new(),
         secret_files: context.with_notes(|notes| notes.secret_files.iter().cloned().collect()),
-        value_files: context.with_notes(|notes| notes.value_files.iter().cloned().collect()),
+        value_files: context.with_notes(|notes| notes.value_files.iter().cloned().chain(beside).collect()),
         masked: context.with_notes(|notes| tree.masked(notes)),
         places: BTreeMap::new(),
         spans,
@@ -188,9 +197,18 @@ fn drafts(
                 continue;
             }
             let draft = match group {
-                0 => draft("source", entry, tables.sources, Role::Source, identity, context, problems),
-                1 => draft("transform", entry, tables.transforms, Role::Transform, identity, context, problems),
-                _ => draft("sink", entry, tables.sinks, Role::Sink, identity, context, problems),
+                0 => {
+                    let descriptor = name("source", entry, tables.sources, problems);
+                    draft("source", entry, descriptor, Role::Source, identity, context, problems)
+                }
+                1 => {
+                    let descriptor = name("transform", entry, tables.transforms, problems);
+                    draft("transform", entry, descriptor, Role::Transform, identity, context, problems)
+                }
+                _ => {
+                    let descriptor = name("sink", entry, tables.sinks, problems);
+                    draft("sink", entry, descriptor, Role::Sink, identity, context, problems)
+                }
             };
             drafts.push(draft);
         }
@@ -203,25 +221,18 @@ fn drafts(
 fn draft<P: ?Sized + component::Plan>(
     kind: &'static str,
     entry: &Entry,
-    table: &[&Descriptor<P>],
+    descriptor: Option<&Descriptor<P>>,
     role: impl FnOnce(Arc<P>) -> Role,
     identity: &Identity,
     context: &Context<'_>,
     problems: &mut Vec<Problem>,
 ) -> Draft {
     let parts = wiring::take(&entry.node);
-    let descriptor = match name(kind, entry, table) {
-        Ok(descriptor) => Some(descriptor),
-        Err(problem) => {
-            problems.push(problem);
-            None
-        }
-    };
     let inputs = inputs(kind, entry, parts.inputs.as_ref(), context, problems);
-    let beside: &[&str] = if kind == "source" { &[] } else { &["inputs", "buffer"] };
+    let wired: &[&str] = if kind == "source" { &[] } else { &["inputs", "buffer"] };
     let plan = descriptor.and_then(|descriptor| {
         context.read(&parts.options, Some(entry.key_span), |de| {
-            (descriptor.plan)(&mut <dyn erased_serde::Deserializer<'_>>::erase(de.beside(beside)))
+            (descriptor.plan)(&mut <dyn erased_serde::Deserializer<'_>>::erase(de.beside(wired)))
         })
     });
     if let Some(plan) = &plan {
@@ -229,6 +240,7 @@ fn draft<P: ?Sized + component::Plan>(
         problems.extend(wrong.map(|problem| problem.at_least(entry.key_span)));
     }
     let role = plan.map(|plan| role(Arc::from(plan)));
+    let beside = role.as_ref().map_or(0, |role| contents(&role.plan().files()));
     let defaults = match &role {
         Some(Role::Sink(plan)) => plan.default_buffer(),
         Some(Role::Transform(plan)) => plan.default_buffer(),
@@ -242,12 +254,30 @@ fn draft<P: ?Sized + component::Plan>(
         role,
         inputs,
         buffer,
-        hash: context.with_notes(|notes| dump::hash(&entry.key, &entry.node, notes)),
+        hash: context.with_notes(|notes| dump::hash(&entry.key, &entry.node, notes)) ^ beside,
     }
 }
 
-/// Checks the shape of a component's name and finds its type.
-fn name<'t, P: ?Sized>(kind: &str, entry: &Entry, table: &[&'t Descriptor<P>]) -> Result<&'t Descriptor<P>, Problem> {
+/// A hash of what files say; 0 for none.
+fn contents(files: &[PathBuf]) -> u64 {
+    files.iter().filter_map(|path| std::fs::read(path).ok()).fold(0, |hash, bytes| xxh3_64_with_seed(&bytes, hash))
+}
+
+/// Checks the shape of a component's name and finds its type; what is wrong with it is told.
+fn name<'t, P: ?Sized>(
+    kind: &str,
+    entry: &Entry,
+    table: &[&'t Descriptor<P>],
+    problems: &mut Vec<Problem>,
+) -> Option<&'t Descriptor<P>> {
+    described(kind, entry, table).map_err(|problem| problems.push(problem)).ok()
+}
+
+fn described<'t, P: ?Sized>(
+    kind: &str,
+    entry: &Entry,
+    table: &[&'t Descriptor<P>],
+) -> Result<&'t Descriptor<P>, Problem> {
     let written = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     let word = |part: &str| !part.is_empty() && part.chars().all(written);
     let types: Vec<&str> = table.iter().map(|descriptor| descriptor.name).collect();

@@ -50,6 +50,7 @@ pub fn schema(tables: Tables) -> Json {
     let sources = group(tables.sources, None, &mut generator);
     let transforms = group(tables.transforms, Some(&wired), &mut generator);
     let sinks = group(tables.sinks, Some(&wired), &mut generator);
+    let alerting = component(tables.alerting, Some(&wired), &mut generator);
     let sections: Vec<(&str, Json)> = tables
         .sections
         .iter()
@@ -72,6 +73,7 @@ pub fn schema(tables: Tables) -> Json {
         properties.insert("transforms".into(), described(transforms, what));
         properties.insert("sinks".into(), described(sinks, "Where data goes, each called `type/name`."));
         properties.insert("fragments".into(), fragments);
+        properties.insert(tables.alerting.name.into(), alerting);
         properties.extend(sections.into_iter().map(|(name, schema)| (name.to_owned(), schema)));
         properties.values_mut().for_each(refer);
     }
@@ -96,21 +98,26 @@ fn described(mut schema: Json, what: &str) -> Json {
 fn group<P: ?Sized>(table: &[&Descriptor<P>], wired: Option<&Json>, generator: &mut SchemaGenerator) -> Json {
     let mut patterns = Map::new();
     for descriptor in table {
-        let mut schema = Json::from((descriptor.schema)(generator));
-        schema["description"] = descriptor.summary.into();
-        if let (Some(wired), Some(schema)) = (wired, schema.as_object_mut()) {
-            let properties = schema.entry("properties").or_insert_with(|| json!({}));
-            if let (Some(into), Some(wired)) = (properties.as_object_mut(), wired["properties"].as_object()) {
-                into.extend(wired.clone());
-            }
-            let required = schema.entry("required").or_insert_with(|| json!([]));
-            required.as_array_mut().into_iter().for_each(|required| required.push("inputs".into()));
-        } else if schema.get("required").is_none() {
-            schema["type"] = json!(["object", "null"]);
-        }
-        patterns.insert(format!("^{}/[a-z0-9_-]+$", descriptor.name), schema);
+        patterns.insert(format!("^{}/[a-z0-9_-]+$", descriptor.name), component(descriptor, wired, generator));
     }
     json!({ "type": ["object", "null"], "patternProperties": patterns, "additionalProperties": false })
+}
+
+/// One kind of component.
+fn component<P: ?Sized>(descriptor: &Descriptor<P>, wired: Option<&Json>, generator: &mut SchemaGenerator) -> Json {
+    let mut schema = Json::from((descriptor.schema)(generator));
+    schema["description"] = descriptor.summary.into();
+    if let (Some(wired), Some(schema)) = (wired, schema.as_object_mut()) {
+        let properties = schema.entry("properties").or_insert_with(|| json!({}));
+        if let (Some(into), Some(wired)) = (properties.as_object_mut(), wired["properties"].as_object()) {
+            into.extend(wired.clone());
+        }
+        let required = schema.entry("required").or_insert_with(|| json!([]));
+        required.as_array_mut().into_iter().for_each(|required| required.push("inputs".into()));
+    } else if schema.get("required").is_none() {
+        schema["type"] = json!(["object", "null"]);
+    }
+    schema
 }
 
 /// What `${env:…}` and `${file:…}` look like where they stand for a value of another type than text.

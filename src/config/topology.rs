@@ -325,8 +325,8 @@ fn output_name(input: &OutputId, drafts: &[Draft], resolved: &[Option<Resolved>]
     }
 }
 
-/// Warns of outputs that nobody reads. The output `unmatched` is there to be left alone, and so are signals of a source of
-/// several of which one is read.
+/// Warns of outputs that nobody reads. The outputs `unmatched` and `alerting.metrics` are there to be left alone, and so are
+/// signals of a source of several of which one is read.
 fn unread(drafts: &[Draft], resolved: &[Option<Resolved>], warnings: &mut Vec<Problem>) {
     for (component, draft) in drafts.iter().enumerate() {
         let Some(outputs) = resolved[component].as_ref().and_then(|resolved| resolved.outputs.as_ref()) else {
@@ -340,7 +340,8 @@ fn unread(drafts: &[Draft], resolved: &[Option<Resolved>], warnings: &mut Vec<Pr
             continue;
         }
         for output in 0..outputs.len() {
-            let left_alone = matches!(outputs, Outputs::Named(names) if &*names[output].0 == "unmatched");
+            let left_alone = matches!(outputs, Outputs::Named(names) if &*names[output].0 == "unmatched")
+                || &*draft.id.0 == "alerting";
             if !read(output) && !left_alone {
                 let id = OutputId { component, output };
                 let name = output_name(&id, drafts, resolved);

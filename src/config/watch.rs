@@ -13,7 +13,7 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, mpsc};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::document;
 
@@ -185,10 +185,19 @@ fn look(files: &[PathBuf], before: &BTreeMap<PathBuf, Seen>) -> BTreeMap<PathBuf
             [of[0], of[1], of[2], meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()]
         });
         let known = before.get(path).copied().filter(|seen| seen.meta.is_some() && seen.meta == meta);
-        let read = || Seen { meta, hash: std::fs::read(path).map_or(0, |bytes| xxh3_64(&bytes)) };
+        // Of a folder only what is in it matters; what the files say is looked at one by one.
+        let read = || Seen { meta, hash: std::fs::read(path).map_or_else(|_| names_in(path), |bytes| xxh3_64(&bytes)) };
         (path.clone(), known.unwrap_or_else(read))
     };
     files.iter().map(one).collect()
+}
+
+/// A hash of the names in a folder; 0 for what is none.
+fn names_in(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    names.sort();
+    names.iter().fold(1, |hash, name| xxh3_64_with_seed(name.as_encoded_bytes(), hash))
 }
 
 #[cfg(test)]
@@ -220,6 +229,16 @@ mod tests {
         fs::remove_dir_all(at("..v1")).expect("removed");
         told(&mut changed).await;
         assert!(changed.try_recv().is_err(), "told once");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_comes_into_a_folder_of_a_value_is_a_change() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let rules = tempfile::tempdir().expect("a folder");
+        let (watch, mut changed) = watch(vec![folder.path().to_owned()]);
+        watch.values(&[rules.path().to_owned()]);
+        fs::write(rules.path().join("more.yaml"), "groups: []").expect("written");
+        told(&mut changed).await;
     }
 
     #[tokio::test]

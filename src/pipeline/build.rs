@@ -10,6 +10,7 @@ use super::component::{
     Outputs, PrepareContext, PrepareTransform, PreparedTransform, Sink, Source, TransformFactory, TransformTask,
 };
 use super::graph::{Component, ComponentId, Graph, OutputId, Role};
+use super::lasting::Lasting;
 use super::outlet::{Chain, Reader};
 use crate::data::names::Interest;
 use crate::data::{MemoryBudget, Names, SeriesTable};
@@ -35,6 +36,8 @@ pub struct Common {
     pub identity: Arc<Identity>,
     /// The pods of its node.
     pub pods: Arc<Pods>,
+    /// What outlives the graph.
+    pub lasting: Arc<Lasting>,
     /// Threads that read and transform.
     pub workers: usize,
 }
@@ -78,6 +81,7 @@ impl Common {
             data_dir: self.data_dir.clone(),
             identity: self.identity.clone(),
             pods: self.pods.clone(),
+            lasting: self.lasting.clone(),
             workers: self.workers,
         }
     }

@@ -7,12 +7,14 @@
 //! and positions and returns the task that runs until its shutdown token says otherwise.
 
 use std::any::Any;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::graph::{Buffer, ComponentId};
+use super::lasting::Lasting;
 use super::outlet::{Outlet, Ports};
 use crate::data::names::Interest;
 use crate::data::resource::ResourceValue;
@@ -40,6 +42,12 @@ pub struct Descriptor<P: ?Sized + 'static> {
 pub trait Plan: Any + Send + Sync {
     /// Everything that is wrong with the options beyond their shape, each with its place.
     fn problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Files beside the configuration that it is made of, such as rule files: where one of them changes it is another plan.
+    /// Folders stand for the files that may come into them.
+    fn files(&self) -> Vec<PathBuf> {
         Vec::new()
     }
 
@@ -220,6 +228,8 @@ pub struct PrepareContext {
     pub identity: Arc<Identity>,
     /// The pods of its node.
     pub pods: Arc<Pods>,
+    /// What outlives the graph.
+    pub lasting: Arc<Lasting>,
     /// Threads that read and transform.
     pub workers: usize,
 }
@@ -309,6 +319,7 @@ mod tests {
                 ..Identity::default()
             }),
             pods: Arc::default(),
+            lasting: Default::default(),
             workers: 1,
         };
         let resource = cx.identify(&Resource::new([("k8s.pod.name".into(), "web-1".into())]));

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::component::{Outputs, SinkPlan, SourcePlan, TransformPlan};
+use super::component::{Outputs, Plan, SinkPlan, SourcePlan, TransformPlan};
 use crate::data::Signal;
 use crate::delivery::disk::DiskBuffer;
 use crate::delivery::queue::WhenFull;
@@ -47,6 +47,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// What all plans have in common.
+    pub fn plan(&self) -> &dyn Plan {
+        match self {
+            Self::Source(plan) => &**plan,
+            Self::Transform(plan) => &**plan,
+            Self::Sink(plan) => &**plan,
+        }
+    }
+
     /// The word used in metrics and messages.
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -9,6 +9,7 @@ pub mod aggregate;
 pub mod build;
 pub mod component;
 pub mod graph;
+mod lasting;
 pub mod outlet;
 pub mod pushed;
 pub mod run;
@@ -25,6 +26,7 @@ pub use component::{
     TaskContext, TaskError, TransformPlan,
 };
 pub use graph::{ComponentId, Graph};
+pub use lasting::Lasting;
 pub use outlet::Outlet;
 pub use run::Runner;
 pub use senders::Senders;

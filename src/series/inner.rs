@@ -156,6 +156,11 @@ impl Inner {
         }
     }
 
+    /// Other bounds of memory and of the window.
+    pub fn bound(&mut self, most_bytes: usize, window: i64) {
+        (self.limits.most_bytes, self.limits.window, self.memory.most) = (most_bytes, window, most_bytes);
+    }
+
     /// Bytes of memory.
     pub fn used(&mut self) -> usize {
         self.look();

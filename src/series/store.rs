@@ -99,6 +99,14 @@ impl Store {
         all
     }
 
+    /// Other bounds from now on. What is above them goes with the next samples that need room.
+    pub fn set_limits(&self, options: &StoreOptions) {
+        let most_bytes = usize::try_from(options.max_bytes.0).unwrap_or(usize::MAX);
+        let window = i64::try_from(options.out_of_order_window.0.as_millis()).unwrap_or(i64::MAX);
+        self.write().bound(most_bytes, window);
+        self.counters.limit.set(i64::try_from(most_bytes).unwrap_or(i64::MAX));
+    }
+
     /// Forgets what is older than the retention, and says, once a minute at most, that series were refused. Its owner calls
     /// it every few seconds.
     pub fn maintain(&self, now: UnixMillis) {

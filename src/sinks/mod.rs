@@ -1,4 +1,4 @@
-//! Floor 7: where data goes. One file or folder a kind; none imports another.
+//! Floor 8: where data goes. One file or folder a kind; none imports another.
 
 pub mod blackhole;
 pub mod console;

@@ -1,4 +1,4 @@
-//! Floor 7: where data comes in. One file or folder a kind; none imports another.
+//! Floor 8: where data comes in. One file or folder a kind; none imports another.
 
 pub mod file;
 pub mod internal;

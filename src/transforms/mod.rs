@@ -1,5 +1,6 @@
-//! Floor 7: what changes, filters, routes, absorbs or holds data between a source and a sink.
+//! Floor 8: what changes, filters, routes, absorbs or holds data between a source and a sink.
 
+pub mod alerting;
 pub mod log_metrics;
 pub mod route;
 pub mod service_graph;

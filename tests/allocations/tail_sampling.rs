@@ -63,6 +63,7 @@ impl Sampling {
             data_dir: std::path::Path::new("").into(),
             identity: Arc::new(Identity::default()),
             pods: Arc::default(),
+            lasting: Default::default(),
             workers: 1,
         };
         let downstream = tailwater::data::names::Interest::default();

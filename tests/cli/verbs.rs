@@ -37,8 +37,7 @@ fn version_help_and_a_wrong_command_line() {
     assert_eq!(help.status.code(), Some(0));
     for verb in [
         "run", "validate", "test", "graph", "check", "targets", "silence", "relabel", "rules", "promql", "convert",
-        "explain",
-        "schema",
+        "explain", "schema",
     ] {
         assert!(text(&help.stdout).contains(&format!("  {verb} ")), "{verb} is listed");
         let help = run(&[verb, "--help"]);

@@ -288,6 +288,7 @@ impl Agent {
             data_dir: folder.path().into(),
             identity: Arc::new(Identity::default()),
             pods: Arc::default(),
+            lasting: Default::default(),
             workers: 1,
         };
         let prepared = prepare(plan.graph, &common).unwrap_or_else(|errors| panic!("{errors:?}"));

@@ -38,6 +38,7 @@ pub fn common() -> Common {
         data_dir: std::env::temp_dir().into(),
         identity: Arc::new(Identity::default()),
         pods: Arc::default(),
+        lasting: Default::default(),
         workers: 1,
     }
 }

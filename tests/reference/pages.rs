@@ -52,6 +52,7 @@ pub fn metrics() -> String {
         data_dir: plan.data_dir.as_path().into(),
         identity: plan.identity.clone().into(),
         pods: tailwater::kubernetes::Pods::register(&telemetry).expect("a fresh registry"),
+        lasting: Default::default(),
         workers: 1,
     };
     assert!(prepare(plan.graph, &common).is_ok(), "every component can be prepared");

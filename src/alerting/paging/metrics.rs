@@ -72,7 +72,7 @@ impl Metrics {
             waiting: gauges("tailwater_pages_waiting", "Pages that wait or are under way.", &LANE)?,
             oldest: gauges("tailwater_pages_oldest_seconds", "Age of the oldest page that waits.", &LANE)?,
             silences: gauges("tailwater_silences", "Silences by their state.", &["state"])?,
-            alerts: IntGauge::new("tailwater_alerts", "Alerts that are kept.")?,
+            alerts: IntGauge::new("tailwater_alerts_kept", "Alerts that are kept on their way to people.")?,
             groups: IntGauge::new("tailwater_alert_groups", "Groups of alerts.")?,
             bytes: IntGauge::new("tailwater_alerts_bytes", "Bytes of the alerts that are kept, about.")?,
         };

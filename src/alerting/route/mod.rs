@@ -11,7 +11,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use options::{GlobalRouting, InhibitRuleOptions, RouteOptions, RoutingOptions};
+pub use options::{InhibitRuleOptions, RouteOptions, RoutingOptions};
 
 use super::inhibit::InhibitRule;
 use super::matcher::{Matchers, quoted};

@@ -23,22 +23,6 @@ pub struct RoutingOptions {
     pub mute_time_intervals: Vec<Spanned<TimeIntervalOptions>>,
 }
 
-/// What of Alertmanager's `global` is about alerts.
-#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "AlertingGlobal")]
-pub struct GlobalRouting {
-    /// After how long an alert counts as resolved that came without an end and that nobody speaks of any more. Alerts of
-    /// the agent's own rules have their end with them. Default: `5m`.
-    pub resolve_timeout: PrometheusDuration,
-}
-
-impl Default for GlobalRouting {
-    fn default() -> Self {
-        Self { resolve_timeout: PrometheusDuration(std::time::Duration::from_secs(300)) }
-    }
-}
-
 /// A route. An alert that fits goes on to the first of the routes below that it fits too, and behind it to further ones as
 /// long as they say `continue`; where it fits none, it is this route's.
 #[derive(Clone, Debug, Default, serde::Deserialize, JsonSchema)]

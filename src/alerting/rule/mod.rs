@@ -17,8 +17,7 @@ use super::results::{Row, Store, Written};
 use super::rule_file::{self, Kind, Label};
 use super::template::{Template, TemplateError};
 use crate::data::{LabelSet, UnixMillis, UnixNanos};
-use crate::promql::{Limits, Query, Value, VectorSample, When};
-use crate::series::Samples;
+use crate::promql::{Limits, Query, Value, VectorSample};
 
 pub(super) use instance::{Held, Instance, Phase, Since};
 
@@ -162,11 +161,6 @@ pub(super) enum Sight {
 }
 
 impl Evaluating<'_> {
-    fn samples(&self) -> &dyn Samples {
-        // An upcast, so that evaluators know nothing of writing.
-        self.store
-    }
-
     /// The result of a rule's query.
     fn vector(&self, query: &Query) -> Result<Vec<VectorSample>, RuleError> {
         self.vector_at(query, self.query_at)
@@ -174,7 +168,7 @@ impl Evaluating<'_> {
 
     /// The result of a query as a vector.
     fn vector_at(&self, query: &Query, at: UnixMillis) -> Result<Vec<VectorSample>, RuleError> {
-        let result = query.evaluate(self.samples(), When::Instant(at.0), &self.settings.limits)?;
+        let result = self.store.evaluate(query, at, &self.settings.limits)?;
         match result.value {
             Value::Vector(vector) => Ok(vector),
             Value::Scalar(value) => Ok(vec![VectorSample {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::super::results::{Row, Store};
 use crate::data::UnixMillis;
 use crate::data::labels::Labels;
-use crate::promql::Point;
+use crate::promql::{EvalError, Evaluation, Limits, Point, Query, When};
 use crate::series::{Columns, Matcher, Refusal, Samples, Select, SelectError, SeriesExemplars};
 
 #[derive(Debug, Default)]
@@ -58,6 +58,10 @@ impl Samples for MemoryStore {
 }
 
 impl Store for MemoryStore {
+    fn evaluate(&self, query: &Query, at: UnixMillis, limits: &Limits) -> Result<Evaluation, EvalError> {
+        query.evaluate(self, When::Instant(at.0), limits)
+    }
+
     fn append(&self, time: UnixMillis, rows: &[Row], now: UnixMillis) -> Vec<(Refusal, u64)> {
         let mut series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut refused = Vec::new();

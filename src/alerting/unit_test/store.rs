@@ -5,9 +5,9 @@ use std::sync::{PoisonError, RwLock};
 use super::super::results::{Row, Store};
 use crate::data::labels::{LabelSet, Labels};
 use crate::data::{UnixMillis, histogram::ResetHint};
-use crate::promql::Point;
 use crate::promql::script::series_notation::Item;
 use crate::promql::script::{AppendError, MemorySamples};
+use crate::promql::{EvalError, Evaluation, Limits, Point, Query, When};
 use crate::series::{Columns, Matcher, Refusal, Samples, Select, SelectError, SeriesExemplars};
 
 /// The store.
@@ -32,6 +32,10 @@ impl Samples for TestStore {
 }
 
 impl Store for TestStore {
+    fn evaluate(&self, query: &Query, at: UnixMillis, limits: &Limits) -> Result<Evaluation, EvalError> {
+        query.evaluate(self, When::Instant(at.0), limits)
+    }
+
     fn append(&self, time: UnixMillis, rows: &[Row], _: UnixMillis) -> Vec<(Refusal, u64)> {
         let mut samples = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let mut refused = Vec::new();

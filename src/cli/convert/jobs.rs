@@ -28,10 +28,12 @@ impl Conversion<'_> {
                 key => {
                     let why = match key {
                         "evaluation_interval" | "rule_query_offset" => {
-                            "rules come with `alerting`, which this version does not have"
+                            "it is about rules, and has the same name under `alerting`"
                         }
                         "scrape_failure_log_file" => "why a scrape failed is in the agent's log",
-                        key if keys_of::<UnsupportedGlobal>().contains(&key) => "this agent answers no queries",
+                        key if keys_of::<UnsupportedGlobal>().contains(&key) => {
+                            "`admin.query` says what a query may take"
+                        }
                         _ => "Prometheus has no such key",
                     };
                     self.lost(entry.key_span, format!("`global.{key}` is left out: {why}"));

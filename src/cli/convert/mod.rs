@@ -186,11 +186,14 @@ impl Conversion<'_> {
 /// Why a root key of Prometheus has no counterpart.
 fn elsewhere(key: &str) -> &'static str {
     match key {
-        "rule_files" | "alerting" => "rules and alerts come with `alerting`, which this version does not have",
+        "rule_files" => {
+            "write `alerting: { inputs: [prometheus_scrape/main], rule_files: … }`, which takes the files as they are"
+        }
+        "alerting" => "write the Alertmanagers under `alerting.receivers`, as `alertmanager_configs`",
         "storage" => "this agent stores no samples",
         "tracing" => "this agent does not send traces of itself",
         "otlp" => "OTLP is received by a source of its own, which this version does not have",
-        "remote_read" => "this agent answers no queries",
+        "remote_read" => "this agent answers queries from its own samples",
         "runtime" => "it is about Prometheus's own process",
         "scrape_config_files" => "write the jobs of these files into `scrape_configs` and convert again",
         _ => "Prometheus has no such key",

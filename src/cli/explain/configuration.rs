@@ -94,11 +94,6 @@ pub(super) const CODES: &[Explanation] = &[
         "The value has the right type, but cannot be used as it is. The error says why and what to write instead.",
     ),
     code(
-        "TW0206",
-        "this is not available in this version",
-        "The option is planned, and this version does not have it. Leave it out.",
-    ),
-    code(
         "TW0301",
         "this is not a component's name",
         "Components are called `type/name`, such as `elasticsearch/logs`. Both parts consist of a-z, 0-9, `_` and \

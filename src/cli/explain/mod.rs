@@ -6,6 +6,7 @@ mod configuration;
 mod graph;
 mod http;
 mod receivers;
+mod rules;
 mod scraping;
 mod sinks;
 mod sources;
@@ -49,7 +50,7 @@ const fn code(code: &'static str, title: &'static str, text: &'static str) -> Ex
 
 /// The codes by area, in the order of their numbers. A code stands in the table of whatever it is about, so that
 /// who looks for one kind of error reads one file.
-const AREAS: [&[Explanation]; 9] = [
+const AREAS: [&[Explanation]; 10] = [
     configuration::CODES,
     transforms::CODES,
     sources::CODES,
@@ -59,6 +60,7 @@ const AREAS: [&[Explanation]; 9] = [
     graph::CODES,
     alerting::CODES,
     receivers::CODES,
+    rules::CODES,
 ];
 
 /// All codes, in the order of their numbers.

@@ -52,6 +52,7 @@ impl Driven {
             data_dir: std::path::Path::new("").into(),
             identity: Arc::new(Identity::default()),
             pods: Arc::default(),
+            lasting: Default::default(),
             workers: 2,
         };
         let downstream = Interest::default();

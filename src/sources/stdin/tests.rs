@@ -38,6 +38,7 @@ fn start(options: &Options, input: Arc<AsyncMutex<Input>>) -> Running {
         data_dir: std::path::Path::new("").into(),
         identity: Arc::default(),
         pods: Arc::default(),
+        lasting: Default::default(),
         workers: 1,
     };
     let source = options.source(&cx, input);

@@ -160,6 +160,7 @@ fn prepare_context(name: &str) -> PrepareContext {
         data_dir: std::path::Path::new("").into(),
         identity: Arc::new(Identity::default()),
         pods: Arc::default(),
+        lasting: Default::default(),
         workers: 1,
     }
 }

@@ -212,6 +212,7 @@ fn sink(options: serde_json::Value) -> Box<dyn Sink> {
         data_dir: std::path::Path::new("").into(),
         identity: Arc::new(identity),
         pods: Arc::default(),
+        lasting: Default::default(),
         workers: 1,
     };
     options.prepare(&cx).expect("prepares")

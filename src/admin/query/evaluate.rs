@@ -1,0 +1,113 @@
+//! Queries: at an instant, over a range, and printed.
+
+use std::time::{Duration, Instant};
+
+use super::answer::{Answered, Fault};
+use super::form::{Form, duration};
+use super::{Api, aside, json};
+use crate::promql::{Limits, Query, Value, When};
+
+/// Most steps of a range.
+const MOST_STEPS: u128 = 11_000;
+
+/// Resolution of a subquery that gives none.
+const INTERVAL: Duration = Duration::from_mins(1);
+
+/// Bytes that a sample takes: its time and its value.
+const SAMPLE: u64 = 16;
+
+pub(super) async fn instant(api: &Api, form: &Form) -> Result<Answered, Fault> {
+    let limit = form.limit()?;
+    let time = form.time_or("time", (api.now)().0)?;
+    let (deadline, lookback) = bounds(api, form)?;
+    let query = query(form)?;
+    aside(api, move |api| evaluate(api, &query, When::Instant(time), limits(api, deadline, lookback), limit)).await
+}
+
+pub(super) async fn range(api: &Api, form: &Form) -> Result<Answered, Fault> {
+    let limit = form.limit()?;
+    let (start, end) = (form.time("start")?, form.time("end")?);
+    if end < start {
+        return Err(Fault::parameter("end", "end timestamp must not be before start time"));
+    }
+    let (negative, step) = duration(form.get("step")).map_err(|problem| Fault::parameter("step", problem))?;
+    let step = step.as_millis();
+    if negative || step == 0 {
+        let problem = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+        return Err(Fault::parameter("step", problem));
+    }
+    if u128::from(end.abs_diff(start)) / step > MOST_STEPS {
+        let problem = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution \
+                       (?step=XX)";
+        return Err(Fault::bad_data(problem));
+    }
+    let (deadline, lookback) = bounds(api, form)?;
+    let query = query(form)?;
+    let when = When::Range { start, end, step: i64::try_from(step).unwrap_or(i64::MAX) };
+    aside(api, move |api| evaluate(api, &query, when, limits(api, deadline, lookback), limit)).await
+}
+
+pub(super) fn format(form: &Form) -> Result<Answered, Fault> {
+    let mut data = Vec::new();
+    json::text(&query(form)?.pretty(), &mut data);
+    Ok(Answered::of(data))
+}
+
+fn query(form: &Form) -> Result<Query, Fault> {
+    let text = form.get("query");
+    Query::parse(text).map_err(|error| Fault::parameter("query", Fault::not_parsed(text, &error)))
+}
+
+/// When the query is given up, and how far back it looks.
+fn bounds(api: &Api, form: &Form) -> Result<(Instant, Duration), Fault> {
+    let mut timeout = api.options.timeout.0;
+    if !form.get("timeout").is_empty() {
+        let (negative, given) =
+            duration(form.get("timeout")).map_err(|problem| Fault::parameter("timeout", problem))?;
+        timeout = timeout.min(if negative { Duration::ZERO } else { given });
+    }
+    let mut lookback = api.options.lookback.0;
+    if !form.get("lookback_delta").is_empty() {
+        let given = duration(form.get("lookback_delta"));
+        let (negative, given) =
+            given.map_err(|problem| Fault::bad_data(format!("error parsing lookback delta duration: {problem}")))?;
+        // As in Prometheus, what is not positive says nothing.
+        lookback = if negative || given.is_zero() { lookback } else { given };
+    }
+    Ok((Instant::now() + timeout, lookback))
+}
+
+fn limits(api: &Api, deadline: Instant, lookback: Duration) -> Limits {
+    let bytes = api.options.memory.0;
+    Limits {
+        lookback,
+        interval: INTERVAL,
+        deadline: Some(deadline),
+        samples: bytes / SAMPLE,
+        bytes,
+        ..Limits::default()
+    }
+}
+
+fn evaluate(api: &Api, query: &Query, when: When, limits: Limits, limit: usize) -> Result<Answered, Fault> {
+    let samples = api.samples()?;
+    let evaluated = query.evaluate(&*samples, when, &limits)?;
+    let mut value = evaluated.value;
+    let truncated = match &mut value {
+        Value::Vector(series) => cut(series, limit),
+        Value::Matrix(series) => cut(series, limit),
+        Value::Scalar(_) | Value::String(_) => false,
+    };
+    let mut data = Vec::new();
+    let time = match when {
+        When::Instant(time) | When::Range { start: time, .. } => time,
+    };
+    json::value(&value, time, &mut data);
+    Ok(Answered { data, notes: evaluated.annotations }.truncated(truncated))
+}
+
+fn cut<T>(series: &mut Vec<T>, limit: usize) -> bool {
+    let more = series.len() > limit;
+    series.truncate(limit);
+    more
+}

@@ -1,0 +1,148 @@
+//! `/api/v1/query` and its like: what the agent remembers, asked in PromQL and answered in the shapes of Prometheus 3's
+//! HTTP API, so that Grafana, `promtool query` and whatever else speaks it can read an agent.
+//!
+//! A query runs on a thread of its own, with a deadline and bounds on samples and memory; few run at a time.
+
+mod answer;
+mod evaluate;
+mod form;
+mod json;
+mod listing;
+mod options;
+mod rules;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::Response;
+use axum::routing::get;
+use tokio::sync::Semaphore;
+
+use super::Control;
+use crate::data::UnixMillis;
+use crate::series::Queryable;
+use answer::{Answered, Fault};
+use form::Form;
+pub use options::QueryOptions;
+
+/// Samples that several threads may ask.
+pub type SharedSamples = Arc<dyn Queryable + Send + Sync>;
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Api {
+    control: Arc<dyn Control>,
+    options: QueryOptions,
+    /// One for each query that may run now.
+    slots: Arc<Semaphore>,
+    now: fn() -> UnixMillis,
+}
+
+/// The routes, below `/api/v1`.
+pub(super) fn routes(control: Arc<dyn Control>, options: QueryOptions) -> Router {
+    routes_at(control, options, UnixMillis::now)
+}
+
+fn routes_at(control: Arc<dyn Control>, options: QueryOptions, now: fn() -> UnixMillis) -> Router {
+    let slots = Arc::new(Semaphore::new(options.concurrency.get()));
+    Router::new()
+        .route("/api/v1/query", get(instant).post(instant))
+        .route("/api/v1/query_range", get(range).post(range))
+        .route("/api/v1/query_exemplars", get(exemplars).post(exemplars))
+        .route("/api/v1/format_query", get(format).post(format))
+        .route("/api/v1/series", get(series).post(series))
+        .route("/api/v1/labels", get(labels).post(labels))
+        .route("/api/v1/label/{name}/values", get(values))
+        .route("/api/v1/metadata", get(metadata))
+        .route("/api/v1/rules", get(rules))
+        .route("/api/v1/alerts", get(alerts))
+        .with_state(Api { control, options, slots, now })
+}
+
+impl Api {
+    fn samples(&self) -> Result<SharedSamples, Fault> {
+        self.control.samples().ok_or_else(|| {
+            Fault::execution("the agent remembers no samples, since it has no `alerting`: ask where it sends them")
+        })
+    }
+}
+
+/// What a request gives: the parameters of its address, and those of its body if that is a form.
+fn form(query: Option<String>, headers: &HeaderMap, body: &Bytes) -> Form {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let is_form = kind
+        .split(';')
+        .next()
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+    Form::read(query.as_deref().unwrap_or_default(), if is_form { body } else { &[] })
+}
+
+async fn instant(State(api): State<Api>, RawQuery(query): RawQuery, headers: HeaderMap, body: Bytes) -> Response {
+    answer::respond(evaluate::instant(&api, &form(query, &headers, &body)).await)
+}
+
+async fn range(State(api): State<Api>, RawQuery(query): RawQuery, headers: HeaderMap, body: Bytes) -> Response {
+    answer::respond(evaluate::range(&api, &form(query, &headers, &body)).await)
+}
+
+async fn format(RawQuery(query): RawQuery, headers: HeaderMap, body: Bytes) -> Response {
+    answer::respond(evaluate::format(&form(query, &headers, &body)))
+}
+
+async fn exemplars(State(api): State<Api>, RawQuery(query): RawQuery, headers: HeaderMap, body: Bytes) -> Response {
+    let form = form(query, &headers, &body);
+    answer::respond(aside(&api, move |api| listing::exemplars(api, &form)).await)
+}
+
+async fn series(State(api): State<Api>, RawQuery(query): RawQuery, headers: HeaderMap, body: Bytes) -> Response {
+    let form = form(query, &headers, &body);
+    answer::respond(aside(&api, move |api| listing::series(api, &form)).await)
+}
+
+async fn labels(State(api): State<Api>, RawQuery(query): RawQuery, headers: HeaderMap, body: Bytes) -> Response {
+    let form = form(query, &headers, &body);
+    answer::respond(aside(&api, move |api| listing::labels(api, &form)).await)
+}
+
+async fn values(State(api): State<Api>, Path(name): Path<String>, RawQuery(query): RawQuery) -> Response {
+    let form = Form::read(query.as_deref().unwrap_or_default(), &[]);
+    answer::respond(aside(&api, move |api| listing::values(api, &name, &form)).await)
+}
+
+async fn metadata(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
+    let form = Form::read(query.as_deref().unwrap_or_default(), &[]);
+    answer::respond(aside(&api, move |api| listing::metadata(api, &form)).await)
+}
+
+async fn rules(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
+    let form = Form::read(query.as_deref().unwrap_or_default(), &[]);
+    answer::respond(aside(&api, move |api| rules::rules(api, &form)).await)
+}
+
+async fn alerts(State(api): State<Api>) -> Response {
+    answer::respond(aside(&api, rules::alerts).await)
+}
+
+/// Does what may take long on a thread that may, once one of the few is free.
+async fn aside(
+    api: &Api,
+    work: impl FnOnce(&Api) -> Result<Answered, Fault> + Send + 'static,
+) -> Result<Answered, Fault> {
+    let waited = tokio::time::timeout(api.options.timeout.0, api.slots.clone().acquire_owned()).await;
+    // The semaphore is never closed.
+    let Ok(Ok(slot)) = waited else { return Err(Fault::timeout("query timed out in query queue")) };
+    let api = api.clone();
+    let done = tokio::task::spawn_blocking(move || {
+        let answered = work(&api);
+        drop(slot);
+        answered
+    });
+    done.await.unwrap_or_else(|gone| Err(Fault::internal(format!("the query ended unexpectedly: {gone}"))))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+//! The component as it runs: one loop takes samples into the store, another evaluates the groups of rules that are due.
+//! Neither waits for a destination: what rules write is offered, and what a full edge has no room for is counted.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::files;
+use super::options::Options;
+use super::reader::Reader;
+use crate::alerting::dead_mans_switch::Pulse;
+use crate::alerting::dispatch::Limits as DispatchLimits;
+use crate::alerting::paging::{Disk, Dispatch, Paging, Receivers};
+use crate::alerting::remote::Remote;
+use crate::alerting::route::Routing;
+use crate::alerting::rule_file::RuleFile;
+use crate::alerting::running::Turn;
+use crate::alerting::{Clock, Evaluated, Running, Settings};
+use crate::data::{Batch, UnixMillis};
+use crate::delivery::files::RealFiles;
+use crate::delivery::journal::Place;
+use crate::delivery::lost::CountLost;
+use crate::delivery::{Message, Outcome};
+use crate::notifiers::heartbeat::Heartbeat;
+use crate::pipeline::component::TransformTask;
+use crate::pipeline::outlet::{NotNow, Outlet};
+use crate::pipeline::{Task, TaskContext, TaskError};
+use crate::series::{Keeper, Matcher, Place as SeriesPlace, Store};
+use crate::telemetry::{ComponentMetrics, Telemetry};
+
+/// Longest sleep between two looks at what is due: the wall clock may be set meanwhile.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The component, ready to run.
+pub(super) struct Alerting {
+    pub running: Arc<Running>,
+    pub files: Vec<RuleFile>,
+    pub routing: Option<Routing>,
+    pub receivers: Receivers,
+    pub settings: Settings,
+    pub selectors: Vec<Vec<Matcher>>,
+    pub options: Options,
+    pub telemetry: Arc<Telemetry>,
+    pub data_dir: Arc<Path>,
+}
+
+impl TransformTask for Alerting {
+    fn absorbs(&self) -> bool {
+        true
+    }
+
+    fn start(self: Box<Self>, cx: TaskContext) -> Task {
+        Box::pin(self.run(cx))
+    }
+}
+
+/// What the loop of the rules needs.
+struct Evaluating {
+    running: Arc<Running>,
+    reader: Arc<Reader>,
+    outlet: Outlet,
+    metrics: Arc<ComponentMetrics>,
+    pulse: Option<Pulse>,
+    stop: CancellationToken,
+}
+
+impl Alerting {
+    async fn run(self: Box<Self>, cx: TaskContext) -> Result<(), TaskError> {
+        let TaskContext { mut input, outlets, metrics, shutdown } = cx;
+        let outlet = outlets.into_iter().next().ok_or_else(|| TaskError("it has no output".into()))?;
+        // The one before it, of a configuration that is no more, ends first.
+        let turn = self.running.turn().await;
+        let running = self.running.clone();
+        let (begun, turn) = blocking(move || self.begin(turn)).await?;
+        let Begun { reader, switch } = begun?;
+        let stop = CancellationToken::new();
+        let pulse = switch.as_ref().map(|(_, pulse_of)| pulse_of());
+        let heartbeat = switch.map(|(heartbeat, _)| tokio::spawn(heartbeat.run(UnixMillis::now, stop.clone())));
+        let evaluating = Evaluating {
+            running: running.clone(),
+            reader,
+            outlet,
+            metrics: metrics.clone(),
+            pulse,
+            stop: stop.clone(),
+        };
+        let evaluating = tokio::spawn(evaluating.run());
+        while let Some(Some(message)) = shutdown.run_until_cancelled(input.recv()).await {
+            take(&running, message, &metrics);
+        }
+        stop.cancel();
+        let evaluated = evaluating.await;
+        if let Some(heartbeat) = heartbeat {
+            // It was told to stop, and has nothing that would have to be kept.
+            let _ = heartbeat.await;
+        }
+        drop(turn);
+        evaluated.map_err(|error| TaskError(format!("the evaluation of rules failed: {error}")))
+    }
+
+    /// Takes over what an earlier process left, and puts rules, routes and receivers in force. Reads and writes files.
+    fn begin(self, mut turn: OwnedMutexGuard<Turn>) -> (Result<Begun, TaskError>, OwnedMutexGuard<Turn>) {
+        let begun = self.put_in_force(&mut turn);
+        (begun, turn)
+    }
+
+    fn put_in_force(self, turn: &mut Turn) -> Result<Begun, TaskError> {
+        let Self { running, files, routing, receivers, settings, selectors, options, telemetry, data_dir } = self;
+        let failed = |error: String| TaskError(error);
+        let folder = data_dir.join("alerting");
+        let store = running.store();
+        let retention = options.store.retention_for(files::reach(&files));
+        store.set_limits(&options.store);
+        store.set_selection(&files::selection(&files, &selectors), retention);
+        let place =
+            |name: &str, kind| Place { files: Arc::new(RealFiles), folder: folder.clone(), name: name.into(), kind };
+        if !std::mem::replace(&mut turn.is_restored, true) {
+            let kept = options.store.journal.then(|| series_on_disk(store, &data_dir)).transpose()?;
+            running.keep(kept);
+            let complaints = running.rules().restore(place("rules", crate::alerting::KIND));
+            let complaints = complaints.map_err(|error| failed(format!("the journal of alerts: {error}")))?;
+            complaints.iter().for_each(|complaint| tracing::warn!("{complaint}"));
+        }
+        for warning in files.iter().flat_map(|file| &file.warnings) {
+            tracing::warn!("{warning}");
+        }
+        let watched = options.dead_mans_switch.as_ref().map(|switch| (switch, Arc::new(switch.switch())));
+        let heartbeat = match watched {
+            None => None,
+            Some((written, switch)) => {
+                let told = written.receiver.as_ref().and_then(|name| receivers.get(name.as_str()).cloned());
+                let global = &options.telling().global;
+                let heartbeat =
+                    Heartbeat::new(written, global, switch.clone(), told.unwrap_or_default(), UnixMillis::now());
+                let every = interval(&files, &settings);
+                let pulse_of: PulseOf =
+                    Box::new(move || switch.watch("the evaluation of rules", every, Instant::now()));
+                Some((heartbeat.map_err(failed)?, pulse_of))
+            }
+        };
+        let remote = options.remote.as_ref().map(|remote| Remote::new(remote)).transpose().map_err(failed)?;
+        let reader = Reader::new(store.clone(), remote, retention, Handle::current());
+        reader.warn_of(&files);
+        let now = running.clock().now();
+        running.rules().load(settings, &files, now);
+        dispatch(&running, routing, receivers, &options, folder, &telemetry)?;
+        Ok(Begun { reader: Arc::new(reader), switch: heartbeat })
+    }
+}
+
+/// Fills the store with what an earlier process left on disk.
+fn series_on_disk(store: &Arc<Store>, data_dir: &Path) -> Result<Keeper, TaskError> {
+    let place = SeriesPlace { files: Arc::new(RealFiles), folder: data_dir.join("series") };
+    let opened = Keeper::open(store.clone(), place, UnixMillis::now());
+    let (keeper, restored) =
+        opened.map_err(|error| TaskError(format!("the samples on disk cannot be read: {error}")))?;
+    restored.complaints.iter().for_each(|complaint| tracing::warn!("{complaint}"));
+    if restored.samples > 0 {
+        tracing::info!(samples = restored.samples, "samples for rules were there from before");
+    }
+    Ok(keeper)
+}
+
+/// Makes the pulse by which the evaluation of rules reports.
+type PulseOf = Box<dyn Fn() -> Pulse + Send>;
+
+/// What the loops need of what was put in force.
+struct Begun {
+    reader: Arc<Reader>,
+    switch: Option<(Heartbeat, PulseOf)>,
+}
+
+/// Gives alerts their way to people, or takes it.
+fn dispatch(
+    running: &Running,
+    routing: Option<Routing>,
+    receivers: Receivers,
+    options: &Options,
+    folder: std::path::PathBuf,
+    telemetry: &Telemetry,
+) -> Result<(), TaskError> {
+    let Some(routing) = routing else {
+        if let Some(dispatch) = running.dispatch() {
+            running.set_dispatch(None);
+            dispatch.stop();
+        }
+        return Ok(());
+    };
+    let paging =
+        Paging { routing: Arc::new(routing), limits: DispatchLimits::default(), outbox: options.outbox.settings() };
+    if let Some(dispatch) = running.dispatch() {
+        dispatch.reload(&paging, receivers);
+        return Ok(());
+    }
+    let disk = Disk { files: Arc::new(RealFiles), folder };
+    let dispatch =
+        Dispatch::start(&paging, receivers, &disk, telemetry).map_err(|error| TaskError(error.to_string()))?;
+    running.set_dispatch(Some(Arc::new(dispatch)));
+    Ok(())
+}
+
+/// The longest time between two evaluations of a group.
+fn interval(files: &[RuleFile], settings: &Settings) -> Duration {
+    let groups = files.iter().flat_map(|file| &file.groups);
+    groups.map(|group| group.interval.unwrap_or(settings.interval)).max().unwrap_or(settings.interval)
+}
+
+/// Takes samples into the store.
+fn take(running: &Running, message: Message, metrics: &ComponentMetrics) {
+    metrics.count_in(&message.batch);
+    let samples = message.batch.count() as u64;
+    if let Batch::Metrics(batch) = &message.batch {
+        running.store().append(batch, UnixMillis::now());
+    }
+    message.ack.settle(Outcome::Filtered, samples);
+}
+
+impl Evaluating {
+    async fn run(mut self) {
+        let lost = Arc::new(CountLost(self.metrics.clone()));
+        loop {
+            let (clock, next) = (*self.running.clock(), self.running.rules().next_due());
+            let wait = next.map_or(LOOK, |due| due.saturating_sub(clock.now().running)).min(LOOK);
+            if !wait.is_zero() {
+                if let Some(pulse) = &self.pulse {
+                    pulse.beat(Instant::now());
+                }
+                tokio::select! {
+                    biased;
+                    () = self.stop.cancelled() => return,
+                    () = tokio::time::sleep(wait) => continue,
+                }
+            }
+            if self.stop.is_cancelled() {
+                return;
+            }
+            let (running, reader) = (self.running.clone(), self.reader.clone());
+            let evaluated = blocking(move || running.rules().evaluate(running.clock(), &*reader)).await;
+            match evaluated {
+                Ok(Some(Evaluated { metrics, alerts })) => {
+                    if let Some(dispatch) = self.running.dispatch() {
+                        dispatch.put(alerts);
+                    }
+                    for batch in metrics {
+                        self.offer(Batch::Metrics(batch), &lost);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => tracing::error!("a group of rules could not be evaluated: {error}"),
+            }
+        }
+    }
+
+    /// Hands on what rules wrote. It is there for queries already, so that nothing waits for who else wants it.
+    fn offer(&mut self, batch: Batch, lost: &Arc<CountLost>) {
+        let Ok(ack) = self.outlet.try_ack(lost.clone(), batch.count() as u64, false) else { return };
+        match self.outlet.offer(Message::new(batch, ack)) {
+            Ok(()) | Err(NotNow::Closed | NotNow::Gone(_)) => {}
+        }
+    }
+}
+
+/// Does what blocks.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, TaskError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| TaskError(error.to_string()))
+}
