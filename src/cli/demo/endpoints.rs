@@ -10,16 +10,31 @@ use tokio::net::TcpListener;
 use super::shop::till::Till;
 use crate::net::http_server::Server;
 
-/// Two running endpoints. Dropping them ends them.
+/// Two endpoints. Dropping them ends them.
 pub struct Endpoints {
-    _checkout: Server,
-    _web: Server,
+    till: Arc<Till>,
+    checkout: String,
+    of_checkout: Option<Server>,
+    _of_web: Server,
 }
 
 impl Endpoints {
     /// Exposes what the till has at these addresses.
     pub async fn open(checkout: &str, web: &str, till: &Arc<Till>) -> std::io::Result<Self> {
-        Ok(Self { _checkout: serve(checkout, till, Till::checkout).await?, _web: serve(web, till, Till::web).await? })
+        let of_checkout = Some(serve(checkout, till, Till::checkout).await?);
+        let of_web = serve(web, till, Till::web).await?;
+        Ok(Self { till: till.clone(), checkout: checkout.to_owned(), of_checkout, _of_web: of_web })
+    }
+
+    /// Lets the checkout's be gone.
+    pub fn close_checkout(&mut self) {
+        self.of_checkout = None;
+    }
+
+    /// Lets the checkout's be there again.
+    pub async fn open_checkout(&mut self) -> std::io::Result<()> {
+        self.of_checkout = Some(serve(&self.checkout, &self.till, Till::checkout).await?);
+        Ok(())
     }
 }
 

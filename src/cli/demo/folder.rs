@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// The configuration, with places for what differs from run to run.
 const TEMPLATE: &str = include_str!("demo.yaml");
 
+/// The rules.
+const RULES: &str = include_str!("rules.yaml");
+
 /// What a demo makes in its folder; deleted when the next begins in the same.
 const MADE: [&str; 3] = ["node", "state", "out"];
 
@@ -22,6 +25,8 @@ pub struct Folder {
     pub exposed: [String; 2],
     /// Where the agent takes spans.
     pub otlp: String,
+    /// Where pages go.
+    pub pager: String,
 }
 
 /// The folder cannot be used.
@@ -52,9 +57,15 @@ impl Folder {
             Ok(port) => Ok(format!("127.0.0.1:{port}")),
             Err(error) => Err(FolderError::Io { path: root.clone(), error }),
         };
-        let (exposed, otlp) = ([address()?, address()?], address()?);
-        let folder = Self { root, admin, exposed, otlp };
-        fs::write(folder.config(), folder.text()).map_err(|error| FolderError::Io { path: folder.config(), error })?;
+        let (exposed, otlp, pager) = ([address()?, address()?], address()?, address()?);
+        let folder = Self { root, admin, exposed, otlp, pager };
+        let write = |path: PathBuf, text: &str| {
+            fs::write(&path, text).map_err(|error| FolderError::Io { path: path.clone(), error })
+        };
+        write(folder.config(), &folder.text())?;
+        write(folder.rules(), RULES)?;
+        // No secret of anybody: the demo's pager takes every key that is one.
+        write(folder.pager_key(), "0123456789abcdef0123456789abcdef\n")?;
         Ok(folder)
     }
 
@@ -94,6 +105,15 @@ impl Folder {
         self.root.join(CONFIG)
     }
 
+    /// The rules.
+    pub fn rules(&self) -> PathBuf {
+        self.root.join("rules.yaml")
+    }
+
+    fn pager_key(&self) -> PathBuf {
+        self.root.join(MADE[1]).join("pager_key")
+    }
+
     /// What the sink of the samples writes.
     pub fn samples(&self) -> PathBuf {
         self.root.join(MADE[2]).join("samples.ndjson")
@@ -119,6 +139,9 @@ impl Folder {
             .replace("{errors}", &quoted(&errors))
             .replace("{samples}", &quoted(&self.samples()))
             .replace("{spans}", &quoted(&self.spans()))
+            .replace("{rules}", &quoted(&self.rules()))
+            .replace("{pager_key}", &quoted(&self.pager_key()))
+            .replace("{pager}", &self.pager)
             .replace("{otlp}", &self.otlp)
             .replace("{checkout}", &self.exposed[0])
             .replace("{web}", &self.exposed[1])

@@ -1,11 +1,12 @@
 //! `tailwater demo`: the main job on a machine that has nothing else. A small shop writes container logs as
 //! a node would have them, exposes metrics and traces its requests, the agent runs its real pipeline over all of it, every
 //! record that was written and every span that was sent is looked for in what comes out, and what the metrics say at the
-//! end is compared with what happened.
+//! end is compared with what happened. Then one of the shop's endpoints goes away until somebody is paged, and comes back.
 
 mod endpoints;
 mod folder;
 mod ledger;
+mod pager;
 mod results;
 mod samples;
 mod screen;
@@ -28,6 +29,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use self::endpoints::Endpoints;
 use self::folder::Folder;
 use self::ledger::Ledger;
+use self::pager::Pager;
 use self::results::{Results, ResultsError};
 use self::samples::Samples;
 use self::screen::Screen;
@@ -108,6 +110,7 @@ async fn demonstrate(args: &DemoArgs, folder: &Folder, mut screen: Screen) -> Re
     ));
     say(format_args!("and sends spans to               http://{}/v1/traces", folder.otlp));
     say(format_args!("Tailwater carries them to        {}", folder.root().join("out").display()));
+    say(format_args!("and pages by PagerDuty's API at  http://{}/v2/enqueue", folder.pager));
     say(format_args!("by the configuration             {}", folder.config().display()));
     say(format_args!("and tells about itself at        http://{}/\n", folder.admin));
 
@@ -116,7 +119,8 @@ async fn demonstrate(args: &DemoArgs, folder: &Folder, mut screen: Screen) -> Re
     let happened = Happened::default();
     let mut outputs = Outputs::of(folder, &happened);
     let [checkout, web] = &folder.exposed;
-    let _endpoints = Endpoints::open(checkout, web, &happened.till).await.map_err(process)?;
+    let mut endpoints = Endpoints::open(checkout, web, &happened.till).await.map_err(process)?;
+    let pager = Pager::on(&folder.pager).await.map_err(process)?;
     let shop = found(args, folder, &happened)?;
     let config = folder.config();
     let agent = Agent::start(Box::new(move || config::load(std::slice::from_ref(&config), TABLES))).await?;
@@ -161,9 +165,42 @@ async fn demonstrate(args: &DemoArgs, folder: &Folder, mut screen: Screen) -> Re
         }
     }
     show();
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        paged = page(&mut endpoints, &pager, &folder.exposed[0]) => paged.map_err(process)?,
+    }
     agent.shutdown().await;
     outputs.look().map_err(process)?;
-    Ok(summarize(&shared, &happened, deeds, &outputs, folder))
+    let paged = pager.paged();
+    Ok(Summary { paged, ..summarize(&shared, &happened, deeds, &outputs, folder) })
+}
+
+/// Lets the checkout's endpoint be gone until somebody is paged, and be there again until that is resolved.
+async fn page(endpoints: &mut Endpoints, pager: &Pager, checkout: &str) -> std::io::Result<()> {
+    say(format_args!(
+        "\nThe checkout stops answering at {checkout}; somebody is paged as soon as two scrapes have failed:"
+    ));
+    endpoints.close_checkout();
+    if let Some(page) = came(pager, 0).await {
+        say(format_args!("  {page}\nThe checkout answers again:"));
+        endpoints.open_checkout().await?;
+        if let Some(page) = came(pager, 1).await {
+            say(format_args!("  {page}"));
+        }
+    }
+    Ok(())
+}
+
+/// The page of this number, if it comes in time.
+async fn came(pager: &Pager, number: usize) -> Option<pager::Page> {
+    let deadline = Instant::now() + SETTLE;
+    loop {
+        match pager.page(number) {
+            None if Instant::now() < deadline => tokio::time::sleep(LOOK).await,
+            page => return page,
+        }
+    }
 }
 
 /// What happened in the shop, by signal.
@@ -303,6 +340,7 @@ fn summarize(shared: &Shared, happened: &Happened, deeds: Deeds, outputs: &Outpu
         outputs: results.lines().map(|(path, lines)| (path.to_owned(), lines)).collect(),
         metrics,
         spans: happened.spans.counts(),
+        paged: Default::default(),
         config: folder.config(),
     }
 }

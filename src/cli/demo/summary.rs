@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::ledger::Counts;
+use super::pager::Paged;
 use super::shop::Deeds;
 use super::spans::SpanCounts;
 
@@ -24,6 +25,8 @@ pub struct Summary {
     pub metrics: Metrics,
     /// The shop's spans on both sides.
     pub spans: SpanCounts,
+    /// What was paged.
+    pub paged: Paged,
     /// Each output file and its lines.
     pub outputs: Vec<(PathBuf, u64)>,
     /// The configuration.
@@ -48,6 +51,7 @@ impl Summary {
         let spans = self.spans;
         let records = open == 0 && unexpected == 0 && leaked == 0 && self.refused == 0;
         records
+            && self.paged.holds()
             && self.metrics.happened == self.metrics.told
             && (spans.open, spans.doubled, spans.altered, spans.leaked) == (0, 0, 0, 0)
     }
@@ -99,6 +103,9 @@ impl fmt::Display for Summary {
                 "sent over OTLP, of {requests} requests: {arrived} arrived, {open} lost, {doubled} doubled{altered}"
             ),
         )?;
+        let Paged { opened, resolved, odd } = self.paged;
+        let odd = if odd == 0 { String::new() } else { format!(", and {odd} that should not have come") };
+        row("pages", opened as u64, format_args!("when the checkout did not answer: {resolved} resolved since{odd}"))?;
         writeln!(f)?;
         for (path, lines) in &self.outputs {
             writeln!(f, "  {lines:>9} lines in {}", path.display())?;
@@ -114,7 +121,8 @@ mod tests {
     #[test]
     fn one_lost_record_is_told_and_does_not_hold() {
         let counts = Counts { written: 10, dropped: 3, found: 6, open: 1, ..Counts::default() };
-        let summary = Summary { counts, filtered: 3, read: 9, ..Summary::default() };
+        let paged = Paged { opened: 1, resolved: 1, odd: 0 };
+        let summary = Summary { counts, filtered: 3, read: 9, paged, ..Summary::default() };
         assert!(!summary.holds());
         assert!(summary.to_string().contains("\n  lost              1   "), "{summary}");
         let whole = Counts { found: 7, open: 0, ..counts };
