@@ -1,7 +1,7 @@
 //! The paths of logs, metrics and traces end to end, as a user would run them: the release binary, pinned to one core.
 //! It tails a corpus of container logs and sends it to a counting stand-in for Elasticsearch on the other core;
 //! or it scrapes targets and sends to a counting receiver of remote write, beside its peers; or it forwards spans, beside a
-//! forwarder that does nothing else.
+//! forwarder that does nothing else; or it evaluates rules and queries, beside Prometheus.
 //!
 //! ```text
 //! cargo bench --bench end_to_end -- logs                  everything at full size; writes benches/results/
@@ -10,6 +10,8 @@
 //! cargo bench --bench end_to_end -- metrics               10 k, 100 k and 1 M series, beside peers; writes benches/results/
 //! cargo bench --bench end_to_end -- metrics --series 100000 --agents tailwater1,prometheus1 --seconds 20
 //! cargo bench --bench end_to_end -- traces                spans, beside a bare forwarder; writes benches/results/
+//! cargo bench --bench end_to_end -- alerts                rules and queries, beside Prometheus; writes benches/results/
+//! cargo bench --bench end_to_end -- alerts --only queries --repeat 3
 //! ```
 //!
 //! Costs are processor time. Those of logs are told as the ratio to a plain `read` and newline search of the same files in
@@ -18,6 +20,7 @@
 #![expect(clippy::print_stdout, reason = "a program that reports to the terminal")]
 
 mod agent;
+mod alerts;
 mod corpus;
 mod counting_sink;
 mod metrics;
@@ -72,6 +75,8 @@ enum Command {
     Metrics(metrics::Options),
     /// Measures the path of traces.
     Traces(traces::Options),
+    /// Measures rules and queries.
+    Alerts(alerts::Options),
     /// The forwarder that `traces` compares with; started by it.
     #[command(hide = true)]
     Forward {
@@ -152,6 +157,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         Command::Metrics(options) => metrics::run(&options),
         Command::Traces(options) => traces::run(&options),
+        Command::Alerts(options) => alerts::run(&options),
         Command::Forward { listen, to } => traces::raw::forward(listen, &to),
         Command::Counter { listen } => traces::receiver::serve(listen),
         Command::Load { to, seconds, connections, in_flight, seed } => {

@@ -1,9 +1,10 @@
 //! Processes under measurement: pinned to a core, watched through `/proc`.
 
+use std::error::Error;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -121,4 +122,14 @@ pub fn wait_ready(process: &mut Pinned, address: &str, path: &str) -> io::Result
             Err(_) => std::thread::sleep(Duration::from_millis(10)),
         }
     }
+}
+
+/// The folder of a peer, which is fetched and built where that was not done before.
+pub fn fetched(name: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(name).join("prepare");
+    let output = Command::new(script).arg("--folder").stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(format!("{name} could not be had: {}", output.status).into());
+    }
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }

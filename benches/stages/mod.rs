@@ -149,6 +149,7 @@ impl Steps {
             data_dir: std::path::Path::new("").into(),
             identity: Arc::new(Identity::default()),
             pods: Arc::default(),
+            lasting: Default::default(),
             workers: 1,
         };
         let prepared = plan.prepare(&PrepareTransform { common: &common, signal, downstream });

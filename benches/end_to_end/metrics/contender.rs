@@ -3,8 +3,7 @@
 use std::error::Error;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use clap::ValueEnum;
 
@@ -92,7 +91,7 @@ impl Contender {
                     format!("--storage.agent.path={data}"),
                     format!("--web.listen-address={listen}"),
                 ];
-                (fetched("prometheus")?.join("prometheus"), arguments, text, (listen, "/-/ready"))
+                (process::fetched("prometheus")?.join("prometheus"), arguments, text, (listen, "/-/ready"))
             }
             Self::Vmagent => {
                 let arguments = vec![
@@ -104,7 +103,7 @@ impl Contender {
                     format!("-httpListenAddr={listen}"),
                 ];
                 (
-                    fetched("vmagent")?.join("vmagent"),
+                    process::fetched("vmagent")?.join("vmagent"),
                     arguments,
                     format!("scrape_configs: {scrape}\n"),
                     (listen, "/health"),
@@ -121,14 +120,4 @@ impl Contender {
         })?;
         Ok(agent)
     }
-}
-
-/// The folder of a peer, which is fetched and built where that was not done before.
-fn fetched(name: &str) -> Result<PathBuf, Box<dyn Error>> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(name).join("prepare");
-    let output = Command::new(script).arg("--folder").stderr(std::process::Stdio::inherit()).output()?;
-    if !output.status.success() {
-        return Err(format!("{name} could not be had: {}", output.status).into());
-    }
-    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }

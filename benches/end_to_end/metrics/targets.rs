@@ -115,20 +115,39 @@ impl Target {
     }
 }
 
+/// Name of a family, without `_bucket`.
+pub fn family_name(family: usize) -> String {
+    let word = WORDS[family % WORDS.len()];
+    match kind(family) {
+        Kind::Counter => format!("shop_{word}_{family:03}_requests_total"),
+        Kind::Gauge => format!("shop_{word}_{family:03}_bytes_in_use"),
+        Kind::Bucket => format!("shop_{word}_{family:03}_seconds"),
+    }
+}
+
+/// What kind of metric a family is, as expositions say it.
+pub fn family_kind(family: usize) -> &'static str {
+    match kind(family) {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Bucket => "histogram",
+    }
+}
+
+fn kind(family: usize) -> Kind {
+    match family % 5 {
+        0..3 => Kind::Counter,
+        3 => Kind::Gauge,
+        _ => Kind::Bucket,
+    }
+}
+
 impl Line {
     fn new(index: usize, number: usize, random: &mut Rng) -> Self {
         let (family, place) = (number / FAMILY, number % FAMILY);
         let word = WORDS[family % WORDS.len()];
-        let kind = match family % 5 {
-            0..3 => Kind::Counter,
-            3 => Kind::Gauge,
-            _ => Kind::Bucket,
-        };
-        let (name, suffix, kind_name) = match kind {
-            Kind::Counter => (format!("shop_{word}_{family:03}_requests_total"), "", "counter"),
-            Kind::Gauge => (format!("shop_{word}_{family:03}_bytes_in_use"), "", "gauge"),
-            Kind::Bucket => (format!("shop_{word}_{family:03}_seconds"), "_bucket", "histogram"),
-        };
+        let (kind, name, kind_name) = (kind(family), family_name(family), family_kind(family));
+        let suffix = if kind == Kind::Bucket { "_bucket" } else { "" };
         let mut text = Vec::new();
         if place == 0 {
             text.extend_from_slice(format!("# HELP {name} What {word} did.\n# TYPE {name} {kind_name}\n").as_bytes());

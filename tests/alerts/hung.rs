@@ -1,0 +1,107 @@
+//! Elasticsearch and remote write take connections and never answer: scrapes, evaluations and pages are on time all the same.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::agent::Agent;
+use crate::exposition_target::{Exposition, ExpositionTarget};
+use crate::pagerduty_server::{PagerDutyServer, Status};
+use crate::setup::Setup;
+use crate::until;
+
+const RULES: &str = r#"
+groups:
+  - name: shop
+    interval: 500ms
+    rules:
+      - { record: "shop:orders:rate", expr: "rate(orders_total[5s])" }
+      - { alert: Down, expr: "broken == 1", for: 500ms, labels: { severity: critical } }
+"#;
+
+/// Somebody who takes connections and says nothing.
+async fn hung() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound").to_string();
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    address
+}
+
+/// Seconds, of the test's own: what is due twice a second must have happened so often.
+fn seconds() -> u64 {
+    if std::env::var_os("TAILWATER_TEST_LONG").is_some() { 3600 } else { 15 }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_scrapes_nor_rules_nor_pages_wait_for_who_hangs() {
+    let (elasticsearch, remote_write) = (hung().await, hung().await);
+    let pagerduty = PagerDutyServer::start().await;
+    let target = ExpositionTarget::start().await;
+    let (mut orders, broken) = (0, std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)));
+    let is_broken = broken.clone();
+    target.expose_by("/metrics", move |_| {
+        orders += 7;
+        let broken = u8::from(is_broken.load(std::sync::atomic::Ordering::Relaxed));
+        // Enough that a buffer of a megabyte is full soon.
+        let filler: String = (0..2000).map(|n| format!("filler{{n=\"{n}\"}} {orders}\n")).collect();
+        Exposition::text(format!("orders_total {orders}\nbroken {broken}\n{filler}"))
+    });
+    let setup = Setup::new();
+    std::fs::write(setup.path("app.log"), "a line that nobody takes\n".repeat(200_000)).expect("a log");
+    let mut alerting = setup.pages(&pagerduty.url());
+    alerting["inputs"] = json!(["prometheus_scrape/shop"]);
+    alerting["rule_files"] = json!([setup.path("rules.yaml")]);
+    let scrape = json!([{ "job_name": "shop", "scrape_interval": "500ms", "scrape_timeout": "500ms",
+        "static_configs": [{ "targets": [target.address().to_string()] }] }]);
+    let config = setup.configure(
+        RULES,
+        json!({
+            "sources": {
+                "prometheus_scrape/shop": { "scrape_configs": scrape },
+                "file/app": { "include": [setup.path("app.log")], "format": "text" },
+            },
+            "sinks": {
+                "prometheus_remote_write/hung": {
+                    "inputs": ["prometheus_scrape/shop", "alerting.metrics"],
+                    "url": format!("http://{remote_write}/api/v1/write"),
+                    "buffer": { "disk": "off", "memory": "1MiB" },
+                },
+                "elasticsearch/hung": {
+                    "inputs": ["file/app"], "endpoints": [format!("http://{elasticsearch}")],
+                    "buffer": { "memory": "1MiB" },
+                },
+            },
+            "alerting": alerting,
+        }),
+    );
+    let agent = Agent::start(&config);
+    until("the rules are evaluated", || async {
+        let groups = setup.api("/api/v1/rules").await;
+        groups.is_some_and(|groups| groups["groups"][0]["rules"][0]["health"] == "ok")
+    })
+    .await;
+    let scraped = target.asked().len();
+    tokio::time::sleep(Duration::from_secs(seconds())).await;
+    let scraped = target.asked().len() - scraped;
+    // On a loaded machine a few may be late; what waits for a destination would be far behind.
+    let due = seconds() as usize * 2;
+    assert!(scraped >= due * 8 / 10, "{scraped} scrapes of {due}: {}", agent.log());
+    let range = format!("/api/v1/query?query=count_over_time(shop:orders:rate%5B{}s%5D)", seconds().min(60));
+    let counted = setup.api(&range).await.expect("an answer");
+    let recorded: f64 = counted["result"][0]["value"][1].as_str().and_then(|text| text.parse().ok()).unwrap_or(0.0);
+    let due = seconds().min(60) as f64 * 2.0;
+    assert!(recorded >= due * 0.8, "{recorded} evaluations of {due}: {counted}");
+    broken.store(true, std::sync::atomic::Ordering::Relaxed);
+    let opened = std::time::Instant::now();
+    pagerduty.wait("the page", |incidents| incidents.iter().any(|one| one.status == Status::Triggered)).await;
+    eprintln!("the page came after {:?}", opened.elapsed());
+    broken.store(false, std::sync::atomic::Ordering::Relaxed);
+    pagerduty.wait("its end", |incidents| incidents.iter().all(|one| one.status == Status::Resolved)).await;
+    agent.kill();
+}
