@@ -2,7 +2,7 @@
 //!
 //! [`select`] is what an evaluator asks of whoever has samples, and what a query API asks beside that. The [`Store`] has
 //! them in memory: of every series that somebody reads, chunks of compressed samples (`chunk`), found by an inverted index
-//! (`index`). A [`Keeper`] has the same on [`disk`]: a journal of what comes, and snapshots. [`keep`] looks after both.
+//! (`index`). A [`Keeper`] has the same on [`disk`]: a journal of what comes, and snapshots. [`keep()`] looks after both.
 
 mod chunk;
 pub mod counters;

@@ -1,5 +1,5 @@
 //! The outbox: pages on their way to their receivers. A state machine: times are arguments, nothing here waits or does I/O.
-//! What it wants to be kept it hands out as [records](record), and whoever drives it makes them durable before the first
+//! What it wants to be kept it hands out as records, and whoever drives it makes them durable before the first
 //! attempt of what they are about.
 //!
 //! What holds, over crashes too:

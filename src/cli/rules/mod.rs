@@ -26,7 +26,7 @@ Exit codes: 0 no file is wrong, 1 one is, 3 one has rules that write the same, a
     /// Run unit tests of rules, as `promtool test rules` does
     ///
     /// A file of tests names rule files, loads series, and says which alerts fire and what expressions give at which time:
-    /// https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/
+    /// <https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/>
     #[command(after_help = "Examples:
   tailwater rules test tests.yml
   tailwater rules test --run 'disk.*' --diff tests/*.yml
