@@ -176,7 +176,7 @@ fn what_is_counted_is_exposed_as_long_as_it_runs() {
         dispatch.put([fires("a")]);
         until("a line of it", || {
             let exposed = telemetry.expose().expect("encodes");
-            exposed.contains("tailwater_alerts 1\n")
+            exposed.contains("tailwater_alerts_kept 1\n")
                 && exposed.contains("tailwater_silences{state=\"active\"} 0")
                 && exposed.contains("tailwater_pages_waiting{integration=\"pager/0\",receiver=\"r\"} 0")
         });
