@@ -1,7 +1,8 @@
 //! Queries that read further back than the agent's own samples go, evaluated by somebody who has more: any server with
 //! Prometheus's HTTP API v1 (`POST /api/v1/query`).
 
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use tokio::runtime::Handle;
@@ -19,7 +20,7 @@ use crate::promql::{Annotations, Evaluation, Point, Query, Value, VectorSample};
 pub struct RemoteOwn {
     /// Address of a server with Prometheus's HTTP API, without `/api/v1/query`. Required.
     pub url: Spanned<SecretAddress>,
-    /// How long an answer may take. Default: `30s`.
+    /// How long an answer may take; a server that does not answer is not asked for the next minute. Default: `10s`.
     #[serde(default = "timeout")]
     pub timeout: options::Duration,
 }
@@ -28,7 +29,7 @@ pub struct RemoteOwn {
 pub type RemoteOptions = Joined<RemoteOwn, HttpClientOptions>;
 
 fn timeout() -> options::Duration {
-    options::Duration(Duration::from_secs(30))
+    options::Duration(Duration::from_secs(10))
 }
 
 /// Longest answer that is read.
@@ -40,7 +41,13 @@ pub struct Remote {
     client: HttpClient,
     url: Url,
     timeout: Duration,
+    /// Until when it is not asked, since it did not answer, and what was wrong.
+    left_alone: Mutex<Option<(Instant, RemoteError)>>,
 }
+
+/// For how long a server that did not answer is not asked again: rules wait for each other, and those that it has nothing to
+/// do with must not wait for its answers all the time.
+const LEFT_ALONE: Duration = Duration::from_secs(60);
 
 /// Why there is no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +69,7 @@ impl Remote {
         let mut url = Url::parse(&options.url.expose()).map_err(|error| format!("`remote.url`: {error}"))?;
         let path = format!("{}/api/v1/query", url.path().trim_end_matches('/'));
         url.set_path(&path);
-        Ok(Self { client, url, timeout: options.timeout.0 })
+        Ok(Self { client, url, timeout: options.timeout.0, left_alone: Mutex::default() })
     }
 
     /// Evaluates a query at a time in milliseconds. Blocks; `runtime` is the one that does the work.
@@ -71,11 +78,20 @@ impl Remote {
     /// Where the server does not answer, or not with a result.
     pub fn evaluate(&self, query: &Query, at: i64, runtime: &Handle) -> Result<Evaluation, RemoteError> {
         let failed = |why: String| RemoteError { url: self.url.host_str().unwrap_or_default().to_owned(), why };
+        if let Some((until, why)) = &*self.left_alone()
+            && Instant::now() < *until
+        {
+            return Err(why.clone());
+        }
         let mut url = self.url.clone();
         let time = format!("{}.{:03}", at.div_euclid(1000), at.rem_euclid(1000));
         url.query_pairs_mut().append_pair("query", query.text()).append_pair("time", &time);
         let request = Request { timeout: self.timeout, most_answer: MOST_BYTES, ..Request::get(url) };
-        let answered = runtime.block_on(self.client.send(request)).map_err(|error| failed(error.to_string()))?;
+        let answered = runtime.block_on(self.client.send(request)).map_err(|error| {
+            let why = failed(error.to_string());
+            *self.left_alone() = Some((Instant::now() + LEFT_ALONE, why.clone()));
+            why
+        })?;
         let answer: Answer = serde_json::from_slice(&answered.body).map_err(|error| {
             failed(format!("status {}, and no answer of Prometheus's API: {error}", answered.status))
         })?;
@@ -86,6 +102,10 @@ impl Remote {
             Annotations { warnings: answer.warnings.into_iter().collect(), infos: answer.infos.into_iter().collect() };
         let value = value(data, at).map_err(failed)?;
         Ok(Evaluation { value, annotations })
+    }
+
+    fn left_alone(&self) -> MutexGuard<'_, Option<(Instant, RemoteError)>> {
+        self.left_alone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -170,6 +190,33 @@ mod tests {
         let histogram =
             r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[1,{}]}]}}"#;
         assert!(read(histogram).expect_err("a histogram").contains("native histograms"));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_that_does_not_answer_is_left_alone_for_a_while() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = asked.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                drop(stream);
+            }
+        });
+        let options: RemoteOptions =
+            serde_json::from_value(serde_json::json!({ "url": format!("http://{address}") })).expect("options");
+        let remote = Remote::new(&options).expect("a client");
+        let query = Query::parse("up").expect("a query");
+        let runtime = Handle::current();
+        let twice = tokio::task::spawn_blocking(move || {
+            let first = remote.evaluate(&query, 0, &runtime).expect_err("no answer");
+            let before = asked.load(std::sync::atomic::Ordering::Relaxed);
+            let second = remote.evaluate(&query, 0, &runtime).expect_err("not asked");
+            (first == second, before == asked.load(std::sync::atomic::Ordering::Relaxed), before)
+        });
+        let (same, unasked, asked) = twice.await.expect("no panic");
+        assert!(same && unasked && asked > 0);
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -1,16 +1,16 @@
 //! What runs of rules and alerts in a process. It outlives the configuration: a reload gives it other rules, routes and
 //! receivers, and takes nothing from it that goes on.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::Rules;
 use super::moment::SystemClock;
 use super::paging::Dispatch;
 use super::status::{AlertStatus, GroupStatus};
+use super::{Clock, Rules, Settings};
 use crate::data::{Resource, SeriesTable, UnixMillis};
 use crate::series::{self, Keeper, Store, StoreOptions};
 use crate::telemetry::Telemetry;
@@ -22,9 +22,14 @@ pub struct Running {
     dispatch: Mutex<Option<Arc<Dispatch>>>,
     clock: SystemClock,
     keeping: Mutex<Option<Keeping>>,
+    /// The rules as somebody saw them last.
+    shown: Mutex<Arc<Shown>>,
     /// Held by the one component that drives it.
     turn: Arc<tokio::sync::Mutex<Turn>>,
 }
+
+/// Groups and alerts.
+type Shown = (Vec<GroupStatus>, Vec<AlertStatus>);
 
 /// The task that looks after the samples.
 #[derive(Debug)]
@@ -36,7 +41,9 @@ struct Keeping {
 /// What the component that drives it finds.
 #[derive(Debug, Default)]
 pub struct Turn {
-    /// Whether what an earlier process left was taken over.
+    /// Whether the samples that an earlier process left were taken over, and are looked after.
+    pub is_kept: bool,
+    /// Whether the alerts that an earlier process left were taken over.
     pub is_restored: bool,
 }
 
@@ -61,6 +68,7 @@ impl Running {
             dispatch: Mutex::default(),
             clock: SystemClock { start: Instant::now() },
             keeping: Mutex::default(),
+            shown: Mutex::default(),
             turn: Arc::default(),
         })
     }
@@ -122,13 +130,55 @@ impl Running {
         self.turn.clone().lock_owned().await
     }
 
-    /// The groups of rules, by file and name.
+    /// The groups of rules, by file and name: as they are, or while a group is evaluated as they were when somebody asked
+    /// last.
     pub fn groups(&self) -> Vec<GroupStatus> {
-        self.rules().groups()
+        self.show().0.clone()
     }
 
-    /// The alerts that are pending or fire.
+    /// The alerts that are pending or fire, likewise.
     pub fn alerts(&self) -> Vec<AlertStatus> {
-        self.rules().alerts()
+        self.show().1.clone()
+    }
+
+    /// Whoever asks waits for an evaluation as long as most take, and no longer.
+    fn show(&self) -> Arc<Shown> {
+        let mut rules = None;
+        for _ in 0..50 {
+            rules = match self.rules.try_lock() {
+                Ok(rules) => Some(rules),
+                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            };
+            if rules.is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rules) = rules {
+            *shown = Arc::new((rules.groups(), rules.alerts()));
+        }
+        shown.clone()
+    }
+
+    /// The configuration has no rules any more: they are forgotten, and alerts have no way to people. What is open at a
+    /// receiver stays so until there are rules again.
+    pub async fn retire(self: Arc<Self>) {
+        // The component that drove it ends first.
+        let turn = self.turn().await;
+        let retired = tokio::task::spawn_blocking(move || {
+            let now = self.clock.now();
+            self.rules().load(Settings::default(), &[], now);
+            self.store.set_selection(&[], Duration::ZERO);
+            if let Some(dispatch) = self.dispatch() {
+                self.set_dispatch(None);
+                dispatch.stop();
+            }
+            drop(turn);
+        });
+        if let Err(error) = retired.await {
+            tracing::error!(%error, "rules that are no more could not be forgotten");
+        }
     }
 }

@@ -11,15 +11,19 @@ use super::own_traces::OwnTraces;
 use super::{Loader, Rejected, Shared, hash_text, lines, listener_options, pods_settings, series_limit};
 use crate::admin::Listeners;
 use crate::alerting::Running;
-use crate::pipeline::graph::Role;
+use crate::pipeline::graph::{Component, Role};
 use crate::pipeline::{Common, ComponentId, Ended, Runner, prepare};
 use crate::telemetry::Phase;
+use crate::transforms;
 
 /// Pauses before a failed component is started again: the first, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// A component that ran this long is forgiven its earlier failures.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
+
+/// The component that drives rules.
+const RULES: &str = transforms::alerting::DESCRIPTOR.name;
 
 pub(super) enum Command {
     Reload(oneshot::Sender<Result<(), Rejected>>),
@@ -140,9 +144,15 @@ impl Control {
         self.common.pods.configure(pods_settings(&plan));
         // Sources write the agent's identity, and that of pods, into every resource.
         let identity_changed = plan.identity != old.identity || pods_settings(&plan) != pods_settings(&old);
-        let sources = plan.graph.components.iter().filter(|c| identity_changed && matches!(c.role, Role::Source(_)));
-        let restart: BTreeSet<_> = sources.map(|source| source.id.clone()).collect();
+        // So do rules, and what identifies an incident follows from it.
+        let speaks = |c: &&Component| matches!(c.role, Role::Source(_)) || &*c.id.0 == RULES;
+        let changed = plan.graph.components.iter().filter(speaks).filter(|_| identity_changed);
+        let restart: BTreeSet<_> = changed.map(|component| component.id.clone()).collect();
+        let has_rules = plan.graph.components.iter().any(|component| &*component.id.0 == RULES);
         self.runner.replace(prepared, common.clone(), &restart, plan.drain_timeout).await;
+        if let Some(running) = common.lasting.get::<Running>().filter(|_| !has_rules) {
+            running.retire().await;
+        }
         self.common = common;
         self.common.series.set_limit(series_limit(&plan));
         self.failures.clear();

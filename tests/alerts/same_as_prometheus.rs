@@ -49,15 +49,16 @@ const SERIES: usize = 6;
 /// How long data is written.
 const SECONDS: u64 = 24;
 
-fn now() -> i64 {
+/// Milliseconds since 1970.
+pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64
 }
 
 /// A series and its sample: name, labels, value.
-type Written = (String, Vec<(&'static str, String)>, f64);
+pub type Written = (String, Vec<(&'static str, String)>, f64);
 
 /// A request of remote write 1.0 with these series, each with one sample.
-fn request(series: &[Written], millis: i64) -> Message {
+pub fn request(series: &[Written], millis: i64) -> Message {
     fn varint(mut number: u64, out: &mut Vec<u8>) {
         while number >= 0x80 {
             out.push(number as u8 | 0x80);

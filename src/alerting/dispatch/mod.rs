@@ -57,11 +57,14 @@ pub struct Limits {
     pub bytes: usize,
     /// Groups.
     pub groups: usize,
+    /// For how long at least an alert counts as firing after a restart if nobody speaks of it: whoever evaluates rarely
+    /// needs more than five minutes.
+    pub grace: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { alerts: 50_000, bytes: 64 << 20, groups: 20_000 }
+        Self { alerts: 50_000, bytes: 64 << 20, groups: 20_000, grace: LEAST_GRACE }
     }
 }
 
@@ -215,7 +218,7 @@ impl Dispatcher {
     /// Goes on where the journal ended. Alerts that receivers know to fire are taken to fire until somebody speaks of them,
     /// or for a while: time away is no evidence that they are over.
     pub fn resume(&mut self, now: UnixMillis) {
-        let grace = self.routing.resolve_timeout.max(LEAST_GRACE);
+        let grace = self.routing.resolve_timeout.max(LEAST_GRACE).max(self.limits.grace);
         for mut alert in self.notified.take_restored() {
             alert.ends_at = later(now, grace);
             self.keep(Kept { is_confirmed: false, ..Kept::new(alert, true, now) }, now);

@@ -229,6 +229,12 @@ impl Dispatch {
         self.shared.bell.notify_one();
     }
 
+    /// Whether its thread is there: one that panicked tells nobody of anything.
+    pub fn is_running(&self) -> bool {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_some_and(|(thread, _)| !thread.is_finished())
+    }
+
     /// Ends: requests under way have a moment to be answered, and what is known is kept. Blocks until then.
     pub fn stop(&self) {
         let running = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();

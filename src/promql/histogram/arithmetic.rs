@@ -114,15 +114,11 @@ impl FloatHistogram {
 
     /// Buckets of another histogram in this one's resolution, without those in this one's zero bucket.
     pub(super) fn addend<'a>(&self, buckets: &'a Buckets, of: &Self) -> Cow<'a, Buckets> {
+        // Which buckets the zero bucket has swallowed is told in their own resolution: a coarser one may reach beyond it.
+        let within = self.zero_swallows(of, buckets);
+        let rest = if within > 0 { Cow::Owned(buckets.without_first(within)) } else { Cow::Borrowed(buckets) };
         let by = of.schema - self.schema;
-        let mut buckets = if by > 0 { Cow::Owned(buckets.coarser(by)) } else { Cow::Borrowed(buckets) };
-        let within = self.within_zero(&buckets);
-        if within > 0 {
-            let mut rest = Buckets::default();
-            buckets.iter().skip(within).for_each(|(index, count)| rest.push(index, count));
-            buckets = Cow::Owned(rest);
-        }
-        buckets
+        if by > 0 { Cow::Owned(rest.coarser(by)) } else { rest }
     }
 
     /// What a combination has as hint; whether the two contradict each other.

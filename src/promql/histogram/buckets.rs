@@ -104,6 +104,13 @@ impl Buckets {
             && self.counts.iter().map(|c| c.to_bits()).eq(other.counts.iter().map(|c| c.to_bits()))
     }
 
+    /// All but the first so many.
+    pub(super) fn without_first(&self, buckets: usize) -> Self {
+        let mut rest = Self::default();
+        self.iter().skip(buckets).for_each(|(index, count)| rest.push(index, count));
+        rest
+    }
+
     /// Adds other buckets, each times `sign`.
     pub(super) fn add(&mut self, other: &Self, sign: f64) {
         if self.indexes == other.indexes {

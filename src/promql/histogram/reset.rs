@@ -27,25 +27,25 @@ impl FloatHistogram {
         if zero.threshold != self.zero_threshold || self.zero_count < zero.count {
             return true;
         }
-        let by = previous.schema - self.schema;
-        self.lost(&self.positive, &previous.positive, by) || self.lost(&self.negative, &previous.negative, by)
+        self.lost(&self.positive, previous, &previous.positive)
+            || self.lost(&self.negative, previous, &previous.negative)
     }
 
-    /// Whether a bucket outside of the zero bucket has less than it had, when the previous ones are made coarser.
-    fn lost(&self, now: &Buckets, previous: &Buckets, by: i32) -> bool {
+    /// Whether a bucket outside of the zero bucket has less than it had, when the previous ones are made as coarse.
+    fn lost(&self, now: &Buckets, of: &Self, previous: &Buckets) -> bool {
+        let (skip, by) = (self.zero_swallows(of, previous), of.schema - self.schema);
         if by == 0 {
-            return lost(now, previous, self.within_zero(previous));
+            return lost(now, previous, skip);
         }
-        let previous = previous.coarser(by);
-        lost(now, &previous, self.within_zero(&previous))
+        lost(now, &previous.without_first(skip).coarser(by), 0)
     }
 
-    /// Number of buckets within the zero bucket.
-    pub(super) fn within_zero(&self, buckets: &Buckets) -> usize {
+    /// Number of another histogram's buckets that lie within this one's zero bucket.
+    pub(super) fn zero_swallows(&self, of: &Self, buckets: &Buckets) -> usize {
         if self.is_custom() || self.zero_threshold == 0.0 {
             return 0;
         }
-        buckets.indexes().partition_point(|index| self.bound(*index) <= self.zero_threshold)
+        buckets.indexes().partition_point(|index| of.bound(*index) <= self.zero_threshold)
     }
 
     fn is_reset_under_common_bounds(&self, previous: &Self) -> bool {

@@ -144,19 +144,13 @@ impl Sum {
             let by = other.schema - total.schema;
             for positive in [true, false] {
                 let theirs = if positive { &other.positive } else { &other.negative };
+                let within = total.zero_swallows(other, theirs);
+                let theirs = if within > 0 { Cow::Owned(theirs.without_first(within)) } else { Cow::Borrowed(theirs) };
                 let (theirs, rest) = if by > 0 {
-                    let (buckets, rest) = coarser(theirs, None, by);
+                    let (buckets, rest) = coarser(&theirs, None, by);
                     (Cow::Owned(buckets), Some(rest))
                 } else {
-                    (Cow::Borrowed(theirs), None)
-                };
-                let within = total.within_zero(&theirs);
-                let (theirs, rest) = if within > 0 {
-                    let mut outside = Buckets::default();
-                    theirs.iter().skip(within).for_each(|(index, count)| outside.push(index, count));
-                    (Cow::Owned(outside), rest.map(|rest| rest[within..].to_vec()))
-                } else {
-                    (theirs, rest)
+                    (theirs, None)
                 };
                 let (mine, compensation) = if positive {
                     (&mut total.positive, &mut compensation.positive)

@@ -18,6 +18,7 @@ use self::options::{Options, Telling};
 use self::task::Alerting;
 use crate::alerting::paging::Receivers;
 use crate::alerting::placement;
+use crate::alerting::remote::Remote;
 use crate::alerting::route::Routing;
 use crate::alerting::rule_file::RuleFile;
 use crate::alerting::sending::{Speaker, is_address};
@@ -180,7 +181,7 @@ impl Plan for Options {
             problems.push(Problem::new(NO_CLUSTER, Span::UNKNOWN, message).help("write `identity: { cluster: NAME }`"));
         }
         let of_one_node = matches!(identity.role, Role::Node | Role::Sidecar);
-        if of_one_node && !self.allow_across_nodes && self.remote.is_none() {
+        if of_one_node && !self.allow_across_nodes {
             for (pattern, files) in self
                 .rule_files
                 .iter()
@@ -240,6 +241,7 @@ impl TransformPlan for Options {
             receivers: self.receivers(&speaker)?,
             settings: self.settings(&common.identity),
             selectors: self.selectors().map_err(|problem| words(vec![problem]))?,
+            remote: self.remote.as_ref().map(|remote| Remote::new(remote)).transpose().map_err(PrepareError)?,
             options: self.clone(),
             telemetry: common.telemetry.clone(),
             data_dir: common.data_dir.clone(),

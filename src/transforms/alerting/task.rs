@@ -45,6 +45,7 @@ pub(super) struct Alerting {
     pub settings: Settings,
     pub selectors: Vec<Vec<Matcher>>,
     pub options: Options,
+    pub remote: Option<Remote>,
     pub telemetry: Arc<Telemetry>,
     pub data_dir: Arc<Path>,
 }
@@ -65,7 +66,7 @@ struct Evaluating {
     reader: Arc<Reader>,
     outlet: Outlet,
     metrics: Arc<ComponentMetrics>,
-    pulse: Option<Pulse>,
+    pulse: Option<Arc<Pulse>>,
     stop: CancellationToken,
 }
 
@@ -79,19 +80,32 @@ impl Alerting {
         let (begun, turn) = blocking(move || self.begin(turn)).await?;
         let Begun { reader, switch } = begun?;
         let stop = CancellationToken::new();
-        let pulse = switch.as_ref().map(|(_, pulse_of)| pulse_of());
+        // Held here too: where the loop of the rules is gone, its silence has to be noticed.
+        let pulse = switch.as_ref().map(|(_, pulse_of)| Arc::new(pulse_of()));
         let heartbeat = switch.map(|(heartbeat, _)| tokio::spawn(heartbeat.run(UnixMillis::now, stop.clone())));
         let evaluating = Evaluating {
             running: running.clone(),
             reader,
             outlet,
             metrics: metrics.clone(),
-            pulse,
+            pulse: pulse.clone(),
             stop: stop.clone(),
         };
-        let evaluating = tokio::spawn(evaluating.run());
-        while let Some(Some(message)) = shutdown.run_until_cancelled(input.recv()).await {
-            take(&running, message, &metrics);
+        let mut evaluating = tokio::spawn(evaluating.run());
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                ended = &mut evaluating => {
+                    stop.cancel();
+                    let why = ended.err().map_or_else(String::new, |error| format!(": {error}"));
+                    return Err(TaskError(format!("the evaluation of rules ended by itself{why}")));
+                }
+                message = input.recv() => match message {
+                    Some(message) => take(&running, message, &metrics),
+                    None => break,
+                },
+            }
         }
         stop.cancel();
         let evaluated = evaluating.await;
@@ -110,7 +124,8 @@ impl Alerting {
     }
 
     fn put_in_force(self, turn: &mut Turn) -> Result<Begun, TaskError> {
-        let Self { running, files, routing, receivers, settings, selectors, options, telemetry, data_dir } = self;
+        let Self { running, files, routing, receivers, settings, selectors, options, telemetry, data_dir, remote } =
+            self;
         let failed = |error: String| TaskError(error);
         let folder = data_dir.join("alerting");
         let store = running.store();
@@ -119,16 +134,22 @@ impl Alerting {
         store.set_selection(&files::selection(&files, &selectors), retention);
         let place =
             |name: &str, kind| Place { files: Arc::new(RealFiles), folder: folder.clone(), name: name.into(), kind };
-        if !std::mem::replace(&mut turn.is_restored, true) {
+        // Each is tried again, with the component, where it failed: to go on without would forget what is on disk.
+        if !turn.is_kept {
             let kept = options.store.journal.then(|| series_on_disk(store, &data_dir)).transpose()?;
             running.keep(kept);
+            turn.is_kept = true;
+        }
+        if !turn.is_restored {
             let complaints = running.rules().restore(place("rules", crate::alerting::KIND));
             let complaints = complaints.map_err(|error| failed(format!("the journal of alerts: {error}")))?;
             complaints.iter().for_each(|complaint| tracing::warn!("{complaint}"));
+            turn.is_restored = true;
         }
         for warning in files.iter().flat_map(|file| &file.warnings) {
             tracing::warn!("{warning}");
         }
+        let every = interval(&files, &settings);
         let watched = options.dead_mans_switch.as_ref().map(|switch| (switch, Arc::new(switch.switch())));
         let heartbeat = match watched {
             None => None,
@@ -137,18 +158,16 @@ impl Alerting {
                 let global = &options.telling().global;
                 let heartbeat =
                     Heartbeat::new(written, global, switch.clone(), told.unwrap_or_default(), UnixMillis::now());
-                let every = interval(&files, &settings);
                 let pulse_of: PulseOf =
                     Box::new(move || switch.watch("the evaluation of rules", every, Instant::now()));
                 Some((heartbeat.map_err(failed)?, pulse_of))
             }
         };
-        let remote = options.remote.as_ref().map(|remote| Remote::new(remote)).transpose().map_err(failed)?;
         let reader = Reader::new(store.clone(), remote, retention, Handle::current());
         reader.warn_of(&files);
         let now = running.clock().now();
         running.rules().load(settings, &files, now);
-        dispatch(&running, routing, receivers, &options, folder, &telemetry)?;
+        dispatch(&running, routing, receivers, &options, &folder, every, &telemetry)?;
         Ok(Begun { reader: Arc::new(reader), switch: heartbeat })
     }
 }
@@ -181,7 +200,8 @@ fn dispatch(
     routing: Option<Routing>,
     receivers: Receivers,
     options: &Options,
-    folder: std::path::PathBuf,
+    folder: &Path,
+    every: Duration,
     telemetry: &Telemetry,
 ) -> Result<(), TaskError> {
     let Some(routing) = routing else {
@@ -191,13 +211,15 @@ fn dispatch(
         }
         return Ok(());
     };
-    let paging =
-        Paging { routing: Arc::new(routing), limits: DispatchLimits::default(), outbox: options.outbox.settings() };
+    // Four times the longest pause between evaluations, as alerts themselves have it.
+    let limits = DispatchLimits::default();
+    let limits = DispatchLimits { grace: (every * 4).max(limits.grace), ..limits };
+    let paging = Paging { routing: Arc::new(routing), limits, outbox: options.outbox.settings() };
     if let Some(dispatch) = running.dispatch() {
         dispatch.reload(&paging, receivers);
         return Ok(());
     }
-    let disk = Disk { files: Arc::new(RealFiles), folder };
+    let disk = Disk { files: Arc::new(RealFiles), folder: folder.to_owned() };
     let dispatch =
         Dispatch::start(&paging, receivers, &disk, telemetry).map_err(|error| TaskError(error.to_string()))?;
     running.set_dispatch(Some(Arc::new(dispatch)));
@@ -227,9 +249,7 @@ impl Evaluating {
             let (clock, next) = (*self.running.clock(), self.running.rules().next_due());
             let wait = next.map_or(LOOK, |due| due.saturating_sub(clock.now().running)).min(LOOK);
             if !wait.is_zero() {
-                if let Some(pulse) = &self.pulse {
-                    pulse.beat(Instant::now());
-                }
+                self.beat();
                 tokio::select! {
                     biased;
                     () = self.stop.cancelled() => return,
@@ -243,6 +263,7 @@ impl Evaluating {
             let evaluated = blocking(move || running.rules().evaluate(running.clock(), &*reader)).await;
             match evaluated {
                 Ok(Some(Evaluated { metrics, alerts })) => {
+                    self.beat();
                     if let Some(dispatch) = self.running.dispatch() {
                         dispatch.put(alerts);
                     }
@@ -251,8 +272,19 @@ impl Evaluating {
                     }
                 }
                 Ok(None) => {}
-                Err(error) => tracing::error!("a group of rules could not be evaluated: {error}"),
+                Err(error) => {
+                    tracing::error!("a group of rules could not be evaluated: {error}");
+                    tokio::time::sleep(LOOK).await;
+                }
             }
+        }
+    }
+
+    /// Says that rules are evaluated, and alerts have somebody who dispatches them.
+    fn beat(&self) {
+        let dispatched = self.running.dispatch().is_none_or(|dispatch| dispatch.is_running());
+        if let Some(pulse) = self.pulse.as_ref().filter(|_| dispatched) {
+            pulse.beat(Instant::now());
         }
     }
 
