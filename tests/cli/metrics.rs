@@ -136,7 +136,8 @@ fn a_prometheus_yml_becomes_a_configuration_and_a_report() {
     let mut wrong = String::new();
     let folders = std::fs::read_dir("tests/cli/convert").expect("goldens");
     for folder in folders.map(|entry| entry.expect("readable").path()) {
-        let copy = tempfile::tempdir().expect("a folder");
+        // Lines are folded where they are too long, so that the folder's name has to have a length of its own.
+        let copy = tempfile::Builder::new().prefix("tailwater-convert-").tempdir_in("/tmp").expect("a folder");
         std::fs::copy(folder.join("prometheus.yml"), copy.path().join("prometheus.yml")).expect("copied");
         let ran = convert(copy.path(), &["-o", "tailwater.yaml"]);
         let place = std::path::absolute(copy.path()).expect("a path");
