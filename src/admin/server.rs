@@ -128,6 +128,7 @@ fn router(handles: Handles, options: &Options) -> Router {
         .route("/api/v1/status", get(status))
         .route("/api/v1/status/buildinfo", get(|| async { Json(Answer::of(BuildInfo::of_this())) }))
         .route("/api/v1/targets", get(targets))
+        .route("/api/v1/scrape_pools", get(pools))
         .route("/api/v1/config", get(config))
         .route("/-/reload", post(reload))
         .merge(alertmanager::router())
@@ -158,6 +159,12 @@ async fn status(State(handles): State<Handles>) -> Json<Status> {
 async fn targets(State(handles): State<Handles>, RawQuery(query): RawQuery) -> Json<Answer<TargetList>> {
     let query = Query::read(&query.unwrap_or_default());
     Json(Answer::of(TargetList::of(&handles.telemetry, &handles.control.node(), &query)))
+}
+
+/// The jobs alone, for lists to choose from.
+async fn pools(State(handles): State<Handles>) -> Response {
+    let all = TargetList::of(&handles.telemetry, &handles.control.node(), &Query::default());
+    Json(Answer::of(serde_json::json!({ "scrapePools": all.jobs() }))).into_response()
 }
 
 async fn config(State(handles): State<Handles>) -> Response {

@@ -20,10 +20,12 @@ pub struct GroupStatus {
     /// Its rules in their order.
     pub rules: Vec<RuleStatus>,
     /// How often it is evaluated, in seconds.
+    #[serde(serialize_with = "seconds")]
     pub interval: f64,
     /// Most alerts or series of one rule; 0 for no limit.
     pub limit: usize,
     /// How long its last evaluation took, in seconds.
+    #[serde(serialize_with = "seconds")]
     pub evaluation_time: f64,
     /// When that began.
     pub last_evaluation: Time,
@@ -65,15 +67,17 @@ pub struct AlertingStatus {
     /// Its query.
     pub query: String,
     /// Its `for`, in seconds.
+    #[serde(serialize_with = "seconds")]
     pub duration: f64,
     /// Its `keep_firing_for`, in seconds.
+    #[serde(serialize_with = "seconds")]
     pub keep_firing_for: f64,
     /// Its labels as they were written.
     pub labels: Map,
     /// Its annotations as they were written.
     pub annotations: Map,
-    /// Its alerts that are pending or fire.
-    pub alerts: Vec<AlertStatus>,
+    /// Its alerts that are pending or fire; none where they were not asked for.
+    pub alerts: Option<Vec<AlertStatus>>,
     /// How it goes.
     #[serde(flatten)]
     pub outcome: OutcomeStatus,
@@ -104,6 +108,7 @@ pub struct OutcomeStatus {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub last_error: String,
     /// How long it took, in seconds.
+    #[serde(serialize_with = "seconds")]
     pub evaluation_time: f64,
     /// When it began.
     pub last_evaluation: Time,
@@ -132,6 +137,15 @@ pub struct AlertStatus {
     /// Why it is held.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_because: Option<String>,
+}
+
+/// Seconds as Go writes them in JSON: whole ones without a fraction.
+fn seconds<S: Serializer>(seconds: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    #[expect(clippy::cast_possible_truncation, reason = "it is compared with what it came from")]
+    let whole = *seconds as i64;
+    #[expect(clippy::cast_precision_loss, reason = "as above")]
+    let is_whole = whole as f64 == *seconds;
+    if is_whole { serializer.serialize_i64(whole) } else { serializer.serialize_f64(*seconds) }
 }
 
 /// A time as Go writes it in JSON; the first of January of the year 1 for none.
@@ -206,7 +220,7 @@ fn rule(rule: &Rule) -> RuleStatus {
         keep_firing_for: keep_firing_for.as_secs_f64(),
         labels: map(&rule.written.labels),
         annotations: map(annotations),
-        alerts: alerts(rule).collect(),
+        alerts: Some(alerts(rule).collect()),
         outcome,
     })
 }

@@ -38,6 +38,13 @@ impl fmt::Display for ValueType {
     }
 }
 
+impl ValueType {
+    /// What Prometheus says where such a value is asked for over a range.
+    pub(super) fn not_over_a_range(self) -> String {
+        format!("invalid expression type \"{self}\" for range query, must be Scalar or instant Vector")
+    }
+}
+
 /// Why a text is no query.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -154,6 +161,17 @@ impl Query {
     /// What kind of value the query has.
     pub fn value_type(&self) -> ValueType {
         self.0.root.value_type
+    }
+
+    /// Whether the query can be evaluated over a range.
+    ///
+    /// # Errors
+    /// Where it is a text or a range itself; in Prometheus's words.
+    pub fn check_range(&self) -> Result<(), String> {
+        match self.value_type() {
+            ValueType::Scalar | ValueType::Vector => Ok(()),
+            other => Err(other.not_over_a_range()),
+        }
     }
 
     pub(super) fn root(&self) -> &Expr {

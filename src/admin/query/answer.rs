@@ -25,6 +25,7 @@ enum Kind {
     BadData,
     Execution,
     Timeout,
+    NotFound,
     Internal,
 }
 
@@ -34,6 +35,7 @@ impl Kind {
             Self::BadData => "bad_data",
             Self::Execution => "execution",
             Self::Timeout => "timeout",
+            Self::NotFound => "not_found",
             Self::Internal => "internal",
         }
     }
@@ -43,6 +45,7 @@ impl Kind {
             Self::BadData => StatusCode::BAD_REQUEST,
             Self::Execution => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Timeout => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotFound => StatusCode::NOT_FOUND,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -61,6 +64,10 @@ impl Fault {
         Self { kind: Kind::Timeout, message: message.into() }
     }
 
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self { kind: Kind::NotFound, message: message.into() }
+    }
+
     pub(super) fn internal(message: impl Into<String>) -> Self {
         Self { kind: Kind::Internal, message: message.into() }
     }
@@ -69,9 +76,14 @@ impl Fault {
         Self::bad_data(format!("invalid parameter \"{name}\": {problem}"))
     }
 
+    /// The same, said of a parameter unless it says so itself.
+    pub(super) fn of_parameter(self, name: &str) -> Self {
+        if self.message.starts_with("invalid parameter") { self } else { Self::parameter(name, self.message) }
+    }
+
     /// A text that is no query, with the place of what is wrong: line and column.
     pub(super) fn not_parsed(text: &str, error: &ParseError) -> String {
-        let Some(at) = &error.at else { return error.message.clone() };
+        let Some(at) = &error.at else { return format!("unknown position: parse error: {}", error.message) };
         let before = text.get(..at.start.min(text.len())).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1) + 1;

@@ -43,6 +43,7 @@ pub(super) async fn range(api: &Api, form: &Form) -> Result<Answered, Fault> {
     }
     let (deadline, lookback) = bounds(api, form)?;
     let query = query(form)?;
+    query.check_range().map_err(|error| Fault::parameter("query", error))?;
     let when = When::Range { start, end, step: i64::try_from(step).unwrap_or(i64::MAX) };
     aside(api, move |api| evaluate(api, &query, when, limits(api, deadline, lookback), limit)).await
 }

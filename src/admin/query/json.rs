@@ -23,7 +23,7 @@ pub(super) fn value(value: &Value, time: i64, out: &mut Vec<u8>) {
         Value::Scalar(value) => {
             timestamp(time, out);
             out.push(b',');
-            float(*value, out);
+            scalar(*value, out);
         }
         Value::String(value) => {
             timestamp(time, out);
@@ -115,6 +115,15 @@ pub(super) fn labels(labels: &LabelSet, out: &mut Vec<u8>) {
         text(value, out);
     });
     out.push(b'}');
+}
+
+/// The value of a scalar, which Prometheus writes without an exponent whatever its size.
+fn scalar(value: f64, out: &mut Vec<u8>) {
+    if value.is_finite() {
+        let _ = write!(out, "\"{value}\"");
+    } else {
+        float(value, out);
+    }
 }
 
 /// A number as a text, without an exponent from a millionth on and below 1e21.

@@ -4,7 +4,7 @@ use super::answer::{Answered, Fault};
 use super::form::Form;
 use super::{Api, json};
 use crate::data::metrics::Family;
-use crate::promql::{self, Query};
+use crate::promql::{self, ParseError, Query};
 use crate::series::{Listed, Listing, Matcher};
 
 /// Most series whose exemplars are shown.
@@ -32,16 +32,23 @@ impl Asked {
 
 /// The selectors of `match[]`.
 pub(super) fn selectors(form: &Form) -> Result<Vec<Vec<Matcher>>, Fault> {
-    let selector = |text| promql::selector(text).map_err(|error| Fault::not_parsed(text, &error));
-    let selectors: Result<_, _> = form.all("match[]").map(selector).collect();
-    selectors.map_err(|problem| Fault::parameter("match[]", problem))
+    let refused = |text, error: &ParseError| match &*error.message {
+        // There Prometheus's API is more exact than its language.
+        "vector selector must contain at least one non-empty matcher" => {
+            Fault::bad_data("match[] must contain at least one non-empty matcher")
+        }
+        _ => Fault::bad_data(Fault::not_parsed(text, error)),
+    };
+    form.all("match[]").map(|text| promql::selector(text).map_err(|error| refused(text, &error))).collect()
 }
 
 pub(super) fn series(api: &Api, form: &Form) -> Result<Answered, Fault> {
     if form.all("match[]").next().is_none() {
         return Err(Fault::bad_data("no match[] parameter provided"));
     }
-    let Listed { items, more } = api.samples()?.series(Asked::read(form)?.listing())?;
+    // What names the parameter here and not elsewhere is Prometheus.
+    let asked = Asked::read(form).map_err(|fault| fault.of_parameter("match[]"))?;
+    let Listed { items, more } = api.samples()?.series(asked.listing())?;
     Ok(listed(&items, json::labels).truncated(more))
 }
 

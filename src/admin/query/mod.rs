@@ -19,7 +19,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{any, get};
 use tokio::sync::Semaphore;
 
 use super::Control;
@@ -60,6 +60,7 @@ fn routes_at(control: Arc<dyn Control>, options: QueryOptions, now: fn() -> Unix
         .route("/api/v1/metadata", get(metadata))
         .route("/api/v1/rules", get(rules))
         .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/{*other}", any(nothing))
         .with_state(Api { control, options, slots, now })
 }
 
@@ -121,6 +122,11 @@ async fn metadata(State(api): State<Api>, RawQuery(query): RawQuery) -> Response
 async fn rules(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
     let form = Form::read(query.as_deref().unwrap_or_default(), &[]);
     answer::respond(aside(&api, move |api| rules::rules(api, &form)).await)
+}
+
+/// What Prometheus has and an agent has not, such as `/api/v1/admin/tsdb`.
+async fn nothing(Path(other): Path<String>) -> Response {
+    answer::respond(Err(Fault::not_found(format!("there is no /api/v1/{other} here"))))
 }
 
 async fn alerts(State(api): State<Api>) -> Response {

@@ -132,7 +132,7 @@ impl Control for Owner {
             keep_firing_for: 0.0,
             labels: Map([("team", "web")].into_iter().collect()),
             annotations: Map(LabelSet::new()),
-            alerts: self.alerts(),
+            alerts: Some(self.alerts()),
             outcome: outcome(),
         };
         let recording = RecordingStatus {
@@ -325,7 +325,42 @@ async fn what_is_wrong_is_told_in_prometheus_s_words() {
             "series?match[]={a=\"\"}",
             400,
             "bad_data",
-            "invalid parameter \"match[]\": 1:1: parse error: vector selector must contain at least one non-empty matcher",
+            "invalid parameter \"match[]\": match[] must contain at least one non-empty matcher",
+        ),
+        ("labels?match[]={a=\"\"}", 400, "bad_data", "match[] must contain at least one non-empty matcher"),
+        (
+            "query",
+            400,
+            "bad_data",
+            "invalid parameter \"query\": unknown position: parse error: no expression found in input",
+        ),
+        (
+            "query_range?query=up[1m]&start=0&end=1&step=1",
+            400,
+            "bad_data",
+            "invalid parameter \"query\": invalid expression type \"range vector\" for range query, must be Scalar or instant \
+             Vector",
+        ),
+        ("nothing", 404, "not_found", "there is no /api/v1/nothing here"),
+        (
+            "rules?exclude_alerts=x",
+            400,
+            "bad_data",
+            "invalid parameter \"exclude_alerts\": error converting exclude_alerts: strconv.ParseBool: parsing \"x\": invalid \
+             syntax",
+        ),
+        (
+            "rules?group_limit=x",
+            400,
+            "bad_data",
+            "invalid parameter \"group_limit\": group_limit needs to be a valid number: strconv.ParseInt: parsing \"x\": \
+             invalid syntax",
+        ),
+        (
+            "rules?group_next_token=x",
+            400,
+            "bad_data",
+            "invalid parameter \"group_next_token\": group_limit needs to be present in order to paginate over the groups",
         ),
         ("query_exemplars?query=up&start=2&end=1", 400, "bad_data", "end timestamp must not be before start timestamp"),
         ("metadata?limit=x", 400, "bad_data", "limit must be a number"),
@@ -389,11 +424,11 @@ async fn rules_and_alerts_are_told_as_prometheus_tells_them() {
     assert_eq!(
         both["groups"][0],
         json!({
-            "name": "pages", "file": "rules.yaml", "interval": 15.0, "limit": 0, "evaluationTime": 0.5,
+            "name": "pages", "file": "rules.yaml", "interval": 15, "limit": 0, "evaluationTime": 0.5,
             "lastEvaluation": "0001-01-01T00:00:00Z",
             "rules": [{
-                "type": "alerting", "state": "firing", "name": "Down", "query": "up == 0", "duration": 60.0,
-                "keepFiringFor": 0.0, "labels": { "team": "web" }, "annotations": {}, "alerts": [alert], "health": "ok",
+                "type": "alerting", "state": "firing", "name": "Down", "query": "up == 0", "duration": 60,
+                "keepFiringFor": 0, "labels": { "team": "web" }, "annotations": {}, "alerts": [alert], "health": "ok",
                 "evaluationTime": 0.25, "lastEvaluation": "1970-01-01T00:05:00Z"
             }]
         })
@@ -412,7 +447,12 @@ async fn rules_and_alerts_are_told_as_prometheus_tells_them() {
             told["groups"].as_array().expect("a list").iter().map(|group| group["name"].clone()).collect();
         assert_eq!(json!(names), groups, "{query}");
     }
-    assert_eq!(data("/api/v1/rules?exclude_alerts=true").await["groups"][0]["rules"][0]["alerts"], json!([]));
+    assert_eq!(data("/api/v1/rules?exclude_alerts=true").await["groups"][0]["rules"][0]["alerts"], Value::Null);
+    let first = data("/api/v1/rules?group_limit=1").await;
+    assert_eq!((first["groups"].as_array().map(Vec::len), &first["groups"][0]["name"]), (Some(1), &json!("pages")));
+    let token = first["groupNextToken"].as_str().expect("there is more");
+    let second = data(&format!("/api/v1/rules?group_limit=1&group_next_token={token}")).await;
+    assert_eq!((&second["groups"][0]["name"], &second["groupNextToken"]), (&json!("records"), &Value::Null));
     let unknown = "invalid parameter \"type\": not supported value \"x\"";
     assert_eq!(fault("/api/v1/rules?type=x").await, (400, "bad_data".to_owned(), unknown.to_owned()));
 }

@@ -71,10 +71,7 @@ pub(super) fn evaluate(
             .and_then(Rows::drop_names)
             .map(|rows| if is_range { matrix_value(&rows, steps) } else { vector_value(&rows, steps) }),
         ValueType::Matrix if !is_range => evaluator.matrix(root, steps),
-        other => Err(EvalError::Query(format!(
-            "invalid expression type {:?} for range query, must be Scalar or instant Vector",
-            other.to_string()
-        ))),
+        other => Err(EvalError::Query(other.not_over_a_range())),
     }?;
     if let Some(failure) = evaluator.work.notes.failure() {
         return Err(EvalError::Query(failure.to_owned()));
