@@ -22,7 +22,9 @@
 //! agent a failed scrape ends the series of its target with staleness markers and says `up` 0 at the same time; a target
 //! that discovery has dropped has its `up` ended with all others; a series that a successful scrape lacks ends while its
 //! target's `up` is 1. So of an input that has ended or gone silent, the `up` of the same `job` and `instance` tells the
-//! cause. Where an input is what a recording rule recorded, the inputs of that rule are asked instead.
+//! cause. Where an input is what a recording rule recorded, the inputs of that rule are asked instead. Where somebody else
+//! evaluates the query, because it reads further back than the store goes, his answer is the evidence, and only that there
+//! was none is a loss.
 //!
 //! The other way round, after a restart or a step of the clock an alert begins only if something was seen since: that
 //! nothing is there yet is no `absent`. That lasts until a scrape has come, two intervals of the group and a minute at least.
@@ -31,11 +33,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
 
+use super::results::Store;
 use crate::data::UnixMillis;
 use crate::data::labels::{LabelSet, Labels, METRIC_NAME};
 use crate::data::metrics::is_stale;
 use crate::promql::Query;
-use crate::series::{Columns, MatchOp, Matcher, Samples, Select, SelectError};
+use crate::series::{Columns, MatchOp, Matcher, Select, SelectError};
 
 /// What becomes of an alert whose series is gone from the result of its rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
@@ -92,7 +95,7 @@ impl fmt::Display for Lost {
 /// Where evidence is looked for.
 pub(super) struct Inquiry<'a> {
     /// The samples that rules read.
-    pub samples: &'a dyn Samples,
+    pub store: &'a dyn Store,
     /// The time of the queries.
     pub at: UnixMillis,
     /// How far back a query looks for a sample.
@@ -128,7 +131,7 @@ impl Inquiry<'_> {
         for selector in query.selectors() {
             let mut found = false;
             let matchers = narrowed(selector.matchers, element);
-            self.samples.select(
+            self.store.select(
                 Select { matchers: &matchers, after: since.0, until: self.at.0 },
                 &mut |labels, columns| {
                     found |= agrees(labels, element) && columns.values.iter().any(|value| !is_stale(*value));
@@ -159,15 +162,24 @@ impl Inquiry<'_> {
             let matchers = narrowed(selector.matchers, element);
             let back = millis(selector.back.max(self.lookback).saturating_add(self.hold_for));
             let select = Select { matchers: &matchers, after: self.at.0.saturating_sub(back), until: self.at.0 };
-            self.samples.select(select, &mut |labels, columns| {
+            self.store.select(select, &mut |labels, columns| {
                 if !agrees(labels, element) {
                     return Ok(());
                 }
                 let Some(input) = self.input(columns) else { return Ok(()) };
                 any_input = true;
-                if depth < MOST_DEPTH && self.recorded.contains_key(labels.metric_name()) {
-                    recordings.insert(labels.to_set());
-                    return Ok(());
+                if let Some(queries) = self.recorded.get(labels.metric_name()) {
+                    // What somebody else answers ends with the answer, and no target of this agent is asked why.
+                    if queries.iter().any(|query| self.store.is_elsewhere(query)) {
+                        if let Input::Silent(_) = input {
+                            lost.get_or_insert_with(|| Lost::Silent(labels.to_string().into()));
+                        }
+                        return Ok(());
+                    }
+                    if depth < MOST_DEPTH {
+                        recordings.insert(labels.to_set());
+                        return Ok(());
+                    }
                 }
                 let (time, ending) = match input {
                     Input::There { refilling } => {
@@ -288,7 +300,7 @@ impl Inquiry<'_> {
     fn each_up(&self, matchers: &[Matcher], visit: &mut dyn FnMut(Labels<'_>, i64, Up)) -> Result<(), SelectError> {
         let back = millis(self.lookback.saturating_add(self.hold_for));
         let select = Select { matchers, after: self.at.0.saturating_sub(back), until: self.at.0 };
-        self.samples.select(select, &mut |labels, columns| {
+        self.store.select(select, &mut |labels, columns| {
             let (Some(&at), Some(&value)) = (columns.times.last(), columns.values.last()) else { return Ok(()) };
             let state = match value {
                 value if is_stale(value) => Up::Ended,

@@ -6,6 +6,7 @@
 mod alert;
 pub mod dead_mans_switch;
 pub mod dispatch;
+mod elsewhere;
 mod engine;
 mod group;
 pub mod inhibit;
@@ -34,6 +35,7 @@ mod testing;
 pub mod unit_test;
 
 pub use alert::{Alert, Occurrence};
+pub use elsewhere::{Answers, Questions, Ticket};
 pub use engine::{RuleMetrics, Rules};
 pub use group::Evaluated;
 pub use missing_input::MissingInput;

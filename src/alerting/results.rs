@@ -44,6 +44,11 @@ pub trait Store: Samples {
     /// Where it has no result.
     fn evaluate(&self, query: &Query, at: UnixMillis, limits: &Limits) -> Result<Evaluation, EvalError>;
 
+    /// Whether somebody else answers the query, who is asked before the group of its rule is evaluated.
+    fn is_elsewhere(&self, _: &Query) -> bool {
+        false
+    }
+
     /// Takes rows of a time. They are there for the next query when this returns; what was refused is told by reason, with
     /// how many rows it was.
     fn append(&self, time: UnixMillis, rows: &[Row], now: UnixMillis) -> Vec<(Refusal, u64)>;

@@ -105,3 +105,44 @@ async fn neither_scrapes_nor_rules_nor_pages_wait_for_who_hangs() {
     pagerduty.wait("its end", |incidents| incidents.iter().all(|one| one.status == Status::Resolved)).await;
     agent.kill();
 }
+
+const FAR: &str = r#"
+groups:
+  - name: far
+    interval: 500ms
+    rules:
+      - { alert: Far, expr: "avg_over_time(up[30d]) < 0.5" }
+  - name: near
+    interval: 500ms
+    rules:
+      - { record: "near", expr: "vector(1)" }
+"#;
+
+/// Nothing is timed here: the server's answer would take an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remote_that_hangs_delays_neither_other_groups_nor_the_api_nor_a_reload() {
+    let setup = Setup::new();
+    let remote = json!({ "url": format!("http://{}", hung().await), "timeout": "1h" });
+    let alerting =
+        json!({ "inputs": ["prometheus_scrape/none"], "rule_files": [setup.path("rules.yaml")], "remote": remote });
+    let sources = json!({ "prometheus_scrape/none": { "scrape_configs": [] } });
+    let config = setup.configure(FAR, json!({ "sources": sources, "alerting": alerting }));
+    let agent = Agent::start(&config);
+    let is_evaluated = async |group: &str| {
+        let groups = setup.api("/api/v1/rules").await?;
+        let group = groups["groups"].as_array()?.iter().find(|one| one["name"] == group)?.clone();
+        Some(group["rules"][0]["health"] != "unknown")
+    };
+    until("the other group is evaluated ten times", || async {
+        let counted = setup.api("/api/v1/query?query=count_over_time(near%5B1m%5D)").await;
+        let count = counted.and_then(|counted| counted["result"][0]["value"][1].as_str()?.parse::<u32>().ok());
+        count.is_some_and(|count| count >= 10)
+    })
+    .await;
+    assert_eq!(is_evaluated("far").await, Some(false), "{}", agent.log());
+    let more = FAR.replace("name: near", "name: later").replace("record: \"near\"", "record: \"later\"");
+    std::fs::write(setup.path("rules.yaml"), more).expect("it can be written");
+    until("the reload is taken", || async { is_evaluated("later").await == Some(true) }).await;
+    assert_eq!(is_evaluated("far").await, Some(false), "{}", agent.log());
+    agent.kill();
+}

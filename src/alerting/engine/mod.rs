@@ -11,6 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::elsewhere::{Answers, Ticket};
 use super::group::{self, Evaluated, Group, Settling, Surroundings};
 use super::missing_input::MissingInput;
 use super::moment::{Clock, Moment, Timeline};
@@ -37,6 +38,8 @@ pub struct Rules {
     /// There once rules were loaded.
     timeline: Option<Timeline>,
     settling: Option<Settling>,
+    /// How often a group has asked somebody else.
+    asked: u64,
     /// Groups that are no more.
     leaving: Vec<Leaving>,
     memory: Memory,
@@ -77,6 +80,7 @@ impl Rules {
             recorded: HashMap::new(),
             timeline: None,
             settling: None,
+            asked: 0,
             leaving: Vec::new(),
             memory: Memory::None,
             metrics: RuleMetrics::new()?,
@@ -103,23 +107,25 @@ impl Rules {
     /// What the monotonic clock says when something is to be done next; `None` where nothing is.
     pub fn next_due(&self) -> Option<Duration> {
         let timeline = self.timeline.as_ref()?;
-        let groups = self.groups.iter().map(|group| timeline.running(group.next));
+        let groups = self.groups.iter().filter_map(Group::due).map(|due| timeline.running(due));
         groups.chain(self.leaving.iter().map(|leaving| leaving.due)).min()
     }
 
     /// Evaluates the group that has been due for the longest; `None` where nothing is due. What it says is journalled when
-    /// this returns.
+    /// this returns. A group that has to know first what somebody else answers asks for that, and waits.
     pub fn evaluate(&mut self, clock: &dyn Clock, store: &dyn Store) -> Option<Evaluated> {
         let now = clock.now();
         self.follow_clock(now);
         if let Some(leaving) = self.leaving.iter().position(|leaving| leaving.due <= now.running) {
             let Leaving { at, series, .. } = self.leaving.swap_remove(leaving);
             let metrics = self.end(series, at, now, store);
-            return Some(Evaluated { metrics: metrics.into_iter().collect(), alerts: Vec::new() });
+            return Some(Evaluated { metrics: metrics.into_iter().collect(), ..Evaluated::default() });
         }
         let timeline = self.timeline?;
-        let due = self.groups.iter().enumerate().min_by_key(|(_, group)| group.next);
-        let number = due.filter(|(_, group)| timeline.running(group.next) <= now.running)?.0;
+        let due = self.groups.iter().enumerate().filter_map(|(number, group)| Some((group.due()?, number))).min();
+        let number = due.filter(|(due, _)| timeline.running(*due) <= now.running)?.1;
+        self.asked += 1;
+        let ticket = Ticket(self.asked);
         let around = Surroundings {
             clock,
             store,
@@ -130,8 +136,11 @@ impl Rules {
         };
         let group = &mut self.groups[number];
         let before = group.tally;
-        let mut evaluated = group.evaluate(now, &timeline, &around);
+        let mut evaluated = group.evaluate(now, ticket, &timeline, &around);
         self.metrics.evaluated(group, before);
+        if evaluated.asks.is_some() {
+            return Some(evaluated);
+        }
         if !group.retired.is_empty() {
             let retired = std::mem::take(&mut group.retired);
             let at = group.evaluated().map_or(now.wall, |at| at.wall);
@@ -141,6 +150,15 @@ impl Rules {
         self.journal(Some(number));
         self.metrics.count(self.rules());
         Some(evaluated)
+    }
+
+    /// What somebody else has answered: the group that asked is due. Where it does not wait for that any more, it is
+    /// forgotten.
+    pub fn answer(&mut self, ticket: Ticket, answers: Answers) {
+        let asked = self.groups.iter_mut().filter_map(|group| group.asked.as_mut());
+        if let Some(asked) = asked.into_iter().find(|asked| asked.ticket == ticket) {
+            asked.answers = Some(answers);
+        }
     }
 
     /// The groups, by file and name.

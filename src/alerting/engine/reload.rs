@@ -47,7 +47,8 @@ impl Rules {
             match loaded.iter().position(|new| new.is_same(&old)) {
                 Some(same) => {
                     kept.insert(same);
-                    loaded[same] = old;
+                    // Whoever was asked may not be there to answer any more.
+                    loaded[same] = Group { asked: None, ..old };
                 }
                 None => {
                     self.metrics.forget(&old);

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::alert::Alert;
+use super::elsewhere::{Answered, Asked, Questions, Ticket};
 use super::moment::{Clock, Moment, Steady, Timeline, nanos};
 use super::results::{self, Batches, Row, Store};
 use super::rule::{Evaluating, Rule, Settings, Sight, Since};
@@ -37,6 +38,8 @@ pub(super) struct Group {
     pub slots: Slots,
     /// The next time.
     pub next: UnixNanos,
+    /// What it has asked somebody else, until it is evaluated with the answers.
+    pub asked: Option<Asked>,
     /// When its alerts were forced to the disk last.
     pub forced: Option<Steady>,
     /// How its evaluations went.
@@ -69,6 +72,8 @@ pub struct Evaluated {
     pub metrics: Vec<MetricBatch>,
     /// Alerts that are to be handed on.
     pub alerts: Vec<Alert>,
+    /// What the group has to know first: nothing was evaluated, and it waits for [`super::Rules::answer`].
+    pub asks: Option<Questions>,
 }
 
 /// What a group is evaluated with.
@@ -116,6 +121,7 @@ impl Group {
             retired: Vec::new(),
             slots,
             next: slots.after(slots.before(now)),
+            asked: None,
             forced: None,
             tally: Tally::default(),
         }
@@ -134,6 +140,8 @@ impl Group {
 
     /// The wall clock was stepped: the next slot is the next one of the new time.
     pub fn follow_step(&mut self, now: UnixNanos) {
+        // An answer is of a time that may be ahead now.
+        self.asked = None;
         let next = self.slots.after(self.slots.before(now));
         if self.next > next || self.slots.between(self.next, now) > 0 {
             self.next = next;
@@ -151,18 +159,67 @@ impl Group {
         }
     }
 
-    /// Evaluates the group at its last slot that is not later than now. Slots before it are missed.
-    pub fn evaluate(&mut self, now: Moment, timeline: &Timeline, around: &Surroundings<'_>) -> Evaluated {
+    /// When something is to be done with it; `None` while it waits for answers.
+    pub fn due(&self) -> Option<UnixNanos> {
+        match &self.asked {
+            None => Some(self.next),
+            Some(Asked { answers: None, .. }) => None,
+            Some(Asked { at, .. }) => Some(*at),
+        }
+    }
+
+    /// Evaluates the group at its last slot that is not later than now, or has it ask under `ticket` first what it has to
+    /// know for that; where it has the answers, evaluates it at the slot for which it asked.
+    pub fn evaluate(
+        &mut self,
+        now: Moment,
+        ticket: Ticket,
+        timeline: &Timeline,
+        around: &Surroundings<'_>,
+    ) -> Evaluated {
+        let asked = self.asked.take().or_else(|| {
+            let at = self.take_slot(now);
+            Some(Asked { ticket, at, began: now, answers: None })
+        });
+        let Some(Asked { at, began, answers, .. }) = asked else { return Evaluated::default() };
+        let queries = self.queries_elsewhere(around.store);
+        let evaluated = match answers {
+            None if !queries.is_empty() => {
+                self.asked = Some(Asked { ticket, at, began, answers: None });
+                let (at, limits) = (self.query_at(at, around.settings), around.settings.limits.clone());
+                return Evaluated { asks: Some(Questions { ticket, at, queries, limits }), ..Evaluated::default() };
+            }
+            None => self.evaluate_at(at, timeline.steady(at), around),
+            Some(answers) => {
+                let store = Answered { store: around.store, answers: &answers };
+                self.evaluate_at(at, timeline.steady(at), &Surroundings { store: &store, ..*around })
+            }
+        };
+        self.tally.at = Some(began.wall);
+        self.tally.took = around.clock.now().running.saturating_sub(began.running);
+        evaluated
+    }
+
+    /// The last slot that is not later than now. Slots before it are missed.
+    fn take_slot(&mut self, now: Moment) -> UnixNanos {
         // A clock that is slewed may be a bit behind the one that said that it is time.
         let missed = self.slots.between(self.next, now.wall);
         let at = UnixNanos(self.next.0 + missed * nanos(self.interval) as u64);
         self.tally.missed += missed;
         self.tally.iterations += missed + 1;
         self.next = self.slots.after(at);
-        let evaluated = self.evaluate_at(at, timeline.steady(at), around);
-        self.tally.at = Some(now.wall);
-        self.tally.took = around.clock.now().running.saturating_sub(now.running);
-        evaluated
+        at
+    }
+
+    /// Queries of its rules that the store does not answer, each once.
+    fn queries_elsewhere(&self, store: &dyn Store) -> Vec<Query> {
+        let mut queries: Vec<Query> = Vec::new();
+        for query in self.rules.iter().map(|rule| &rule.written.query).filter(|query| store.is_elsewhere(query)) {
+            if queries.iter().all(|known| known.text() != query.text()) {
+                queries.push(query.clone());
+            }
+        }
+        queries
     }
 
     /// When it was evaluated last, in this process or one before.

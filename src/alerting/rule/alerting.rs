@@ -367,11 +367,13 @@ struct Hold<'a> {
 }
 
 impl<'a> Hold<'a> {
+    /// Not where somebody else answers the query: what that answer does not have is gone, whatever this agent sees itself.
     fn new(cx: &Evaluating<'a>, query: &Query) -> Option<Self> {
-        (cx.settings.missing_input == MissingInput::Hold).then(|| Self {
+        let holds = cx.settings.missing_input == MissingInput::Hold && !cx.store.is_elsewhere(query);
+        holds.then(|| Self {
             query: query.clone(),
             inquiry: Inquiry {
-                samples: cx.store,
+                store: cx.store,
                 at: cx.query_at,
                 lookback: cx.settings.limits.lookback,
                 hold_for: cx.settings.hold_for,

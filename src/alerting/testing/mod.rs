@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::alert::Alert;
+use super::elsewhere::{Answers, Questions};
 use super::engine::Rules;
 use super::moment::{Clock, Moment};
 use super::results::{Row, Store};
@@ -19,7 +20,7 @@ use crate::data::metrics::STALE;
 use crate::data::{LabelSet, SeriesTable, UnixMillis, UnixNanos};
 use crate::delivery::journal::Place;
 use crate::delivery::simulated_disk::SimulatedDisk;
-use crate::promql::Point;
+use crate::promql::{Annotations, EvalError, Evaluation, Point, Value, VectorSample};
 pub use store::MemoryStore;
 
 /// Where tests begin: 2026-11-23T00:00:00Z.
@@ -64,7 +65,41 @@ pub struct World {
     pub sent: Vec<Sent>,
     /// The start of the next round of scrapes on the monotonic clock; `None` while nobody scrapes.
     next_scrape: Option<u64>,
+    /// How somebody else answers what reads back further than a day.
+    pub remote: Remote,
+    /// What he was asked and has not answered yet.
+    pub open: Vec<Questions>,
     text: String,
+}
+
+/// Somebody else.
+#[derive(Clone, Copy, Debug)]
+pub enum Remote {
+    /// He answers with a series of this instance, or none.
+    Has(Option<&'static str>),
+    /// He says that he cannot.
+    Fails,
+    /// He says nothing.
+    Hangs,
+}
+
+impl Remote {
+    fn answer(self, questions: &Questions) -> Option<Answers> {
+        let of_instance = |instance: &str| VectorSample {
+            labels: [("job", "job"), ("instance", instance)].into_iter().collect(),
+            time: questions.at.0,
+            point: Point::Float(1.0),
+        };
+        let answer = match self {
+            Self::Hangs => return None,
+            Self::Fails => Err(EvalError::Query("the remote fails".into())),
+            Self::Has(instance) => Ok(Evaluation {
+                value: Value::Vector(instance.map(of_instance).into_iter().collect()),
+                annotations: Annotations::default(),
+            }),
+        };
+        Some(questions.queries.iter().map(|query| (query.text().into(), answer.clone())).collect())
+    }
 }
 
 /// An alert that was handed on.
@@ -117,6 +152,8 @@ impl World {
             targets: vec![target],
             sent: Vec::new(),
             next_scrape: Some(start.running.as_secs() + 1),
+            remote: Remote::Hangs,
+            open: Vec::new(),
             text: rules.to_owned(),
         };
         world.start();
@@ -201,7 +238,21 @@ impl World {
             let (at, now) = (self.seconds(), UnixMillis::from(self.clock.0.wall));
             let sent = |alert: Alert| Sent { at, fires: !alert.is_resolved(now), alert };
             self.sent.extend(evaluated.alerts.into_iter().map(sent));
+            self.open.extend(evaluated.asks);
+            self.answer();
         }
+    }
+
+    /// Somebody else answers what he was asked, if he does.
+    pub fn answer(&mut self) {
+        let (remote, rules) = (self.remote, &mut self.rules);
+        self.open.retain(|questions| match remote.answer(questions) {
+            None => true,
+            Some(answers) => {
+                rules.answer(questions.ticket, answers);
+                false
+            }
+        });
     }
 
     /// Seconds on the monotonic clock since the world began.

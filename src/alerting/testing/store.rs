@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::super::results::{Row, Store};
 use crate::data::UnixMillis;
@@ -60,6 +61,11 @@ impl Samples for MemoryStore {
 impl Store for MemoryStore {
     fn evaluate(&self, query: &Query, at: UnixMillis, limits: &Limits) -> Result<Evaluation, EvalError> {
         query.evaluate(self, When::Instant(at.0), limits)
+    }
+
+    /// What reads back further than a day.
+    fn is_elsewhere(&self, query: &Query) -> bool {
+        query.selectors().any(|selector| selector.back > Duration::from_hours(24))
     }
 
     fn append(&self, time: UnixMillis, rows: &[Row], now: UnixMillis) -> Vec<(Refusal, u64)> {

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-
 use crate::alerting::remote::Remote;
 use crate::alerting::rule_file::RuleFile;
-use crate::alerting::{Row, Store as RuleStore};
+use crate::alerting::{Answers, Questions, Row, Store as RuleStore, Ticket};
 use crate::data::UnixMillis;
 use crate::data::labels::Labels;
 use crate::promql::{EvalError, Evaluation, Limits, Query};
@@ -16,15 +14,14 @@ use crate::series::{Columns, Matcher, Refusal, Samples, Select, SelectError, Ser
 /// The store, and who else is asked.
 pub struct Reader {
     store: Arc<Store>,
-    remote: Option<Remote>,
+    remote: Option<Arc<Remote>>,
     retention: Duration,
-    runtime: Handle,
 }
 
 impl Reader {
     /// Reads the store, and asks `remote` what it does not go back to.
-    pub fn new(store: Arc<Store>, remote: Option<Remote>, retention: Duration, runtime: Handle) -> Self {
-        Self { store, remote, retention, runtime }
+    pub fn new(store: Arc<Store>, remote: Option<Remote>, retention: Duration) -> Self {
+        Self { store, remote: remote.map(Arc::new), retention }
     }
 
     /// Tells of rules that read further back than there are samples, where nobody else is asked.
@@ -44,6 +41,15 @@ impl Reader {
         }
     }
 
+    /// Asks what a group has to know; without anybody to ask there are no answers.
+    pub async fn answer(self: Arc<Self>, questions: Questions) -> (Ticket, Answers) {
+        let answers = match &self.remote {
+            Some(remote) => remote.clone().answer(&questions).await,
+            None => Answers::default(),
+        };
+        (questions.ticket, answers)
+    }
+
     fn is_beyond(&self, query: &Query) -> bool {
         query.selectors().any(|selector| selector.pinned.is_some() || selector.back > self.retention)
     }
@@ -61,13 +67,18 @@ impl Samples for Reader {
 
 impl RuleStore for Reader {
     fn evaluate(&self, query: &Query, at: UnixMillis, limits: &Limits) -> Result<Evaluation, EvalError> {
-        match &self.remote {
-            Some(remote) if self.is_beyond(query) => {
-                let evaluated = remote.evaluate(query, at.0, &self.runtime);
-                evaluated.map_err(|error| EvalError::Samples(SelectError(error.to_string())))
-            }
-            _ => self.store.evaluate(query, at, limits),
+        // That of a rule was asked before. One in a template is known only while somebody waits for the text.
+        if self.is_elsewhere(query) {
+            return Err(EvalError::Query(
+                "it reads further back than samples are kept, and `alerting.remote` answers queries of rules, not of texts"
+                    .into(),
+            ));
         }
+        self.store.evaluate(query, at, limits)
+    }
+
+    fn is_elsewhere(&self, query: &Query) -> bool {
+        self.remote.is_some() && self.is_beyond(query)
     }
 
     fn append(&self, time: UnixMillis, rows: &[Row], now: UnixMillis) -> Vec<(Refusal, u64)> {

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use futures_util::future::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -163,7 +164,7 @@ impl Alerting {
                 Some((heartbeat.map_err(failed)?, pulse_of))
             }
         };
-        let reader = Reader::new(store.clone(), remote, retention, Handle::current());
+        let reader = Reader::new(store.clone(), remote, retention);
         reader.warn_of(&files);
         let now = running.clock().now();
         running.rules().load(settings, &files, now);
@@ -245,7 +246,12 @@ fn take(running: &Running, message: Message, metrics: &ComponentMetrics) {
 impl Evaluating {
     async fn run(mut self) {
         let lost = Arc::new(CountLost(self.metrics.clone()));
+        // What groups wait for. A group asks once at a time, so that there are no more of them than groups.
+        let mut asking = FuturesUnordered::new();
         loop {
+            while let Some(Some((ticket, answers))) = asking.next().now_or_never() {
+                self.running.rules().answer(ticket, answers);
+            }
             let (clock, next) = (*self.running.clock(), self.running.rules().next_due());
             let wait = next.map_or(LOOK, |due| due.saturating_sub(clock.now().running)).min(LOOK);
             if !wait.is_zero() {
@@ -253,8 +259,10 @@ impl Evaluating {
                 tokio::select! {
                     biased;
                     () = self.stop.cancelled() => return,
-                    () = tokio::time::sleep(wait) => continue,
+                    Some((ticket, answers)) = asking.next() => self.running.rules().answer(ticket, answers),
+                    () = tokio::time::sleep(wait) => {}
                 }
+                continue;
             }
             if self.stop.is_cancelled() {
                 return;
@@ -262,8 +270,9 @@ impl Evaluating {
             let (running, reader) = (self.running.clone(), self.reader.clone());
             let evaluated = blocking(move || running.rules().evaluate(running.clock(), &*reader)).await;
             match evaluated {
-                Ok(Some(Evaluated { metrics, alerts })) => {
+                Ok(Some(Evaluated { metrics, alerts, asks })) => {
                     self.beat();
+                    asking.extend(asks.map(|questions| self.reader.clone().answer(questions)));
                     if let Some(dispatch) = self.running.dispatch() {
                         dispatch.put(alerts);
                     }

@@ -2,6 +2,7 @@
 
 mod clocks;
 mod crash;
+mod elsewhere;
 mod evaluation;
 mod hold;
 mod loading;
