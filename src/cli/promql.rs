@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::run::Failed;
+use crate::options::whole_file;
 use crate::promql::Limits;
 use crate::promql::script::{Failure, Script};
 
@@ -58,12 +59,8 @@ pub fn promql(what: &Promql) -> Result<Tested, Failed> {
     let (mut text, mut evaluations, mut failures, mut wrong) = (String::new(), 0, 0, 0);
     for file in files {
         let name = file.display();
-        let unread = |why: &dyn std::fmt::Display| Failed::Process(format!("cannot read {name}: {why}"));
-        let length = std::fs::metadata(file).map_err(|error| unread(&error))?.len();
-        if length > LONGEST {
-            return Err(unread(&format_args!("it is longer than {} MiB", LONGEST >> 20)));
-        }
-        let script = std::fs::read_to_string(file).map_err(|error| unread(&error))?;
+        let script =
+            whole_file::text(file, LONGEST).map_err(|why| Failed::Process(format!("cannot read {name}: {why}")))?;
         match Script::parse(&script) {
             Err(error) => {
                 wrong += 1;

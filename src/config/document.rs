@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::SourceFile;
 use super::{codes, fault};
 use crate::formats::yaml::{self, Entry, Node, Value};
-use crate::options::{Problem, Span};
+use crate::options::{Problem, Span, whole_file};
 
 /// Largest file that is read.
 const MAX_FILE: u64 = 4 << 20;
@@ -86,14 +86,9 @@ pub fn in_folder(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The text of a file, unless it is too large or not UTF-8.
+/// The text of a file, unless it is none, too large or not UTF-8.
 pub fn text(path: &Path) -> Result<String, String> {
-    let meta = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if meta.is_file() && meta.len() > MAX_FILE {
-        return Err(format!("it is larger than {MAX_FILE} bytes"));
-    }
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|error| format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()))
+    whole_file::text(path, MAX_FILE).map_err(|error| error.to_string())
 }
 
 /// Parses the files and merges them. `sections` are the root keys that parts of the agent own.

@@ -4,10 +4,10 @@
 //! `$${file:` are the text itself. It happens on parsed scalars, so that no value can change the shape of
 //! the document.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::codes;
-use crate::options::Code;
+use crate::options::{Code, whole_file};
 
 /// Largest file that a value is read from.
 const MAX_FILE: u64 = 1 << 20;
@@ -158,14 +158,7 @@ fn resolve(reference: &str, at: usize, environment: Environment<'_>, done: &mut 
 }
 
 fn read(path: &str) -> Result<String, String> {
-    let meta = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if !meta.is_file() {
-        return Err("it is not a file".into());
-    }
-    if meta.len() > MAX_FILE {
-        return Err(format!("it is larger than {MAX_FILE} bytes"));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let text = whole_file::text(Path::new(path), MAX_FILE).map_err(|error| error.to_string())?;
     Ok(text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t)).to_owned())
 }
 

@@ -15,7 +15,7 @@ use super::topology::{self, Draft};
 use super::wiring;
 use super::{Tables, codes, dump, fault};
 use crate::formats::yaml::{Entry, Value};
-use crate::options::{Duration, Identity, Problem, Span, Spanned, section};
+use crate::options::{Duration, Identity, Problem, Span, Spanned, section, whole_file};
 use crate::pipeline::graph::{Buffer, ComponentId, Graph, Role};
 use crate::pipeline::{BuildError, Descriptor, component};
 
@@ -258,9 +258,13 @@ fn draft<P: ?Sized + component::Plan>(
     }
 }
 
+/// Largest file beside the configuration: that of a rule file.
+const MOST_BESIDE: u64 = 64 << 20;
+
 /// A hash of what files say; 0 for none.
 fn contents(files: &[PathBuf]) -> u64 {
-    files.iter().filter_map(|path| std::fs::read(path).ok()).fold(0, |hash, bytes| xxh3_64_with_seed(&bytes, hash))
+    let read = files.iter().filter_map(|path| whole_file::bytes(path, MOST_BESIDE).ok());
+    read.fold(0, |hash, bytes| xxh3_64_with_seed(&bytes, hash))
 }
 
 /// Checks the shape of a component's name and finds its type; what is wrong with it is told.

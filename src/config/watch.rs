@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::document;
+use crate::options::whole_file;
 
 /// How often files are looked at without any event.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -177,6 +178,9 @@ fn same(a: &BTreeMap<PathBuf, Seen>, b: &BTreeMap<PathBuf, Seen>) -> bool {
     a.len() == b.len() && a.iter().all(|(path, seen)| b.get(path).is_some_and(|other| other.hash == seen.hash))
 }
 
+/// Largest file whose text tells a change: no configuration is made of a larger one.
+const MOST: u64 = 64 << 20;
+
 /// Looks at files; one that looks as before is not read again.
 fn look(files: &[PathBuf], before: &BTreeMap<PathBuf, Seen>) -> BTreeMap<PathBuf, Seen> {
     let one = |path: &PathBuf| {
@@ -186,7 +190,10 @@ fn look(files: &[PathBuf], before: &BTreeMap<PathBuf, Seen>) -> BTreeMap<PathBuf
         });
         let known = before.get(path).copied().filter(|seen| seen.meta.is_some() && seen.meta == meta);
         // Of a folder only what is in it matters; what the files say is looked at one by one.
-        let read = || Seen { meta, hash: std::fs::read(path).map_or_else(|_| names_in(path), |bytes| xxh3_64(&bytes)) };
+        let read = || Seen {
+            meta,
+            hash: whole_file::bytes(path, MOST).map_or_else(|_| names_in(path), |bytes| xxh3_64(&bytes)),
+        };
         (path.clone(), known.unwrap_or_else(read))
     };
     files.iter().map(one).collect()

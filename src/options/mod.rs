@@ -18,6 +18,7 @@ pub mod spanned;
 pub mod suggest;
 pub mod tls;
 pub mod verbatim;
+pub mod whole_file;
 
 pub use http_client::{HttpClientOptions, TlsConfig};
 pub use http_server::HttpServerOptions;

@@ -7,6 +7,11 @@ use std::time::{Duration, Instant};
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
+use super::whole_file::{self, Unread};
+
+/// Largest file of a secret.
+const MAX_FILE: u64 = 1 << 20;
+
 /// Name of the newtype by which a deserializer recognises [`Secret`]: one that interpolates answers with
 /// a sequence of the path of the file it came from (empty for the environment) and the value, and refuses
 /// a value written inline, unless that is in a [`Verbatim`](super::Verbatim).
@@ -75,7 +80,10 @@ impl Secret {
 }
 
 fn read(path: &Path) -> std::io::Result<Arc<str>> {
-    let text = std::fs::read_to_string(path)?;
+    let text = whole_file::text(path, MAX_FILE).map_err(|error| match error {
+        Unread::Failed(error) => error,
+        other => std::io::Error::other(other.to_string()),
+    })?;
     Ok(text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t)).into())
 }
 

@@ -55,6 +55,32 @@ fn paths_that_lead_nowhere() {
     assert_eq!(read(&empty.path().join("missing.yaml")), ["TW0001"]);
 }
 
+/// Each of these would be read until memory ends, or waited for for ever.
+#[test]
+fn what_is_no_file_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("pipe.yaml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    for hostile in [Path::new("/dev/zero"), &pipe] {
+        let refused = load_with(&[hostile.to_owned()], tables(), &environment);
+        assert_eq!(codes(refused), ["TW0001"], "{}", hostile.display());
+        let named = |key: &str| {
+            let text = format!("identity: {{ cluster: c }}\nalerting: {{ inputs: [], {key} }}\n");
+            load(text.as_bytes()).expect_err("it is refused").to_string()
+        };
+        for (code, key) in [
+            ("TW1061", format!("rule_files: [{}]", hostile.display())),
+            ("TW1062", format!("templates: [{}]", hostile.display())),
+            ("TW0001", format!("alertmanager_config: {}", hostile.display())),
+            ("TW0102", format!("external_url: '${{file:{}}}'", hostile.display())),
+        ] {
+            let words = if hostile.starts_with("/dev") { "it is larger than" } else { "it is a named pipe, not a file" };
+            let said = named(&key);
+            assert!(said.contains(code) && said.contains(words), "{key}: {said}");
+        }
+    }
+}
+
 /// Text that is nearly a configuration: its words in any order.
 fn words() -> impl Strategy<Value = String> {
     let word = proptest::sample::select(vec![

@@ -18,6 +18,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::options::whole_file::{self, Unread};
 use crate::promql::Query;
 
 pub use fault::{Fault, InRule, RuleFileError};
@@ -146,13 +147,10 @@ impl RuleFile {
     /// With everything that is wrong with it.
     pub fn read(path: &Path, reading: Reading) -> Result<Self, RuleFileError> {
         let unreadable = |why| RuleFileError::unreadable(path, why);
-        let meta = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
-        if meta.is_file() && meta.len() > MAX_FILE {
-            return Err(unreadable(format!("it is larger than {MAX_FILE} bytes; split it into several files")));
-        }
-        let text = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
-        let text = String::from_utf8(text)
-            .map_err(|error| unreadable(format!("byte {} is not UTF-8", error.utf8_error().valid_up_to())))?;
+        let text = whole_file::text(path, MAX_FILE).map_err(|error| match error {
+            Unread::TooLarge(_) => unreadable(format!("{error}; split it into several files")),
+            _ => unreadable(error.to_string()),
+        })?;
         Self::parse(path, &text, reading)
     }
 

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 use super::rule_file::{self, Reading};
+use crate::options::whole_file::{self, Unread};
 use read::TestFile;
 
 /// How tests are run.
@@ -54,11 +55,10 @@ pub fn run(path: &Path, options: &Options) -> Outcome {
 
 fn run_into(path: &Path, options: &Options, notes: &mut Vec<String>) -> Result<(), Vec<String>> {
     let unread = |why: String| vec![format!("{}: {why}", path.display())];
-    let length = std::fs::metadata(path).map_err(|error| unread(error.to_string()))?.len();
-    if length > MAX_FILE {
-        return Err(unread(format!("it is larger than {MAX_FILE} bytes; split it into several files")));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| unread(error.to_string()))?;
+    let text = whole_file::text(path, MAX_FILE).map_err(|error| match error {
+        Unread::TooLarge(_) => unread(format!("{error}; split it into several files")),
+        _ => unread(error.to_string()),
+    })?;
     let file = read::read(&text)
         .map_err(|faults| faults.iter().map(|fault| unread(fault.clone()).remove(0)).collect::<Vec<_>>())?;
     let rule_files = rule_files(path, &file, notes)?;

@@ -74,10 +74,16 @@ pub fn check(args: &CheckArgs, mut print: impl FnMut(Line)) -> u8 {
     }
 }
 
+/// Longest text that is read from standard input.
+const LONGEST: u64 = 64 << 20;
+
 fn standard_input(reading: Reading) -> Result<RuleFile, RuleFileError> {
     let path = Path::new("standard input");
     let mut text = String::new();
-    match std::io::stdin().lock().read_to_string(&mut text) {
+    match std::io::stdin().lock().take(LONGEST + 1).read_to_string(&mut text) {
+        Ok(read) if read as u64 > LONGEST => {
+            Err(RuleFileError::unreadable(path, format!("it is longer than {} MiB", LONGEST >> 20)))
+        }
         Ok(_) => RuleFile::parse(path, &text, reading),
         Err(error) => Err(RuleFileError::unreadable(path, error.to_string())),
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::options::{Options, Telling};
 use crate::alerting::rule_file::{self, Reading, RuleFile};
 use crate::alerting::sending::{Speaker, templates_with};
-use crate::options::{Code, Identity, Problem, Spanned};
+use crate::options::{Code, Identity, Problem, Spanned, whole_file};
 use crate::promql::Query;
 use crate::series::Matcher;
 
@@ -15,6 +15,9 @@ use crate::series::Matcher;
 pub const RULE_FILE: Code = Code("TW1061");
 /// A file of templates cannot be read, or is wrong.
 pub const TEMPLATES: Code = Code("TW1062");
+
+/// Largest file of templates.
+const MOST_TEMPLATES: u64 = 4 << 20;
 
 /// Every rule file that there is.
 ///
@@ -77,7 +80,7 @@ pub fn speaker(options: &Options, telling: &Telling, identity: &Identity) -> Res
         match rule_file::find(Path::new(&pattern.value)) {
             Ok(found) => {
                 for path in found {
-                    match std::fs::read_to_string(&path) {
+                    match whole_file::text(&path, MOST_TEMPLATES) {
                         Ok(text) => texts.push((path.display().to_string(), text)),
                         Err(error) => wrong(format!("{}: {error}", path.display())),
                     }
