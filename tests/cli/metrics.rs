@@ -162,11 +162,17 @@ fn a_prometheus_yml_becomes_a_configuration_and_a_report() {
     assert!(wrong.is_empty(), "\n{wrong}\nset TAILWATER_UPDATE_GOLDENS=1 to write what is got");
 }
 
-/// A folder with the prometheus.yml of this golden.
+/// A folder with the prometheus.yml of this golden, and its rules.
 fn folder(golden: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    let from = format!("tests/cli/convert/{golden}/prometheus.yml");
-    std::fs::copy(from, folder.path().join("prometheus.yml")).expect("copied");
+    let from = format!("tests/cli/convert/{golden}");
+    std::fs::copy(format!("{from}/prometheus.yml"), folder.path().join("prometheus.yml")).expect("copied");
+    if let Ok(rules) = std::fs::read_dir(format!("{from}/rules")) {
+        std::fs::create_dir(folder.path().join("rules")).expect("made");
+        for rules in rules.map(|entry| entry.expect("readable")) {
+            std::fs::copy(rules.path(), folder.path().join("rules").join(rules.file_name())).expect("copied");
+        }
+    }
     folder
 }
 

@@ -1,5 +1,6 @@
 //! `global` and `scrape_configs`: carried over as they are, but for what this agent does not do.
 
+use super::alerting::Rules;
 use super::secrets::Owner;
 use super::{Conversion, Yaml, entries, scalar};
 use crate::formats::yaml::{Entry, Node, Value};
@@ -12,8 +13,13 @@ const NHCB: &str = "convert_classic_histograms_to_nhcb";
 const AS_EXPOSED: &str = "classic histograms are scraped as they are exposed";
 
 impl Conversion<'_> {
-    /// `global`, and what of it belongs into `identity`.
-    pub(super) fn global(&mut self, node: &Node, identity: &mut Vec<(String, Yaml)>) -> Option<Yaml> {
+    /// `global`, and what of it belongs into `identity` and to the rules.
+    pub(super) fn global<'a>(
+        &mut self,
+        node: &'a Node,
+        identity: &mut Vec<(String, Yaml)>,
+        rules: &mut Rules<'a>,
+    ) -> Option<Yaml> {
         let mut global = Vec::new();
         for entry in entries(node) {
             match &*entry.key {
@@ -24,12 +30,10 @@ impl Conversion<'_> {
                 NHCB if is_true(entry) => {
                     self.lost(entry.key_span, format!("`global.{NHCB}` is left out: {AS_EXPOSED}"))
                 }
+                "evaluation_interval" | "rule_query_offset" => rules.global.push(entry),
                 key if keys_of::<Global>().contains(&key) => global.push((key.to_owned(), self.copied(entry))),
                 key => {
                     let why = match key {
-                        "evaluation_interval" | "rule_query_offset" => {
-                            "it is about rules, and has the same name under `alerting`"
-                        }
                         "scrape_failure_log_file" => "why a scrape failed is in the agent's log",
                         key if keys_of::<UnsupportedGlobal>().contains(&key) => {
                             "`admin.query` says what a query may take"

@@ -1,6 +1,7 @@
 //! `tailwater convert`: from what another program is configured with to a configuration of this one, with a
 //! report of everything that could not be carried over.
 
+mod alerting;
 mod jobs;
 mod output;
 mod remote_write;
@@ -27,8 +28,8 @@ use yaml::Yaml;
 pub enum From {
     /// Convert a prometheus.yml
     ///
-    /// `global`, `scrape_configs` and `remote_write` are carried over, the rest is told on standard error with
-    /// its line. The result is checked as `tailwater validate` does. Jobs that find targets by Kubernetes get
+    /// `global`, `scrape_configs`, `remote_write`, `rule_files` and `alerting` are carried over, the rest is told on
+    /// standard error with its line. Rule files stay where they are. The result is checked as `tailwater validate` does. Jobs that find targets by Kubernetes get
     /// `scope: cluster`, since Prometheus scrapes all of them; take it out where an agent runs on every node.
     #[command(after_help = "Examples:
   tailwater convert prometheus /etc/prometheus/prometheus.yml > tailwater.yaml
@@ -148,11 +149,15 @@ impl Conversion<'_> {
             return Yaml::Map(Vec::new());
         };
         let (mut identity, mut source, mut sinks) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rules = alerting::Rules::default();
         for entry in entries {
             match &*entry.key {
                 "global" => {
-                    source.extend(self.global(&entry.node, &mut identity).map(|global| ("global".into(), global)))
+                    let global = self.global(&entry.node, &mut identity, &mut rules);
+                    source.extend(global.map(|global| ("global".into(), global)));
                 }
+                "rule_files" => rules.files = Some(entry),
+                "alerting" => rules.alerting = Some(entry),
                 "scrape_configs" => source.push(("scrape_configs".into(), self.jobs(&entry.node))),
                 "remote_write" => sinks = self.sinks(&entry.node),
                 key => {
@@ -161,6 +166,11 @@ impl Conversion<'_> {
                 }
             }
         }
+        let alerting = self.alerting(&rules, &mut identity);
+        if alerting.is_some() {
+            // Prometheus sends on what its rules record.
+            sinks.iter_mut().for_each(|(_, sink)| also_results(sink));
+        }
         let scrapes = source.iter().any(|(key, _)| key == "scrape_configs");
         let mut root = Vec::new();
         if !identity.is_empty() {
@@ -168,6 +178,7 @@ impl Conversion<'_> {
         }
         if scrapes {
             root.push(("sources".into(), Yaml::Map(vec![(SOURCE.into(), Yaml::Map(source))])));
+            root.extend(alerting.map(|alerting| ("alerting".into(), alerting)));
         } else {
             self.lost(file.root().span, "there are no `scrape_configs`, so there is nothing to send");
             sinks.clear();
@@ -183,16 +194,21 @@ impl Conversion<'_> {
     }
 }
 
+/// Adds what rules came to to the inputs of a sink.
+fn also_results(sink: &mut Yaml) {
+    let Yaml::Map(entries) = sink else { return };
+    let inputs = entries.iter_mut().find(|(key, _)| key == "inputs");
+    if let Some((_, Yaml::List(inputs))) = inputs {
+        inputs.push(Yaml::plain("alerting.metrics"));
+    }
+}
+
 /// Why a root key of Prometheus has no counterpart.
 fn elsewhere(key: &str) -> &'static str {
     match key {
-        "rule_files" => {
-            "write `alerting: { inputs: [prometheus_scrape/main], rule_files: … }`, which takes the files as they are"
-        }
-        "alerting" => "write the Alertmanagers under `alerting.receivers`, as `alertmanager_configs`",
-        "storage" => "this agent stores no samples",
-        "tracing" => "this agent does not send traces of itself",
-        "otlp" => "OTLP is received by a source of its own, which this version does not have",
+        "storage" => "`alerting.store` says for how long rules and queries find samples",
+        "tracing" => "`telemetry` says where this agent sends traces of its own",
+        "otlp" => "OTLP is received by a source of its own, `otlp`",
         "remote_read" => "this agent answers queries from its own samples",
         "runtime" => "it is about Prometheus's own process",
         "scrape_config_files" => "write the jobs of these files into `scrape_configs` and convert again",
