@@ -3,6 +3,7 @@
 //! hold is read here, with its place; the grammar cannot trip over it (a range of 1e30 makes it panic); and what it does not
 //! know is taken out before it. [`lower`] puts the tokens back while it makes the tree, and checks types.
 
+mod explain;
 mod length;
 mod lower;
 mod pin;
@@ -25,7 +26,7 @@ use super::tree::Expr;
 pub(super) fn parse(text: &str) -> Result<Expr, ParseError> {
     let tokens = token::tokens(text)?;
     let plain = plain::plain(text, &tokens)?;
-    let parsed = grammar::parse(&plain.text).map_err(|message| plain::explain(text, &tokens, &message))?;
+    let parsed = grammar::parse(&plain.text).map_err(|message| explain::explain(text, &tokens, &message))?;
     let mut root = lower::lower(text, &tokens, plain, parsed)?;
     summaries::mark(&mut root);
     Ok(root)
