@@ -4,6 +4,7 @@ pub mod compression;
 pub mod container;
 pub mod document;
 pub mod elasticsearch;
+pub mod go;
 pub mod inflate;
 pub mod json;
 pub mod ndjson;

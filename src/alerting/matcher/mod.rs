@@ -1,17 +1,16 @@
 //! Conditions on the labels of alerts, as routes, silences and inhibition rules have them. They mean what Alertmanager's
 //! mean: a label that is absent has the empty value, and patterns are anchored at both ends.
 
-mod go_string;
 mod parse;
 
 use std::fmt;
 
 use regex::Regex;
 
-pub use go_string::quoted;
 pub use parse::{BadMatcher, parse, parse_one};
 
 use crate::data::labels::LabelSet;
+use crate::formats::go::Quoted;
 use crate::relabel::dialect;
 
 /// One condition on a label.
@@ -150,7 +149,7 @@ impl Eq for Matcher {}
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.name.contains(parse::is_reserved) {
-            return write!(f, "{}{}{}", quoted(&self.name), self.op().sign(), quoted(&self.value));
+            return write!(f, "{}{}{}", Quoted(&self.name), self.op().sign(), Quoted(&self.value));
         }
         write!(f, "{}{}\"", self.name, self.op().sign())?;
         for c in self.value.chars() {

@@ -5,7 +5,8 @@
 //! stands behind the operator, quoted or not, with `\"`, `\n` and `\\` for what needs them and every other backslash as it
 //! is. A text is read by the former; where only the latter can read it, or the two differ, by the latter.
 
-use super::{Matcher, Op, go_string};
+use super::{Matcher, Op};
+use crate::formats::go;
 
 /// A text that is no matcher.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,7 +122,8 @@ impl<'a> Lexer<'a> {
     fn word(&mut self, what: &str) -> Result<String, BadMatcher> {
         match self.next()? {
             (Token::Word(word), _) => Ok(word.to_owned()),
-            (Token::Quoted(inner), start) => go_string::unquoted(inner)
+            (Token::Quoted(inner), start) => go::unquote(inner, '"')
+                .and_then(|bytes| String::from_utf8(bytes).ok())
                 .ok_or_else(|| self.wrong(start, self.at, "this is no string: check its escapes, such as `\\\\.`")),
             (_, start) => Err(self.wrong(start, self.at, format!("{what} is missing here"))),
         }

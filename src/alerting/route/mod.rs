@@ -14,10 +14,11 @@ use std::time::Duration;
 pub use options::{InhibitRuleOptions, RouteOptions, RoutingOptions};
 
 use super::inhibit::InhibitRule;
-use super::matcher::{Matchers, quoted};
+use super::matcher::Matchers;
 use super::mute::{IntervalId, Intervals};
 use crate::data::UnixMillis;
 use crate::data::labels::LabelSet;
+use crate::formats::go::quote;
 
 /// The ways of alerts, checked.
 #[derive(Clone, Debug)]
@@ -133,7 +134,7 @@ impl Route {
             }
             key.push_str(name);
             key.push('=');
-            key.push_str(&quoted(value));
+            key.push_str(&quote(value, false));
         }
         key.push('}');
         key

@@ -1,6 +1,7 @@
 //! Constants as Go writes them: texts with escapes, letters, numbers.
 
 use super::tree::Number;
+use crate::formats::go::{self, Unit};
 
 const BAD: &str = "invalid syntax";
 
@@ -10,15 +11,7 @@ pub(super) fn unquote(written: &str) -> Result<String, String> {
     if written.starts_with('`') {
         return Ok(inner.replace('\r', ""));
     }
-    let (mut bytes, mut rest) = (Vec::with_capacity(inner.len()), inner);
-    while !rest.is_empty() {
-        let (unit, after) = unit(rest, '"')?;
-        match unit {
-            Unit::Letter(letter) => bytes.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
-            Unit::Byte(byte) => bytes.push(byte),
-        }
-        rest = after;
-    }
+    let bytes = go::unquote(inner, '"').ok_or(BAD)?;
     // Escaped bytes may be no UTF-8; what is written must be.
     Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
@@ -26,7 +19,7 @@ pub(super) fn unquote(written: &str) -> Result<String, String> {
 /// A letter in quotes: a number.
 pub(super) fn letter(written: &str) -> Result<Number, String> {
     let malformed = || format!("malformed character constant: {written}");
-    let (unit, rest) = unit(&written[1..], '\'')?;
+    let (unit, rest) = go::unit(&written[1..], '\'').ok_or(BAD)?;
     if rest != "'" {
         return Err(malformed());
     }
@@ -35,57 +28,6 @@ pub(super) fn letter(written: &str) -> Result<Number, String> {
         Unit::Byte(byte) => i64::from(byte),
     };
     Ok(Number { written: written.into(), int: Some(code), float: Some(code as f64), is_float: false })
-}
-
-/// What one letter or escape stands for.
-enum Unit {
-    Letter(char),
-    Byte(u8),
-}
-
-fn unit(text: &str, quote: char) -> Result<(Unit, &str), String> {
-    let mut chars = text.chars();
-    let first = chars.next().ok_or(BAD)?;
-    if first == quote || first == '\n' {
-        return Err(BAD.into());
-    }
-    if first != '\\' {
-        return Ok((Unit::Letter(first), chars.as_str()));
-    }
-    let escaped = chars.next().ok_or(BAD)?;
-    let rest = chars.as_str();
-    let digits = |count: usize| -> Result<(u32, &str), String> {
-        let hex = rest.get(..count).filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit())).ok_or(BAD)?;
-        Ok((u32::from_str_radix(hex, 16).map_err(|_| BAD)?, &rest[count..]))
-    };
-    let letter = match escaped {
-        'a' => '\x07',
-        'b' => '\x08',
-        'f' => '\x0c',
-        'n' => '\n',
-        'r' => '\r',
-        't' => '\t',
-        'v' => '\x0b',
-        '\\' => '\\',
-        '\'' | '"' if escaped == quote => quote,
-        'x' => {
-            let (code, rest) = digits(2)?;
-            return Ok((Unit::Byte(code as u8), rest));
-        }
-        'u' | 'U' => {
-            let (code, rest) = digits(if escaped == 'u' { 4 } else { 8 })?;
-            return Ok((Unit::Letter(char::from_u32(code).ok_or(BAD)?), rest));
-        }
-        '0'..='7' => {
-            let octal = &text[1..];
-            let octal = octal.get(..3).ok_or(BAD)?;
-            let code = u16::from_str_radix(octal, 8).map_err(|_| BAD)?;
-            let code = u8::try_from(code).map_err(|_| BAD)?;
-            return Ok((Unit::Byte(code), &text[4..]));
-        }
-        _ => return Err(BAD.into()),
-    };
-    Ok((Unit::Letter(letter), rest))
 }
 
 /// A number: every type that can represent it, and the one it has where that is open.

@@ -5,11 +5,11 @@ use std::fmt::{self, Display, Formatter};
 
 use super::walk::Bucket;
 use super::{Buckets, FloatHistogram, ResetHint};
-use crate::formats::prometheus::number;
+use crate::formats::go::Shortest;
 
 impl Display for FloatHistogram {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{{count:{}, sum:{}", Number(self.count), Number(self.sum))?;
+        write!(f, "{{count:{}, sum:{}", Shortest(self.count), Shortest(self.sum))?;
         let negative = self.negative.iter().rev().map(|(index, count)| self.negative_bucket(index, count));
         let zero = (!self.is_custom()).then(|| self.zero_bucket());
         let positive = self.positive.iter().map(|(index, count)| self.positive_bucket(index, count));
@@ -24,7 +24,7 @@ impl Display for Bucket {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let left = if self.lower_inclusive { '[' } else { '(' };
         let right = if self.upper_inclusive { ']' } else { ')' };
-        write!(f, "{left}{},{}{right}:{}", Number(self.lower), Number(self.upper), Number(self.count))
+        write!(f, "{left}{},{}{right}:{}", Shortest(self.lower), Shortest(self.upper), Shortest(self.count))
     }
 }
 
@@ -45,7 +45,7 @@ impl Display for TestForm<'_> {
             ("z_bucket_w", histogram.zero_threshold),
         ] {
             if value != 0.0 {
-                parts.push(format!("{name}:{}", Number(value)));
+                parts.push(format!("{name}:{}", Shortest(value)));
             }
         }
         if histogram.is_custom() {
@@ -89,19 +89,8 @@ impl Display for List<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("[")?;
         for (place, value) in self.0.iter().enumerate() {
-            write!(f, "{}{}", if place == 0 { "" } else { " " }, Number(*value))?;
+            write!(f, "{}{}", if place == 0 { "" } else { " " }, Shortest(*value))?;
         }
         f.write_str("]")
-    }
-}
-
-/// A number as Go's `%g` writes it.
-struct Number(f64);
-
-impl Display for Number {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut text = Vec::with_capacity(24);
-        number::push(self.0, &mut text);
-        f.write_str(&String::from_utf8_lossy(&text))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::cursor::{Cursor, NotationError};
 use crate::data::histogram::{BucketSpan, Counts, Histogram, ResetHint};
+use crate::formats::go::Shortest;
 use crate::promql::histogram::{FloatHistogram, TestForm};
 
 /// A histogram, and whether it was written what became of its counter; where it was not, nothing is said of it.
@@ -126,9 +127,7 @@ pub(super) fn text(histogram: &Histogram) -> String {
 
 /// A number as Prometheus writes it.
 pub(super) fn number(value: f64) -> String {
-    let mut text = Vec::new();
-    crate::formats::prometheus::number::push(value, &mut text);
-    String::from_utf8_lossy(&text).into_owned()
+    Shortest(value).to_string()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::super::functions::Extension;
 use super::super::tree::{Aggregate, At, Binary, Expr, Group, LabelList, Node, Selected, Shift, Subquery};
 use super::length::Milliseconds;
 use crate::data::labels::METRIC_NAME;
+use crate::formats::go::Quoted;
 use crate::series::{MatchOp, Matcher};
 
 impl Display for Expr {
@@ -232,25 +233,5 @@ impl Display for Label<'_> {
         } else {
             f.write_str(self.0)
         }
-    }
-}
-
-struct Quoted<'a>(&'a str);
-
-impl Display for Quoted<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        for char in self.0.chars() {
-            match char {
-                '"' => f.write_str("\\\"")?,
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                '\r' => f.write_str("\\r")?,
-                '\t' => f.write_str("\\t")?,
-                char if char.is_control() => write!(f, "\\x{:02x}", u32::from(char))?,
-                char => f.write_char(char)?,
-            }
-        }
-        f.write_char('"')
     }
 }

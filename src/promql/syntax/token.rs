@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::super::query::ParseError;
+use crate::formats::go;
 
 /// Longest query in bytes.
 const LENGTH: usize = 256 << 10;
@@ -253,39 +254,7 @@ pub(super) fn unquote(quoted: &str) -> Option<Vec<u8>> {
     if quote == '`' {
         return Some(inner.into());
     }
-    let mut bytes = Vec::with_capacity(inner.len());
-    let mut chars = inner.chars();
-    while let Some(char) = chars.next() {
-        if char != '\\' {
-            bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
-            continue;
-        }
-        let escape = chars.next()?;
-        let mut digits = |first: Option<char>, count, radix| {
-            let digits: String = first.into_iter().chain(chars.by_ref().take(count)).collect();
-            let all = count + usize::from(first.is_some());
-            (digits.len() == all).then(|| u32::from_str_radix(&digits, radix).ok()).flatten()
-        };
-        match escape {
-            'a' => bytes.push(0x07),
-            'b' => bytes.push(0x08),
-            'f' => bytes.push(0x0c),
-            'n' => bytes.push(b'\n'),
-            'r' => bytes.push(b'\r'),
-            't' => bytes.push(b'\t'),
-            'v' => bytes.push(0x0b),
-            '\\' => bytes.push(b'\\'),
-            'x' => bytes.push(u8::try_from(digits(None, 2, 16)?).ok()?),
-            '0'..='7' => bytes.push(u8::try_from(digits(Some(escape), 2, 8)?).ok()?),
-            'u' | 'U' => {
-                let code = digits(None, if escape == 'u' { 4 } else { 8 }, 16)?;
-                bytes.extend_from_slice(char::from_u32(code)?.encode_utf8(&mut [0; 4]).as_bytes());
-            }
-            _ if escape == quote => bytes.push(escape as u8),
-            _ => return None,
-        }
-    }
-    Some(bytes)
+    go::unquote(inner, quote)
 }
 
 #[cfg(test)]

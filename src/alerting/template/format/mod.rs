@@ -1,13 +1,10 @@
 //! Values as texts: what an action writes, and `printf` with Go's verbs and flags (package `fmt`).
 
-mod float;
 mod printer;
-mod quote;
 mod verbs;
 
-pub use float::{Style, text as float};
+pub use crate::formats::go::{Style, float, is_printable, quote};
 pub use printer::Out;
-pub use quote::{is_printable, quote};
 
 use super::value::Value;
 use printer::{Flags, Printer};

@@ -2,10 +2,9 @@
 
 use std::fmt::Write;
 
-use super::float::{self, Style};
-use super::quote::{can_be_raw, is_printable, quote, quote_letter};
 use crate::alerting::template::time;
 use crate::alerting::template::value::{List, Map, Record, Value};
+use crate::formats::go::{self, Style, can_be_raw, is_printable, quote, quote_letter};
 
 /// A text that grows up to a limit. What does not fit is left out, and the text counts as too large.
 #[derive(Debug)]
@@ -256,14 +255,14 @@ impl Printer<'_> {
             self.out.full = true;
             return;
         }
-        let styled = |style, precision| float::text(number, style, precision, self.flags.sharp);
+        let styled = |style, precision| go::float(number, style, precision, self.flags.sharp);
         let text = match verb {
             'v' => styled(Style::Shorter, precision),
             'e' | 'E' => styled(Style::Exponent, precision.or(Some(6))),
             'f' | 'F' => styled(Style::Plain, precision.or(Some(6))),
             'g' | 'G' => styled(Style::Shorter, precision.or(if self.flags.sharp { Some(6) } else { None })),
-            'b' => float::binary(number),
-            'x' | 'X' => float::hex(number, precision),
+            'b' => go::binary(number),
+            'x' | 'X' => go::hex(number, precision),
             _ => return self.bad(value, verb),
         };
         let text = if verb.is_ascii_uppercase() && number.is_finite() { text.to_ascii_uppercase() } else { text };

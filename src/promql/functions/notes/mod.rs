@@ -9,43 +9,11 @@ use std::fmt::{self, Display, Formatter, Write as _};
 pub use note::{Forced, Note, Operation};
 
 use super::super::value::Annotations;
-use crate::formats::prometheus::number;
+use crate::formats::go::{Shortest, Style, float};
 
 /// Where in a query an expression begins: its byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place(pub u32);
-
-/// A number as Go's `%g` writes it.
-struct Go(f64);
-
-impl Display for Go {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut text = Vec::with_capacity(24);
-        number::push(self.0, &mut text);
-        f.write_str(&String::from_utf8_lossy(&text))
-    }
-}
-
-/// A text as Go's `%q` writes it.
-struct Quoted<'a>(&'a str);
-
-impl Display for Quoted<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        for char in self.0.chars() {
-            match char {
-                '"' => f.write_str("\\\"")?,
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                '\r' => f.write_str("\\r")?,
-                '\t' => f.write_str("\\t")?,
-                char if char.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(char))?,
-                char => f.write_char(char)?,
-            }
-        }
-        f.write_char('"')
-    }
-}
 
 /// What functions work with beside their arguments: what there is to say, and memory that is used again and again.
 #[derive(Clone, Debug, Default)]
@@ -174,34 +142,13 @@ impl Display for More {
             Self::Forced { forced, from, to, samples } => write!(
                 f,
                 ", from buckets {} to {}, with a max diff of {}, over {samples} samples from {} to {}",
-                Go(forced.lowest),
-                Go(forced.highest),
-                TwoDigits(forced.most),
+                Shortest(forced.lowest),
+                Shortest(forced.highest),
+                float(forced.most, Style::Shorter, Some(2), false),
                 Second(*from),
                 Second(*to),
             ),
         }
-    }
-}
-
-/// A number as Go's `%.2g` writes it.
-struct TwoDigits(f64);
-
-impl Display for TwoDigits {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if !self.0.is_finite() {
-            return Go(self.0).fmt(f);
-        }
-        let scientific = format!("{:.1e}", self.0);
-        let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-        let exponent: i32 = exponent.parse().unwrap_or(0);
-        if !(-4..2).contains(&exponent) {
-            let digits = digits.strip_suffix(".0").unwrap_or(digits);
-            let sign = if exponent < 0 { '-' } else { '+' };
-            return write!(f, "{digits}e{sign}{:02}", exponent.abs());
-        }
-        let plain: f64 = scientific.parse().unwrap_or(self.0);
-        write!(f, "{plain}")
     }
 }
 
@@ -279,14 +226,5 @@ mod tests {
         notes.fail("first");
         notes.fail("second");
         assert_eq!(notes.failure(), Some("first"));
-    }
-
-    #[test]
-    fn two_digits_are_written_as_go_does() {
-        for (value, text) in
-            [(0.25, "0.25"), (1.0, "1"), (12.0, "12"), (99.6, "1e+02"), (0.00001, "1e-05"), (0.126, "0.13")]
-        {
-            assert_eq!(TwoDigits(value).to_string(), text);
-        }
     }
 }

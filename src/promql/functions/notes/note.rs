@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
-use super::{Go, Quoted};
+use crate::formats::go::{Quoted, Shortest};
 
 /// What was done to histograms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,13 +91,18 @@ impl Display for Note<'_> {
         f.write_str(if self.is_warning() { "PromQL warning: " } else { "PromQL info: " })?;
         match self {
             Self::InvalidIntegralStrategy(strategy) => {
-                write!(f, "strategy should be 0, 1, or 2 (default), using 2, got {}", Go(*strategy))
+                write!(f, "strategy should be 0, 1, or 2 (default), using 2, got {}", Shortest(*strategy))
             }
             Self::InvalidRatio { ratio, to } => {
-                write!(f, "ratio value should be between -1 and 1, got {}, capping to {}", Go(*ratio), Go(*to))
+                write!(
+                    f,
+                    "ratio value should be between -1 and 1, got {}, capping to {}",
+                    Shortest(*ratio),
+                    Shortest(*to)
+                )
             }
             Self::InvalidQuantile(quantile) => {
-                write!(f, "quantile value should be between 0 and 1, got {}", Go(*quantile))
+                write!(f, "quantile value should be between 0 and 1, got {}", Shortest(*quantile))
             }
             Self::BadBucketLabel { metric, label } => {
                 write!(f, "bucket label \"le\" is missing or has a malformed value of {}", Quoted(label))?;

@@ -1,5 +1,21 @@
 //! Floats as Go's `strconv.FormatFloat` writes them.
 
+use std::fmt::{self, Display, Formatter};
+
+use crate::formats::prometheus::number;
+
+/// A float that is displayed as `%g` writes it: with the fewest digits that read back as it.
+#[derive(Clone, Copy, Debug)]
+pub struct Shortest(pub f64);
+
+impl Display for Shortest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::with_capacity(24);
+        number::push(self.0, &mut text);
+        f.write_str(&String::from_utf8_lossy(&text))
+    }
+}
+
 /// How a float is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
@@ -13,7 +29,7 @@ pub enum Style {
 
 /// The float without a sign unless it is negative; with the fewest digits that read back as it, if no `precision` is given.
 /// `pad` keeps zeros at the end that [`Style::Shorter`] leaves out.
-pub fn text(number: f64, style: Style, precision: Option<usize>, pad: bool) -> String {
+pub fn float(number: f64, style: Style, precision: Option<usize>, pad: bool) -> String {
     if number.is_nan() {
         return "NaN".into();
     }
@@ -65,7 +81,7 @@ fn trimmed(mantissa: &str) -> &str {
 /// `0x1.8p+01`: the float in base 16.
 pub fn hex(number: f64, precision: Option<usize>) -> String {
     if !number.is_finite() {
-        return text(number, Style::Plain, None, false);
+        return float(number, Style::Plain, None, false);
     }
     let (mut mantissa, exponent) = parts(number);
     // The point stands behind the first bit; 60 bits follow it.
@@ -103,7 +119,7 @@ pub fn hex(number: f64, precision: Option<usize>) -> String {
 /// `4503599627370496p-52`: mantissa and exponent in base 2.
 pub fn binary(number: f64) -> String {
     if !number.is_finite() {
-        return text(number, Style::Plain, None, false);
+        return float(number, Style::Plain, None, false);
     }
     let (mantissa, exponent) = parts(number);
     let sign = if number.is_sign_negative() { "-" } else { "" };
@@ -137,7 +153,24 @@ mod tests {
             (5e-324, "5e-324"),
         ];
         for (number, expected) in table {
-            assert_eq!(text(number, Style::Shorter, None, false), expected);
+            assert_eq!(float(number, Style::Shorter, None, false), expected);
+            assert_eq!(Shortest(number).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_precision_rounds_to_that_many_digits() {
+        for (number, expected) in [
+            (0.25, "0.25"),
+            (1.0, "1"),
+            (12.0, "12"),
+            (99.6, "1e+02"),
+            (123.0, "1.2e+02"),
+            (0.00001, "1e-05"),
+            (0.126, "0.13"),
+            (f64::INFINITY, "+Inf"),
+        ] {
+            assert_eq!(float(number, Style::Shorter, Some(2), false), expected);
         }
     }
 
