@@ -1,14 +1,16 @@
 //! Types a tree against a signal: what passes here cannot fail on any record.
 
+mod literal;
+
 use regex::bytes::{Regex, RegexBuilder};
 
+use self::literal::{convert, word};
 use super::ExpressionError;
 use super::parse::{Term, TermKind, Test, Tree};
 use super::subject::{FieldId, FieldSpec, Kind, Subject};
 use super::token::Place;
 use crate::data::labels::METRIC_NAME;
 use crate::data::{Severity, Signal, UnixNanos};
-use crate::options::Duration;
 use crate::options::suggest::nearest;
 
 /// A condition that fits its signal.
@@ -287,55 +289,6 @@ fn compare(test: Test, left: &Term, right: &Term, subject: &Subject) -> Result<C
         });
     }
     Ok(Checked::Test(test, l, r))
-}
-
-/// Reads a text as what it is compared with.
-fn convert(term: &mut CheckedTerm, source: &Term, to: Kind) -> Result<(), ExpressionError> {
-    let CheckedTerm::Literal(Literal::Text(text)) = &*term else { return Ok(()) };
-    let literal = match to {
-        Kind::Time => {
-            let nanos = text.parse::<jiff::Timestamp>().ok().and_then(|t| u64::try_from(t.as_nanosecond()).ok());
-            let bad =
-                || ExpressionError::new(source.place, "this is no time").help("write it as \"2026-11-23T01:02:03Z\"");
-            Literal::Time(UnixNanos(nanos.ok_or_else(bad)?))
-        }
-        Kind::Id(bytes) => {
-            let bad = || {
-                ExpressionError::new(source.place, "this is no such id")
-                    .help(format!("write {} hexadecimal digits", bytes * 2))
-            };
-            Literal::Id(hex(text).filter(|id| id.len() == bytes).ok_or_else(bad)?)
-        }
-        Kind::Duration => {
-            let nanos = Duration::parse(text).and_then(|duration| i64::try_from(duration.0.as_nanos()).ok());
-            let bad =
-                || ExpressionError::new(source.place, "this is no duration").help("write it as \"250ms\" or \"1m30s\"");
-            Literal::Duration(nanos.ok_or_else(bad)?)
-        }
-        _ => return Ok(()),
-    };
-    *term = CheckedTerm::Literal(literal);
-    Ok(())
-}
-
-/// Reads a text as one of the words that it is compared with.
-fn word(term: &mut CheckedTerm, source: &Term, to: Kind) -> Result<(), ExpressionError> {
-    let (CheckedTerm::Literal(Literal::Text(text)), Kind::Word(words)) = (&*term, to) else { return Ok(()) };
-    let Some(word) = words.find(text) else {
-        let error = ExpressionError::new(source.place, format!("{text:?} is none of the words that stand here"));
-        return Err(error.help(match nearest(&text.to_uppercase(), words.words.iter().copied()) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => format!("write one of {}", words.words.join(", ")),
-        }));
-    };
-    *term = CheckedTerm::Literal(Literal::Text(word.into()));
-    Ok(())
-}
-
-fn hex(text: &str) -> Option<Box<[u8]>> {
-    let digit = |b: u8| (b as char).to_digit(16);
-    let pair = |pair: &[u8]| Some((digit(pair[0])? * 16 + digit(*pair.get(1)?)?) as u8);
-    text.as_bytes().chunks(2).map(pair).collect()
 }
 
 fn matches(left: &Term, right: &Term, subject: &Subject) -> Result<Checked, ExpressionError> {

@@ -23,6 +23,7 @@ pub mod read;
 pub mod row;
 pub mod run;
 pub mod seek;
+mod shelf;
 pub mod siblings;
 pub mod worker;
 

@@ -5,7 +5,6 @@
 //! writes at line speed delays the others by at most a slab for each. What several quiet logs have written
 //! shares one slab. A look is a read: an idle file costs one system call.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +12,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::generation::GenerationFile;
-use super::inbox::{Command, Inbox, Settled};
+use super::inbox::Inbox;
 use super::lines::Counts;
-use super::origin::{AtEnd, Origin, Piece};
+use super::origin::{AtEnd, Piece};
 use super::read::{read_into, read_up_to};
+use super::shelf::Shelf;
 use crate::data::chunk::SLAB_BYTES;
 use crate::data::{Batch, Chunk, LogBuilder, Slab, SlabPool, UnixNanos};
 use crate::delivery::Message;
@@ -49,16 +49,6 @@ pub struct Worker {
     /// Idle logs left to look at in the sweep that is on.
     sweep_left: usize,
     next_sweep: Instant,
-}
-
-/// The logs, and what was heard about them.
-#[derive(Default)]
-struct Shelf {
-    origins: BTreeMap<u32, Origin>,
-    ready: VecDeque<u32>,
-    idle: VecDeque<u32>,
-    commands: Vec<Command>,
-    settled: Vec<Settled>,
 }
 
 impl Worker {
@@ -381,49 +371,5 @@ impl Worker {
         if counts.lost > 0 {
             (self.lost)(path, "given up", counts.lost);
         }
-    }
-}
-
-impl Shelf {
-    /// Takes what came: verdicts at once, commands for later.
-    fn take_in(&mut self, inbox: &Inbox) {
-        inbox.take(&mut self.commands, &mut self.settled);
-        let now = Instant::now();
-        for settled in self.settled.drain(..) {
-            if let Some(origin) = self.origins.get_mut(&settled.origin) {
-                origin.settle(settled.token, settled.abandoned, now);
-            }
-        }
-    }
-
-    fn apply(&mut self) {
-        for command in self.commands.drain(..) {
-            match command {
-                Command::Add(origin) => {
-                    self.ready.push_back(origin.number);
-                    self.origins.insert(origin.number, *origin);
-                }
-                Command::Extend { origin, file } => {
-                    if let Some(origin) = self.origins.get_mut(&origin) {
-                        origin.extend(file);
-                    }
-                }
-                Command::End { origin } => {
-                    if let Some(origin) = self.origins.get_mut(&origin) {
-                        origin.end();
-                    }
-                }
-                Command::Remove { origin } => {
-                    self.origins.remove(&origin);
-                    self.idle.retain(|number| *number != origin);
-                    self.ready.retain(|number| *number != origin);
-                }
-            }
-        }
-    }
-
-    fn put(&mut self, number: u32, more: bool) {
-        let queue = if more { &mut self.ready } else { &mut self.idle };
-        queue.push_back(number);
     }
 }
