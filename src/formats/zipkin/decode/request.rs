@@ -99,8 +99,10 @@ impl<'a> Request<'a> {
 
 fn key<'a>(span: &Span<'a>) -> Key<'a> {
     let tag = |name, former| {
-        let at = |name: &str| span.tags.binary_search_by(|tag| (*tag.name).cmp(name)).ok();
-        at(name).or_else(|| at(former)).map(|at| span.tags[at].value.clone()).unwrap_or_default()
+        let value = |name: &str| span.tags.binary_search_by(|tag| (*tag.name).cmp(name)).map(|at| &span.tags[at].value);
+        // An empty name says no more than none, and is not written again.
+        let named = [name, former].into_iter().filter_map(|name| value(name).ok()).find(|value| !value.is_empty());
+        named.cloned().unwrap_or_default()
     };
     let service = match &span.local.service {
         service if service.is_empty() => tag(names::SERVICE_NAME, names::SERVICE_NAME),
@@ -219,7 +221,7 @@ impl<'s> Read<'s> {
             if now.is_some() {
                 self.take(name);
             }
-            if before.is_some() && (now.is_none() || now == before) {
+            if before.is_some() && (now.is_none_or(str::is_empty) || now == before) {
                 self.take(former);
             }
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use serde_json::json;
 
 use super::*;
 
@@ -56,6 +57,29 @@ fn spans_are_grouped_by_service_and_scope() {
         told.push('\n');
     }
     assert_eq!(told, "[\"a\"] \"\" [1, 4] \"s\" [3]\n[\"b\"] \"s\" [2, 7] \"t\" [6]\n[] \"\" [5]\n");
+}
+
+#[test]
+fn a_scope_under_its_former_names_is_written_the_same_again() {
+    for tags in [
+        json!({ "otel.library.name": "x", "otel.scope.version": "1" }),
+        json!({ "otel.library.name": "x", "otel.scope.name": "", "otel.scope.version": "1" }),
+        json!({ "otel.scope.name": "x", "otel.library.version": "1", "otel.scope.version": "" }),
+        json!({ "otel.scope.name": "x", "otel.library.name": "", "otel.scope.version": "1" }),
+    ] {
+        let written = |tags: &serde_json::Value| -> serde_json::Value {
+            let body = json!([{ "traceId": "1", "id": "1", "tags": tags }]).to_string();
+            let span = encoded(&decoded(Format::JsonV2, &body).request).remove(0).expect("it can be written");
+            serde_json::from_str::<serde_json::Value>(&span).expect("JSON")["tags"].take()
+        };
+        let once = written(&tags);
+        let expected = json!({
+            "otel.library.name": "x", "otel.library.version": "1",
+            "otel.scope.name": "x", "otel.scope.version": "1",
+        });
+        assert_eq!(once, expected, "{tags}");
+        assert_eq!(written(&once), once, "{tags}");
+    }
 }
 
 #[test]

@@ -210,6 +210,9 @@ fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
         "zipkin.shared",
         "otlp.link.0",
         "otel.scope.name",
+        "otel.scope.version",
+        "otel.library.name",
+        "otel.library.version",
         "otel.status_code",
         "a",
     ];
