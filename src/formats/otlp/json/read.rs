@@ -217,7 +217,7 @@ impl<'de> Visitor<'de> for One<'_> {
         let mut bytes = Cow::Borrowed(text.as_bytes());
         match field.kind {
             Kind::Text => {}
-            Kind::Id => bytes = hex_digits(text.as_bytes()).collect::<Option<Vec<_>>>().ok_or_else(wrong)?.into(),
+            Kind::Id => bytes = id(text).ok_or_else(wrong)?.into(),
             Kind::Bytes => bytes = decode_base64(text).ok_or_else(wrong)?.into(),
             _ => return Err(E::invalid_type(Unexpected::Str(text), &self)),
         }
@@ -234,6 +234,17 @@ impl<'de> Visitor<'de> for One<'_> {
         members(message, map, self.out)?;
         open.close(&mut self.out.bytes);
         Ok(())
+    }
+}
+
+/// The bytes of an id. Hexadecimal digits that make no whole bytes are an id of a length that none has, so that only what
+/// is marked by it is refused, as for any other length that is wrong.
+fn id(text: &str) -> Option<Vec<u8>> {
+    const OF_NO_LENGTH: [u8; 1] = [0];
+    let text = text.as_bytes();
+    match text.len() % 2 {
+        0 => hex_digits(text).collect(),
+        _ => text.iter().all(u8::is_ascii_hexdigit).then(|| OF_NO_LENGTH.to_vec()),
     }
 }
 

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use super::super::random::Random;
 use super::*;
@@ -121,6 +122,24 @@ fn goldens() {
 }
 
 #[test]
+fn an_id_of_half_a_byte_costs_its_span_alone() {
+    let [trace_id, span_id] = [32, 16].map(|digits| "a".repeat(digits));
+    let ids = [(31, 16), (33, 16), (32, 15), (32, 17), (32, 1)];
+    let mut spans: Vec<_> = ids
+        .iter()
+        .map(|&(of_trace, of_span)| json!({ "traceId": "a".repeat(of_trace), "spanId": "a".repeat(of_span) }))
+        .collect();
+    spans.push(json!({ "traceId": trace_id, "spanId": span_id, "parentSpanId": "abc" }));
+    spans.push(json!({ "traceId": trace_id, "spanId": span_id }));
+    let text = json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": spans }] }] }).to_string();
+    let message = read(TRACES, text.as_bytes(), MOST).expect("a request");
+    let indexed = crate::formats::otlp::traces::index(crate::data::Chunk::from_vec(message)).expect("well-formed");
+    assert_eq!((indexed.batch.spans().len(), indexed.refused), (1, 6));
+    let reason = "resource_spans[0].scope_spans[0].spans[0]: its trace id is not 16 bytes";
+    assert_eq!(indexed.reason.as_deref(), Some(reason));
+}
+
+#[test]
 fn what_is_wrong_is_told_with_line_and_column() {
     let told = |text: &str| read(LOGS, text.as_bytes(), MOST).expect_err(text).to_string();
     let cases = [
@@ -129,7 +148,8 @@ fn what_is_wrong_is_told_with_line_and_column() {
         ("{} {}", "trailing characters at line 1 column 4"),
         ("{\"resourceLogs\":\n {}}", "expected a list as `resourceLogs` at line 2 column"),
         (&record("\"traceId\":\"W47/95gDgQPSabYzgT/GDA==\""), "an id in hexadecimal as `traceId` at line 1 column"),
-        (&record("\"spanId\":\"abc\""), "an id in hexadecimal as `spanId`"),
+        (&record("\"spanId\":\"abcg\""), "an id in hexadecimal as `spanId`"),
+        (&record("\"spanId\":\"abg\""), "an id in hexadecimal as `spanId`"),
         (&record("\"timeUnixNano\":-1"), "`timeUnixNano` is not an integer of 64 bits without sign: -1"),
         (&record("\"timeUnixNano\":\"18446744073709551616\""), "`timeUnixNano` is not"),
         (&record("\"timeUnixNano\":1.5"), "`timeUnixNano` is not"),
