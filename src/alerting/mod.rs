@@ -40,7 +40,7 @@ pub use engine::{RuleMetrics, Rules};
 pub use group::Evaluated;
 pub use missing_input::MissingInput;
 pub use moment::{Clock, Moment, SystemClock};
-pub use notifier::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
+pub use notifier::{Notification, Notifier, Page, PageKind, Refusal, WriteError, named};
 pub use results::{Row, Store};
 pub use rule::Settings;
 pub use running::Running;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::alert::Alert;
+use super::sending::Target;
 use crate::data::UnixMillis;
 use crate::data::labels::LabelSet;
 
@@ -43,8 +44,31 @@ pub struct Page {
     pub key: String,
     /// What it says.
     pub kind: PageKind,
+    /// Names of the alerts that it speaks of, for whoever reads that it did not arrive.
+    pub about: String,
     /// The request's body, or whatever the notifier needs to make it; secrets are not in it.
     pub body: Bytes,
+}
+
+/// Most names of alerts that are told of one page, and most bytes of them.
+const MOST_NAMES: (usize, usize) = (3, 200);
+
+impl Notification {
+    /// The names of its alerts, each once; of many the first.
+    pub fn names(&self) -> String {
+        let mut names: Vec<&str> = self.alerts.iter().map(Alert::name).collect();
+        names.sort_unstable();
+        names.dedup();
+        let more = if names.len() > MOST_NAMES.0 { ", …" } else { "" };
+        names.truncate(MOST_NAMES.0);
+        named(&format!("{}{more}", names.join(", ")))
+    }
+}
+
+/// A name of alerts, no longer than is told.
+pub fn named(name: &str) -> String {
+    let cut = (0..=name.len().min(MOST_NAMES.1)).rev().find(|at| name.is_char_boundary(*at));
+    name[..cut.unwrap_or(0)].to_owned()
 }
 
 /// A notification could not be written: a template that fails.
@@ -72,6 +96,12 @@ pub enum Refusal {
 pub trait Notifier: Send + Sync + 'static {
     /// The kind as Alertmanager's configuration writes it, without `_configs`: `pagerduty`.
     fn kind(&self) -> &'static str;
+
+    /// Whom it sends to. What was told there goes on under this name, wherever in the configuration it is written.
+    fn target(&self) -> Target;
+
+    /// The configuration has it no more: it goes on with the secrets that it has, and does not look for newer ones.
+    fn freeze(&self) {}
 
     /// Whether it wants to hear of alerts that resolved.
     fn send_resolved(&self) -> bool;

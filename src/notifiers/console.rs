@@ -6,7 +6,7 @@ use std::io::Write;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::alerting::sending::{Facts, Speaker, Text, notification_key, rfc3339, templates};
+use crate::alerting::sending::{Facts, Speaker, Target, Text, notification_key, rfc3339, templates};
 use crate::alerting::{Alert, Notification, Notifier, Page, PageKind, Refusal, WriteError};
 use crate::options::{Problem, Span, Spanned};
 
@@ -75,6 +75,10 @@ impl Notifier for Console {
         KIND
     }
 
+    fn target(&self) -> Target {
+        Target::of(KIND, [if self.to == To::Log { "log" } else { "stdout" }])
+    }
+
     fn send_resolved(&self) -> bool {
         self.send_resolved
     }
@@ -93,7 +97,7 @@ impl Notifier for Console {
         };
         let kind = if firing > 0 { PageKind::Trigger } else { PageKind::Resolve };
         let body = text.into_bytes().into();
-        Ok(vec![Page { key: notification_key(notification, &self.speaker), kind, body }])
+        Ok(vec![Page { key: notification_key(notification, &self.speaker), kind, about: notification.names(), body }])
     }
 
     fn send<'a>(&'a self, page: &'a Page) -> BoxFuture<'a, Result<(), Refusal>> {

@@ -231,6 +231,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::alerting::sending::Target;
     use crate::alerting::{Page, PageKind, WriteError};
 
     /// Keeps what it is told.
@@ -242,13 +243,17 @@ mod tests {
             "kept"
         }
 
+        fn target(&self) -> Target {
+            Target::of("kept", [])
+        }
+
         fn send_resolved(&self) -> bool {
             true
         }
 
         fn write(&self, notification: &Notification) -> Result<Vec<Page>, WriteError> {
             self.0.lock().expect("no panic").push(notification.clone());
-            Ok(vec![Page { key: "k".into(), kind: PageKind::Trigger, body: bytes::Bytes::new() }])
+            Ok(vec![Page { key: "k".into(), kind: PageKind::Trigger, about: String::new(), body: bytes::Bytes::new() }])
         }
 
         fn send<'a>(&'a self, _: &'a Page) -> BoxFuture<'a, Result<(), Refusal>> {

@@ -13,8 +13,8 @@ use http::HeaderValue;
 use serde_json::Value as Json;
 
 use crate::alerting::sending::{
-    Address, Credential, Endpoint, Facts, Global, LIMIT, Nested, Post, Speaker, TEMPLATE, Text, either, is_address,
-    missing, notification_id, notification_key, templates,
+    Address, Credential, Endpoint, Facts, Global, LIMIT, Nested, Post, Speaker, TEMPLATE, Target, Text, either,
+    is_address, missing, notification_id, notification_key, templates,
 };
 use crate::alerting::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
 use crate::options::{Duration, HttpClientOptions, Problem, SecretAddress, Span, Spanned};
@@ -179,6 +179,14 @@ impl Notifier for Webhook {
         KIND
     }
 
+    fn target(&self) -> Target {
+        self.endpoint.target(KIND, &[])
+    }
+
+    fn freeze(&self) {
+        self.endpoint.freeze();
+    }
+
     fn send_resolved(&self) -> bool {
         self.send_resolved
     }
@@ -207,7 +215,12 @@ impl Notifier for Webhook {
             Content::Body(text) => body.extend(text.write(&facts)?.into_bytes()),
         }
         let kind = if firing { PageKind::Trigger } else { PageKind::Resolve };
-        Ok(vec![Page { key: notification_key(notification, &self.speaker), kind, body: Bytes::from(body) }])
+        Ok(vec![Page {
+            key: notification_key(notification, &self.speaker),
+            kind,
+            about: notification.names(),
+            body: Bytes::from(body),
+        }])
     }
 
     fn send<'a>(&'a self, page: &'a Page) -> BoxFuture<'a, Result<(), Refusal>> {

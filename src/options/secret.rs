@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -29,11 +30,17 @@ struct Inner {
     value: RwLock<Arc<str>>,
     /// When the file was read last.
     read: Mutex<Instant>,
+    is_frozen: AtomicBool,
 }
 
 impl Inner {
     fn new(file: Option<PathBuf>, value: Arc<str>) -> Arc<Self> {
-        Arc::new(Self { file, value: RwLock::new(value), read: Mutex::new(Instant::now()) })
+        Arc::new(Self {
+            file,
+            value: RwLock::new(value),
+            read: Mutex::new(Instant::now()),
+            is_frozen: AtomicBool::new(false),
+        })
     }
 }
 
@@ -60,16 +67,23 @@ impl Secret {
         self.0.file.as_deref()
     }
 
+    /// Its file is read no more, by no holder: whoever goes on with it is to go on with this one.
+    pub fn freeze(&self) {
+        self.0.is_frozen.store(true, Ordering::Relaxed);
+    }
+
     /// Whether it comes from a file that was not read for this long: [`Secret::reread`] is due.
     pub fn is_older(&self, age: Duration) -> bool {
         let read = *self.0.read.lock().unwrap_or_else(PoisonError::into_inner);
-        self.0.file.is_some() && read.elapsed() >= age
+        self.0.file.is_some() && !self.0.is_frozen.load(Ordering::Relaxed) && read.elapsed() >= age
     }
 
     /// Reads the file again, if it comes from one. Returns whether the secret changed. Does I/O: call it
     /// where blocking is allowed.
     pub fn reread(&self) -> std::io::Result<bool> {
-        let Some(path) = &self.0.file else { return Ok(false) };
+        let Some(path) = self.0.file.as_ref().filter(|_| !self.0.is_frozen.load(Ordering::Relaxed)) else {
+            return Ok(false);
+        };
         *self.0.read.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let fresh = read(path)?;
         let mut value = self.0.value.write().unwrap_or_else(PoisonError::into_inner);

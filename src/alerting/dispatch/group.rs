@@ -180,8 +180,9 @@ impl Dispatcher {
 
     /// Tells receivers of the end of what they keep open and what belongs to no group any more, since its route changed.
     pub(super) fn close_orphans(&mut self, now: UnixMillis, desk: &mut dyn Desk) {
-        let there: HashSet<Arc<str>> = self.groups.values().map(|group| group.key.clone()).collect();
-        for (whom, open) in self.notified.orphans(|key| there.contains(key)) {
+        let there: HashSet<(&str, &str)> =
+            self.groups.iter().map(|(id, group)| (&*group.key, &*self.routing.route(id.route).receiver)).collect();
+        for (whom, open) in self.notified.orphans(|whom| there.contains(&(&*whom.group_key, &*whom.receiver))) {
             let of_receiver = self.integrations.get(&whom.receiver).into_iter().flatten().enumerate();
             let Some((index, integration)) =
                 of_receiver.into_iter().find(|(_, known)| known.name == whom.integration && known.send_resolved)

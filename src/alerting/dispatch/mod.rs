@@ -12,6 +12,7 @@ mod fingerprint;
 mod group;
 mod kept;
 mod notified;
+mod succession;
 #[cfg(test)]
 pub(super) mod testing;
 #[cfg(test)]
@@ -71,7 +72,7 @@ impl Default for Limits {
 /// One way to a receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Integration {
-    /// Its kind and its number among those of its kind: `pagerduty/0`.
+    /// Its kind and a hash of whom it sends to.
     pub name: Arc<str>,
     /// Whether it wants to hear of alerts that resolved.
     pub send_resolved: bool,

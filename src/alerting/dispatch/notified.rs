@@ -13,7 +13,8 @@
 //! A later record of the same alert or of the same group and integration stands for the earlier one. The alerts of a record
 //! `told` have been written before it. The kinds share a journal with those of the outbox.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,6 +91,18 @@ pub(super) struct Wish {
     pub repeat: Duration,
 }
 
+impl Told {
+    /// What two were told that are one.
+    fn unite(&mut self, other: Self) {
+        self.at = self.at.max(other.at);
+        self.until = self.until.max(other.until);
+        self.resolved.retain(|alert| other.resolved.contains(alert));
+        self.firing.extend(other.firing);
+        self.open.extend(other.open);
+        self.attended.retain(|alert| other.attended.contains(alert));
+    }
+}
+
 impl Notified {
     /// What was told.
     pub fn get(&self, whom: &Whom) -> Option<&Told> {
@@ -150,7 +163,7 @@ impl Notified {
 
     /// Remembers that a receiver was told that somebody takes care of an alert; returns the record of that.
     pub fn acknowledge(&mut self, whom: &Whom, alert: Fingerprint) -> Vec<u8> {
-        let Some(told) = self.told.get_mut(whom) else { return whom_record(FORGOTTEN, whom).finish() };
+        let Some(told) = self.told.get_mut(whom) else { return forgotten_record(whom) };
         told.attended.insert(alert);
         told_record(whom, told)
     }
@@ -163,15 +176,15 @@ impl Notified {
         Some(told_record(whom, told))
     }
 
-    /// What receivers keep open of groups that are gone.
-    pub fn orphans(&self, is_there: impl Fn(&str) -> bool) -> Vec<(Whom, HashSet<Fingerprint>)> {
-        let open = self.told.iter().filter(|(whom, told)| !told.open.is_empty() && !is_there(&whom.group_key));
+    /// What receivers keep open of groups that are gone, or that others are told of.
+    pub fn orphans(&self, is_there: impl Fn(&Whom) -> bool) -> Vec<(Whom, HashSet<Fingerprint>)> {
+        let open = self.told.iter().filter(|(whom, told)| !told.open.is_empty() && !is_there(whom));
         open.map(|(whom, told)| (whom.clone(), told.open.clone())).collect()
     }
 
     /// Remembers that alerts were told as over which a receiver kept open; returns the record of that.
     pub fn close(&mut self, whom: &Whom, over: &[Arc<Kept>]) -> Vec<u8> {
-        let Some(told) = self.told.get_mut(whom) else { return whom_record(FORGOTTEN, whom).finish() };
+        let Some(told) = self.told.get_mut(whom) else { return forgotten_record(whom) };
         for alert in over {
             told.open.remove(&alert.fingerprint);
             told.firing.remove(&alert.fingerprint);
@@ -186,11 +199,41 @@ impl Notified {
         self.told.retain(|whom, told| {
             let keeps = told.until > now || stays(&whom.group_key, &told.open);
             if !keeps {
-                records.push(whom_record(FORGOTTEN, whom).finish());
+                records.push(forgotten_record(whom));
             }
             keeps
         });
         records
+    }
+
+    /// Integrations that were told of anything: receiver and name.
+    pub fn lanes(&self) -> BTreeSet<(Arc<str>, Arc<str>)> {
+        self.told.keys().map(|whom| (whom.receiver.clone(), whom.integration.clone())).collect()
+    }
+
+    /// What one integration was told counts as told by another, which leads to the same target.
+    pub fn rename(&mut self, from: (&str, &str), to: (&Arc<str>, &Arc<str>)) {
+        for (whom, told) in self.take(from) {
+            let whom = Whom { receiver: to.0.clone(), integration: to.1.clone(), ..whom };
+            match self.told.entry(whom) {
+                Entry::Vacant(none) => drop(none.insert(told)),
+                Entry::Occupied(mut both) => both.get_mut().unite(told),
+            }
+        }
+    }
+
+    /// What one integration was told, which is forgotten.
+    pub fn take(&mut self, (receiver, integration): (&str, &str)) -> Vec<(Whom, Told)> {
+        let is_of = |whom: &Whom| *whom.receiver == *receiver && *whom.integration == *integration;
+        let of: Vec<Whom> = self.told.keys().filter(|whom| is_of(whom)).cloned().collect();
+        of.into_iter().filter_map(|whom| self.told.remove_entry(&whom)).collect()
+    }
+
+    /// Alerts that an integration keeps open.
+    pub fn open_at<'a>(&'a self, receiver: &'a str, integration: &'a str) -> impl Iterator<Item = Fingerprint> + 'a {
+        let of =
+            self.told.iter().filter(move |(whom, _)| *whom.receiver == *receiver && *whom.integration == *integration);
+        of.flat_map(|(_, told)| told.open.iter().copied())
     }
 
     /// Every time is another.
@@ -240,6 +283,10 @@ impl Notified {
     fn references(&self) -> impl Iterator<Item = Fingerprint> {
         self.told.values().flat_map(|told| told.firing.iter().chain(&told.open).copied())
     }
+}
+
+pub(super) fn forgotten_record(whom: &Whom) -> Vec<u8> {
+    whom_record(FORGOTTEN, whom).finish()
 }
 
 fn whom_record(kind: u8, whom: &Whom) -> Writer {

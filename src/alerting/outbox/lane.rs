@@ -1,5 +1,7 @@
 //! The pages of one integration: a queue for each key, and the order in which they are due.
 
+mod succession;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +50,8 @@ struct Queue {
     waiting: VecDeque<Waiting>,
     /// Whether the first of them is being sent.
     is_under_way: bool,
+    /// Others that are being sent: by lanes that this one took over. It goes on when all are answered.
+    beside: Vec<u64>,
     /// Whether something may be open at the receiver: a trigger was attempted, and no resolve delivered since.
     is_open: bool,
     /// The pause behind a refusal ends then.
@@ -143,8 +147,27 @@ impl Lane {
         self.presence = Presence::Gone;
     }
 
-    pub fn is_there(&mut self, is_told_of_ends: bool) {
+    /// The configuration has it; what waited for its return is due at once.
+    pub fn is_there(&mut self, is_told_of_ends: bool, around: &Around<'_>) {
         self.presence = Presence::There { is_told_of_ends };
+        let keys: Vec<Arc<str>> = self.queues.keys().cloned().collect();
+        keys.iter().for_each(|key| self.settle(key, around, UnixMillis(0)));
+    }
+
+    /// Names of the alerts of which a page waits.
+    pub fn about(&self) -> BTreeSet<String> {
+        let waiting = self.queues.values().flat_map(|queue| &queue.waiting);
+        waiting.map(|waiting| waiting.written.page.about.clone()).collect()
+    }
+
+    /// Whether a page waits or is under way.
+    pub fn is_busy(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// Whether a page waits here, or is under way.
+    pub fn has(&self, id: u64) -> bool {
+        self.keys.contains_key(&id)
     }
 
     /// Whether nothing is lost with it.
@@ -158,7 +181,10 @@ impl Lane {
         let key: Arc<str> = written.page.key.as_str().into();
         let is_known = self.queues.contains_key(&key);
         let queue = self.queues.entry(key.clone()).or_default();
-        let waiting = || queue.waiting.iter().skip(usize::from(queue.is_under_way)).map(|waiting| &waiting.written);
+        let waiting = || {
+            let behind = queue.waiting.iter().skip(usize::from(queue.is_under_way)).map(|waiting| &waiting.written);
+            behind.filter(|written| !queue.beside.contains(&written.id))
+        };
         let superseded: Vec<u64> = match written.page.kind {
             // What waits before a resolve is over with it, but for a resolve that has its own trigger.
             PageKind::Resolve => {
@@ -183,7 +209,8 @@ impl Lane {
             self.counts.over_unsent += 1 + superseded.len() as u64;
             around.records.push(record::dropped(&superseded));
             superseded.iter().for_each(|id| self.remove(*id, around));
-            around.events.push(Event::OverUnsent { lane: around.name.clone(), key: key.clone() });
+            let about = written.page.about;
+            around.events.push(Event::OverUnsent { lane: around.name.clone(), key: key.clone(), about });
         } else {
             self.counts.superseded += superseded.len() as u64;
             around.records.push(record::page(around.name, &written, &superseded));
@@ -216,7 +243,7 @@ impl Lane {
     fn settle(&mut self, key: &Arc<str>, around: &Around<'_>, now: UnixMillis) {
         let Some(queue) = self.queues.get_mut(key) else { return };
         self.due.remove(&(queue.due, key.clone()));
-        if queue.is_under_way {
+        if queue.is_under_way || !queue.beside.is_empty() {
             return;
         }
         if let Some(due) = queue.due(self.presence, around.settings, now) {
@@ -288,10 +315,13 @@ impl Lane {
     pub fn done(&mut self, attempt: &Attempt, result: Result<(), Refusal>, around: &mut Around<'_>, now: UnixMillis) {
         let Some(key) = self.keys.get(&attempt.id).cloned() else { return };
         let Some(queue) = self.queues.get_mut(&key) else { return };
-        if !queue.is_under_way || queue.waiting.front().is_none_or(|first| first.written.id != attempt.id) {
+        let is_first = queue.is_under_way && queue.waiting.front().is_some_and(|first| first.written.id == attempt.id);
+        let before = queue.beside.len();
+        queue.beside.retain(|id| *id != attempt.id);
+        if !is_first && queue.beside.len() == before {
             return;
         }
-        queue.is_under_way = false;
+        queue.is_under_way &= !is_first;
         self.under_way -= 1;
         match result {
             Ok(()) => {
@@ -303,7 +333,8 @@ impl Lane {
             Err(Refusal::ForGood(why)) => {
                 self.counts.refused += 1;
                 self.last_error = Some(why.clone());
-                around.events.push(Event::Refused { lane: around.name.clone(), key: key.clone(), why });
+                let about = attempt.page.about.clone();
+                around.events.push(Event::Refused { lane: around.name.clone(), key: key.clone(), about, why });
                 self.end(attempt.id, &key, End::Refused, around);
             }
             Err(Refusal::ForNow { why, after }) => {
@@ -314,7 +345,7 @@ impl Lane {
                 let asked = after.map_or(Duration::ZERO, |asked| asked.min(LONGEST_ASKED) + pause / 4);
                 queue.not_before = later(now, pause.max(asked));
                 // What came behind it meanwhile says more.
-                if queue.says_more() {
+                if is_first && queue.says_more() {
                     self.counts.superseded += 1;
                     around.records.push(record::dropped(&[attempt.id]));
                     self.remove(attempt.id, around);
@@ -328,8 +359,9 @@ impl Lane {
         let Some(first) = self.queues.get(key).and_then(|queue| queue.waiting.front()) else { return };
         let first = &first.written;
         let (id, is_resolve, origin) = (first.id, first.is_resolve(), first.origin.clone());
+        let about = first.page.about.clone();
         self.counts.given_up += 1;
-        around.events.push(Event::GivenUp { lane: around.name.clone(), key: key.clone(), is_resolve, origin });
+        around.events.push(Event::GivenUp { lane: around.name.clone(), key: key.clone(), about, is_resolve, origin });
         self.end(id, key, End::GivenUp, around);
         self.settle(key, around, now);
     }
@@ -347,54 +379,6 @@ impl Lane {
             queue.is_open = false;
         }
         self.remove(id, around);
-    }
-
-    pub fn replay_begun(&mut self, id: u64, at: UnixMillis) {
-        let Some(queue) = self.keys.get(&id).and_then(|key| self.queues.get_mut(key)) else { return };
-        if let Some(waiting) = queue.waiting.iter_mut().find(|waiting| waiting.written.id == id) {
-            waiting.begun_at = Some(at);
-            queue.is_open |= waiting.written.page.kind == PageKind::Trigger;
-        }
-    }
-
-    pub fn replay_done(&mut self, id: u64, around: &mut Around<'_>) {
-        if let Some(key) = self.keys.get(&id).cloned() {
-            self.ended(id, &key, around);
-        }
-    }
-
-    pub fn replay_open(&mut self, key: Arc<str>) {
-        self.queues.entry(key).or_default().is_open = true;
-    }
-
-    /// Goes on where the journal ended: an attempt that was under way counts as unanswered.
-    pub fn resume(&mut self, is_whole: bool, around: &mut Around<'_>, now: UnixMillis) {
-        self.forgot |= !is_whole;
-        for waiting in self.queues.values_mut().flat_map(|queue| &mut queue.waiting) {
-            waiting.is_unanswered = waiting.begun_at.is_some();
-        }
-        let keys: Vec<Arc<str>> = self.queues.keys().cloned().collect();
-        for key in keys {
-            while let Some(queue) = self.queues.get(&key) {
-                let Some(first) = queue.waiting.front() else { break };
-                let written = &first.written;
-                if written.is_resolve() || written.is_lasting {
-                    break;
-                }
-                let since = first.begun_at.unwrap_or(written.written_at);
-                if first.begun_at.is_some() && queue.says_more() {
-                    let id = written.id;
-                    self.counts.superseded += 1;
-                    around.records.push(record::dropped(&[id]));
-                    self.remove(id, around);
-                } else if later(since, around.settings.resend_within) <= now {
-                    self.give_up(&key, around, now);
-                } else {
-                    break;
-                }
-            }
-            self.settle(&key, around, now);
-        }
     }
 
     /// Every time is another by so much.

@@ -24,7 +24,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,11 +57,19 @@ pub struct Settings {
 pub struct LaneName {
     /// Name of the receiver.
     pub receiver: Arc<str>,
-    /// The integration: `pagerduty/0`.
+    /// The integration: its kind and a hash of [whom it sends to](crate::alerting::sending::Target), with a number where two
+    /// are the same in that. In journals of before it was its number among those of its kind.
     pub integration: Arc<str>,
 }
 
-/// `oncall (pagerduty/0)`
+impl LaneName {
+    /// Its kind.
+    pub fn kind(&self) -> &str {
+        self.integration.split('/').next().unwrap_or_default()
+    }
+}
+
+/// `oncall (pagerduty/1f0c5b2e9a37)`
 impl fmt::Display for LaneName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.receiver, self.integration)
@@ -92,6 +100,8 @@ pub enum Event {
         lane: LaneName,
         /// About what.
         key: Arc<str>,
+        /// Names of the alerts.
+        about: String,
         /// Its words.
         why: String,
     },
@@ -101,10 +111,19 @@ pub enum Event {
         lane: LaneName,
         /// About what.
         key: Arc<str>,
+        /// Names of the alerts.
+        about: String,
         /// Whether it said that something is over.
         is_resolve: bool,
         /// The group that it came from.
         origin: Arc<str>,
+    },
+    /// What was told stays open, since there is no way to its receiver any more.
+    LeftOpen {
+        /// To whom.
+        lane: LaneName,
+        /// Names of the alerts.
+        about: String,
     },
     /// A trigger and its resolve are not sent, since it was over before the first attempt.
     OverUnsent {
@@ -112,6 +131,8 @@ pub enum Event {
         lane: LaneName,
         /// About what.
         key: Arc<str>,
+        /// Names of the alerts.
+        about: String,
     },
 }
 
@@ -189,9 +210,40 @@ impl Outbox {
         self.settings = settings;
         self.lanes.values_mut().for_each(Lane::is_gone);
         for (name, is_told_of_ends) in lanes {
-            self.lanes.entry(name).or_default().is_there(is_told_of_ends);
+            self.with_lane(&name, |lane, around| lane.is_there(is_told_of_ends, around));
         }
         self.lanes.retain(|_, lane| !lane.is_needless());
+    }
+
+    /// What was to go one way goes another one from now on, which leads to the same target. Its journal has to be written
+    /// anew.
+    pub fn rename(&mut self, from: &LaneName, to: &LaneName, now: UnixMillis) {
+        if let Some(gone) = self.lanes.remove(from) {
+            self.with_lane(to, |lane, around| lane.take_over(gone, around, now));
+        }
+    }
+
+    /// Gives up what waits for an integration, and forgets it.
+    pub fn remove(&mut self, name: &LaneName, now: UnixMillis) {
+        if self.lanes.contains_key(name) {
+            self.with_lane(name, |lane, around| lane.give_up_all(around, now));
+            self.lanes.remove(name);
+        }
+    }
+
+    /// Whether a page waits for an integration, or is under way to it.
+    pub fn is_busy(&self, name: &LaneName) -> bool {
+        self.lanes.get(name).is_some_and(Lane::is_busy)
+    }
+
+    /// Names of the alerts of which a page waits for an integration.
+    pub fn waits_about(&self, name: &LaneName) -> BTreeSet<String> {
+        self.lanes.get(name).map(Lane::about).unwrap_or_default()
+    }
+
+    /// All integrations that something is known of.
+    pub fn lanes(&self) -> impl Iterator<Item = &LaneName> {
+        self.lanes.keys()
     }
 
     /// Takes over a record of the journal, before anything else; whether it was one of these.
@@ -250,7 +302,13 @@ impl Outbox {
 
     /// What became of an attempt.
     pub fn done(&mut self, attempt: &Attempt, result: Result<(), Refusal>, now: UnixMillis) {
-        self.with_lane(&attempt.lane, |lane, around| lane.done(attempt, result, around, now));
+        let is_of = |lane: &Lane| lane.has(attempt.id);
+        let renamed = || self.lanes.iter().find(|(_, lane)| is_of(lane)).map(|(name, _)| name.clone());
+        let name =
+            if self.lanes.get(&attempt.lane).is_some_and(is_of) { Some(attempt.lane.clone()) } else { renamed() };
+        if let Some(name) = name {
+            self.with_lane(&name, |lane, around| lane.done(attempt, result, around, now));
+        }
     }
 
     /// Keeps a record of somebody else behind those that are here.

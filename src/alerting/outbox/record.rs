@@ -3,7 +3,7 @@
 //! ```text
 //! 17  page     receiver, integration, id and batch (numbers), key, kind (0 trigger, 1 acknowledge, 2 resolve), 1 where it
 //!              lasts else 0, origin, written at (time), body; then the ids of pages that it takes the place of: their
-//!              number, each a number
+//!              number, each a number; then the names of alerts, which records of before do not have
 //! 18  begun    id, at: the first attempt is made
 //! 19  done     id, how: 0 delivered, 1 refused for good, 2 given up
 //! 20  dropped  ids: their number, each a number
@@ -44,7 +44,7 @@ pub(super) fn page(lane: &LaneName, written: &Written, instead_of: &[u64]) -> Ve
     let writer = Writer::new(PAGE).text(&lane.receiver).text(&lane.integration);
     let writer = writer.number(written.id).number(written.batch).text(&written.page.key).number(kind);
     let writer = writer.number(u64::from(written.is_lasting)).text(&written.origin).time(written.written_at);
-    ids(writer.bytes(&written.page.body), instead_of).finish()
+    ids(writer.bytes(&written.page.body), instead_of).text(&written.page.about).finish()
 }
 
 pub(super) fn begun(id: u64, at: UnixMillis) -> Vec<u8> {
@@ -90,7 +90,8 @@ pub(super) fn replay(outbox: &mut Outbox, record: &[u8]) -> Option<()> {
             let (origin, written_at) = (reader.text()?.into(), reader.time()?);
             let body = Bytes::copy_from_slice(reader.bytes()?);
             let instead_of = read_ids(&mut reader)?;
-            let page = Page { key, kind, body };
+            let about = reader.text().unwrap_or_default().to_owned();
+            let page = Page { key, kind, about, body };
             outbox.last_id = outbox.last_id.max(id);
             outbox.with_lane(&lane, |lane, around| {
                 instead_of.iter().for_each(|id| lane.remove(*id, around));

@@ -36,7 +36,7 @@ fn empty(settings: Settings) -> Outbox {
 
 impl World {
     fn put_to(&mut self, to: &str, key: &str, kind: PageKind, body: &str) -> Result<(), Full> {
-        let page = Page { key: key.into(), kind, body: Bytes::copy_from_slice(body.as_bytes()) };
+        let page = Page { key: key.into(), kind, about: "Down".into(), body: Bytes::copy_from_slice(body.as_bytes()) };
         let origin = format!("group of {key}").into();
         let put = self.outbox.put(&lane(to), &origin, vec![page], false, UnixMillis(self.now));
         self.journal.extend(self.outbox.take_records());
@@ -140,7 +140,10 @@ fn what_was_over_before_the_first_attempt_is_not_told() {
     world.ends("y", "y3");
     world.delivered("x1");
     assert_eq!(world.later(HOUR), Vec::<String>::new());
-    assert_eq!(world.outbox.take_events(), [Event::OverUnsent { lane: lane("a"), key: "y".into() }]);
+    assert_eq!(
+        world.outbox.take_events(),
+        [Event::OverUnsent { lane: lane("a"), key: "y".into(), about: "Down".into() }]
+    );
     // What may be known is closed: an earlier trigger arrived.
     world.fires("x", "x2");
     world.ends("x", "x3");
@@ -172,8 +175,12 @@ impl World {
     /// Pages of a whole group, of which the first also tell of ends.
     fn writes(&mut self, bodies: &[&str], tell_of_ends: bool) {
         let kind = |body: &str| if body.starts_with("end") { PageKind::Resolve } else { PageKind::Trigger };
-        let page =
-            |body: &&str| Page { key: "g".into(), kind: kind(body), body: Bytes::copy_from_slice(body.as_bytes()) };
+        let page = |body: &&str| Page {
+            key: "g".into(),
+            kind: kind(body),
+            about: "Down".into(),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        };
         let pages = bodies.iter().map(page).collect();
         self.outbox.put(&lane("a"), &"g".into(), pages, tell_of_ends, UnixMillis(self.now)).expect("room");
         self.journal.extend(self.outbox.take_records());
@@ -230,7 +237,7 @@ fn what_is_refused_for_good_is_never_tried_again() {
     world.sends();
     world.answer("x1", Err(Refusal::ForGood("no such key".into())));
     assert_eq!(world.later(HOUR), Vec::<String>::new());
-    let told = Event::Refused { lane: lane("a"), key: "x".into(), why: "no such key".into() };
+    let told = Event::Refused { lane: lane("a"), key: "x".into(), about: "Down".into(), why: "no such key".into() };
     assert_eq!(world.outbox.take_events(), [told]);
     world.restart(1);
     assert_eq!(world.later(HOUR), Vec::<String>::new());
@@ -294,7 +301,8 @@ fn after_a_crash_a_trigger_is_sent_again_only_for_a_while() {
         assert_eq!(given_up.is_empty(), again);
         if !again {
             let origin: Arc<str> = "group of x".into();
-            let told = Event::GivenUp { lane: lane("a"), key: "x".into(), is_resolve: false, origin };
+            let told =
+                Event::GivenUp { lane: lane("a"), key: "x".into(), about: "Down".into(), is_resolve: false, origin };
             assert_eq!(given_up, [told]);
             // It may have arrived, so its end is told.
             world.restart(1);

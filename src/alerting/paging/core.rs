@@ -6,10 +6,12 @@ use std::io;
 use std::sync::Arc;
 
 use super::keeper::Keeper;
+use super::succession::Retired;
+use super::ways::{Ways, heir, names, ways};
 use super::{Paging, Receivers};
 use crate::alerting::dispatch::{Acknowledged, Desk, Dispatcher, Integration, Integrations, Kept, Notice};
 use crate::alerting::notifier::{Notifier, PageKind, Refusal};
-use crate::alerting::outbox::{Attempt, Event, LaneName, Outbox};
+use crate::alerting::outbox::{Attempt, Event, LaneName, Outbox, Settings};
 use crate::alerting::silence::Silences;
 use crate::data::UnixMillis;
 use crate::delivery::journal::Place;
@@ -22,6 +24,13 @@ pub(super) struct Core {
     pub dispatcher: Dispatcher,
     pub outbox: Outbox,
     pub receivers: Receivers,
+    pub(super) ways: Ways,
+    /// Ways that the configuration has no more.
+    pub(super) retired: BTreeMap<LaneName, Retired>,
+    /// Whether what the journal has goes by other names now, so that it has to be written anew.
+    pub wants_state: bool,
+    /// What somebody should hear of beside what the outbox says.
+    pub(super) events: Vec<Event>,
     /// Notices that could not be written, and the words of the last, by integration.
     pub unwritten: BTreeMap<LaneName, (u64, String)>,
 }
@@ -46,8 +55,17 @@ impl Core {
     ) -> io::Result<(Self, Keeper, Vec<String>)> {
         let dispatcher = Dispatcher::new(paging.routing.clone(), integrations(&receivers), paging.limits, now);
         let outbox = Outbox::new(paging.outbox, random);
-        let mut core = Self { dispatcher, outbox, receivers, unwritten: BTreeMap::new() };
-        core.configure_outbox(paging);
+        let mut core = Self {
+            dispatcher,
+            outbox,
+            ways: ways(&receivers),
+            receivers,
+            retired: BTreeMap::new(),
+            wants_state: false,
+            events: Vec::new(),
+            unwritten: BTreeMap::new(),
+        };
+        core.configure_outbox(paging.outbox);
         let mut unreadable = 0;
         let restored = place.restore(|record| {
             if !core.outbox.replay(record) && !core.dispatcher.replay(record) {
@@ -58,9 +76,11 @@ impl Core {
         if unreadable > 0 {
             complaints.push(format!("{unreadable} records in the journal `{}` cannot be read", place.name));
         }
+        let without_heir = core.hand_over(now);
         core.outbox.resume(complaints.is_empty(), now);
         core.retract();
         core.dispatcher.resume(now);
+        without_heir.iter().for_each(|lane| core.leave_open(lane));
         core.outbox.take_records();
         let keeper = Keeper::begin(place, &restored, core.state())?;
         Ok((core, keeper, complaints))
@@ -69,20 +89,23 @@ impl Core {
     /// Other routes and receivers from now on.
     pub fn reload(&mut self, paging: &Paging, receivers: Receivers, now: UnixMillis) {
         self.dispatcher.reload(paging.routing.clone(), integrations(&receivers), now);
+        let before = std::mem::replace(&mut self.ways, ways(&receivers));
         self.receivers = receivers;
-        self.configure_outbox(paging);
+        // Where a way leads there again, what waits goes before what it will say.
+        self.retired.retain(|lane, _| !self.ways.contains_key(lane) && heir(lane, &[], &self.ways).is_none());
+        self.configure_outbox(paging.outbox);
+        for lane in self.hand_over(now) {
+            if let Some(notifier) = before.get(&lane) {
+                self.retire(lane, notifier.clone(), now);
+            }
+        }
         self.unwritten.clear();
     }
 
-    fn configure_outbox(&mut self, paging: &Paging) {
-        let lanes: Vec<(LaneName, bool)> = integrations(&self.receivers)
-            .into_iter()
-            .flat_map(|(receiver, of)| {
-                of.into_iter()
-                    .map(move |one| (LaneName { receiver: receiver.clone(), integration: one.name }, one.send_resolved))
-            })
-            .collect();
-        self.outbox.configure(paging.outbox, lanes);
+    pub(super) fn configure_outbox(&mut self, settings: Settings) {
+        let there = self.ways.iter().map(|(lane, notifier)| (lane.clone(), notifier.send_resolved()));
+        let retired = self.retired.keys().map(|lane| (lane.clone(), true));
+        self.outbox.configure(settings, there.chain(retired));
     }
 
     /// Hears of alerts.
@@ -92,13 +115,15 @@ impl Core {
 
     /// What is to be done now.
     pub fn step(&mut self, silences: &Silences, now: UnixMillis) -> Step {
-        let Self { dispatcher, outbox, receivers, unwritten } = self;
-        let mut desk = PageDesk { outbox, receivers, unwritten, now, wrote: false };
+        let Self { dispatcher, outbox, ways, unwritten, .. } = self;
+        let mut desk = PageDesk { outbox, ways, unwritten, now, wrote: false };
         dispatcher.tick(now, silences, &mut desk);
         let wrote = desk.wrote;
         let attempts = self.outbox.next(now);
         let mut step = Step { is_durable: wrote || !attempts.is_empty(), attempts, ..Step::default() };
+        self.let_go(now);
         step.events = self.retract();
+        step.events.append(&mut self.events);
         step.records = self.outbox.take_records();
         step
     }
@@ -111,7 +136,8 @@ impl Core {
     /// When [`Self::step`] has something to do, if nothing else happens before.
     pub fn next_due(&self) -> UnixMillis {
         let dispatcher = self.dispatcher.next_due();
-        self.outbox.next_due().map_or(dispatcher, |outbox| outbox.min(dispatcher))
+        let retired = self.retired.values().map(|retired| retired.until);
+        self.outbox.next_due().into_iter().chain(retired).fold(dispatcher, UnixMillis::min)
     }
 
     /// The wall clock was set by so many milliseconds: what lasts goes on as if it had not been.
@@ -122,13 +148,12 @@ impl Core {
 
     /// Who sends what goes this way.
     pub fn notifier(&self, lane: &LaneName) -> Option<Arc<dyn Notifier>> {
-        let of = self.receivers.get(&lane.receiver)?;
-        let names = integration_names(of);
-        names.into_iter().zip(of).find(|(name, _)| *name == lane.integration).map(|(_, notifier)| notifier.clone())
+        self.ways.get(lane).or_else(|| self.retired.get(lane).map(|retired| &retired.notifier)).cloned()
     }
 
     /// The records of everything that has to be known after a restart.
     pub fn state(&mut self) -> Vec<Vec<u8>> {
+        self.wants_state = false;
         let mut records = self.outbox.state();
         records.extend(self.dispatcher.state());
         records
@@ -151,7 +176,7 @@ impl Core {
 /// Writes pages into the outbox.
 struct PageDesk<'a> {
     outbox: &'a mut Outbox,
-    receivers: &'a Receivers,
+    ways: &'a Ways,
     unwritten: &'a mut BTreeMap<LaneName, (u64, String)>,
     now: UnixMillis,
     wrote: bool,
@@ -161,8 +186,7 @@ impl Desk for PageDesk<'_> {
     fn tell(&mut self, notice: &Notice<'_>) -> bool {
         let told = &notice.notification;
         let lane = LaneName { receiver: (&*told.receiver).into(), integration: notice.integration.name.clone() };
-        let notifier = self.receivers.get(&lane.receiver).and_then(|of| of.get(notice.index));
-        let Some(notifier) = notifier else { return false };
+        let Some(notifier) = self.ways.get(&lane) else { return false };
         let origin: Arc<str> = told.group_key.as_str().into();
         let written = notifier.write(told).map_err(|error| error.to_string()).and_then(|pages| {
             if pages.iter().any(|page| page.body.len() > MOST_PAGE) {
@@ -185,8 +209,9 @@ impl Desk for PageDesk<'_> {
 
     fn acknowledge(&mut self, whom: &Acknowledged<'_>) -> bool {
         let lane = LaneName { receiver: whom.receiver.into(), integration: whom.integration.name.clone() };
-        let notifier = self.receivers.get(&lane.receiver).and_then(|of| of.get(whom.index));
-        let Some(page) = notifier.and_then(|notifier| notifier.acknowledge(whom.alert)) else { return false };
+        let Some(page) = self.ways.get(&lane).and_then(|notifier| notifier.acknowledge(whom.alert)) else {
+            return false;
+        };
         self.wrote = true;
         self.outbox.put(&lane, &whom.group_key.into(), vec![page], false, self.now).is_ok()
     }
@@ -205,18 +230,7 @@ fn integrations(receivers: &Receivers) -> Integrations {
             keeps_open: notifier.keeps_open(),
             resend_every: notifier.resend_every(),
         };
-        integration_names(notifiers).into_iter().zip(notifiers).map(one).collect()
+        names(notifiers).into_iter().zip(notifiers).map(one).collect()
     };
     receivers.iter().map(|(receiver, notifiers)| (receiver.clone(), of(notifiers))).collect()
-}
-
-/// Each by its kind and its number among those of its kind.
-fn integration_names(notifiers: &[Arc<dyn Notifier>]) -> Vec<Arc<str>> {
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut name = |notifier: &Arc<dyn Notifier>| {
-        let index = seen.entry(notifier.kind()).or_default();
-        *index += 1;
-        format!("{}/{}", notifier.kind(), *index - 1).into()
-    };
-    notifiers.iter().map(&mut name).collect()
 }

@@ -4,6 +4,7 @@ use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::core::Core;
+use crate::alerting::outbox::LaneName;
 use crate::alerting::silence::{SilenceState, Silences};
 use crate::data::UnixMillis;
 use crate::telemetry::Telemetry;
@@ -23,6 +24,7 @@ pub(super) struct Metrics {
     unwritten: IntCounterVec,
     pages: IntCounterVec,
     retries: IntCounterVec,
+    left_open: IntCounterVec,
     waiting: IntGaugeVec,
     oldest: IntGaugeVec,
     silences: IntGaugeVec,
@@ -69,6 +71,11 @@ impl Metrics {
                 "Attempts to send a page that were refused for now.",
                 &LANE,
             )?,
+            left_open: counter(
+                "tailwater_alerts_left_open_total",
+                "Alerts that stay open at a receiver, since the configuration has no way to it any more.",
+                &["receiver", "kind"],
+            )?,
             waiting: gauges("tailwater_pages_waiting", "Pages that wait or are under way.", &LANE)?,
             oldest: gauges("tailwater_pages_oldest_seconds", "Age of the oldest page that waits.", &LANE)?,
             silences: gauges("tailwater_silences", "Silences by their state.", &["state"])?,
@@ -82,7 +89,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    fn collectors(&self) -> [Box<dyn Collector>; 12] {
+    fn collectors(&self) -> [Box<dyn Collector>; 13] {
         [
             Box::new(self.received.clone()),
             Box::new(self.refused.clone()),
@@ -90,6 +97,7 @@ impl Metrics {
             Box::new(self.unwritten.clone()),
             Box::new(self.pages.clone()),
             Box::new(self.retries.clone()),
+            Box::new(self.left_open.clone()),
             Box::new(self.waiting.clone()),
             Box::new(self.oldest.clone()),
             Box::new(self.silences.clone()),
@@ -97,6 +105,11 @@ impl Metrics {
             Box::new(self.groups.clone()),
             Box::new(self.bytes.clone()),
         ]
+    }
+
+    /// An alert stays open at a receiver.
+    pub fn count_left_open(&self, lane: &LaneName) {
+        self.left_open.with_label_values(&[&*lane.receiver, lane.kind()]).inc();
     }
 
     /// Shows what is so now.

@@ -8,8 +8,10 @@ mod inbox;
 mod keeper;
 mod metrics;
 mod run;
+mod succession;
 #[cfg(test)]
 mod tests;
+mod ways;
 
 use std::collections::BTreeMap;
 use std::io;

@@ -27,6 +27,10 @@ const DISK_AGAIN: Duration = Duration::from_secs(5);
 /// How long requests under way have to be answered when the agent ends.
 const LAST_MOMENT: Duration = Duration::from_secs(3);
 
+/// What is told of it.
+const LEFT_OPEN: &str = "there is no way any more to where this alert was told, since the configuration has it no more: close by \
+                         hand what is open there";
+
 type Done = (Attempt, Result<(), Refusal>);
 
 pub(super) fn spawn(shared: Arc<Shared>, keeper: Keeper, stopped: oneshot::Receiver<()>) -> io::Result<JoinHandle<()>> {
@@ -85,17 +89,21 @@ fn step(shared: &Shared) -> Step {
     drop(core);
     for event in &step.events {
         match event {
-            Event::Refused { lane, key, why } => {
-                tracing::error!(receiver = %lane, key = %key, "a page was refused for good and is not sent again: {why}");
+            Event::Refused { lane, key, about, why } => {
+                tracing::error!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, key = %key, "a page was refused for good and is not sent again: {why}");
             }
-            Event::GivenUp { lane, key, is_resolve: true, .. } => {
-                tracing::error!(receiver = %lane, key = %key, "a page that says that something is over is given up: close it by hand");
+            Event::GivenUp { lane, key, about, is_resolve: true, .. } => {
+                tracing::error!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, key = %key, "a page that says that something is over is given up: close it by hand");
             }
-            Event::GivenUp { lane, key, is_resolve: false, .. } => {
-                tracing::warn!(receiver = %lane, key = %key, "an old page is not sent again; what still holds is told anew");
+            Event::GivenUp { lane, key, about, is_resolve: false, .. } => {
+                tracing::warn!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, key = %key, "an old page is not sent again; what still holds is told anew");
             }
-            Event::OverUnsent { lane, key } => {
-                tracing::info!(receiver = %lane, key = %key, "an alert was over before anybody was told of it");
+            Event::LeftOpen { lane, about } => {
+                shared.metrics.count_left_open(lane);
+                tracing::warn!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, "{}", LEFT_OPEN);
+            }
+            Event::OverUnsent { lane, key, about } => {
+                tracing::info!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, key = %key, "an alert was over before anybody was told of it");
             }
         }
     }
@@ -171,7 +179,7 @@ impl Disk {
             self.left_out |= !records.is_empty();
             return;
         }
-        let work = if is_behind || keeper.wants_state() {
+        let work = if is_behind || keeper.wants_state() || shared.core().wants_state {
             Work::State(shared.core().state())
         } else {
             Work::Records { records, is_durable }

@@ -25,6 +25,13 @@ impl Credential {
         given.or_else(|| file.map(|path| Self::File(path.value.clone())))
     }
 
+    /// Its file is not read again, should the secret be from a `${file:}`.
+    pub fn freeze(&self) {
+        if let Self::Given(secret) = self {
+            secret.freeze();
+        }
+    }
+
     /// The secret as it is now, without what surrounds it.
     ///
     /// # Errors

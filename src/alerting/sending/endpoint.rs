@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 use url::Url;
 
 use super::credential::Credential;
+use super::identity::Target;
 use crate::alerting::notifier::Refusal;
 use crate::net::http_client::{Payload, Request};
 use crate::net::{Answer, HttpClient};
@@ -97,6 +98,21 @@ impl Endpoint {
         secrets.extend(self.in_path(&url));
         let said = quoted(&answer.body, &hidden(&url, &secrets));
         format!("{} answered {}: {said}", self.poster.who(&url), answer.status.as_u16())
+    }
+
+    /// Its address is a part of this target.
+    pub fn target(&self, kind: &str, more: &[&str]) -> Target {
+        match &self.address {
+            Address::Known(url) => Target::of(kind, [url.as_str()].into_iter().chain(more.iter().copied())),
+            Address::Secret(credential) => Target::with_secret(kind, more.iter().copied(), Some(credential)),
+        }
+    }
+
+    /// It goes on with the address that it has.
+    pub fn freeze(&self) {
+        if let Address::Secret(credential) = &self.address {
+            credential.freeze();
+        }
     }
 
     async fn url(&self) -> Result<Url, String> {

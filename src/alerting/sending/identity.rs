@@ -1,11 +1,11 @@
 //! Keys by which a receiver knows what it was told before. They are the same on every replica and after every restart, so
 //! they are made of what an alert is, never of when or where it was seen.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use ring::digest::{Context, SHA256};
 
-use super::Speaker;
+use super::{Credential, Speaker};
 use crate::alerting::alert::Alert;
 use crate::alerting::notifier::Notification;
 
@@ -36,6 +36,42 @@ impl Fields {
             let _ = write!(text, "{byte:02x}");
         }
         text
+    }
+}
+
+/// Digits of a target: enough to tell those of one configuration apart, and too few to say what was hashed.
+const TARGET: usize = 12;
+
+/// To whom pages are sent: a hash of the address and of what else decides who hears of them, secrets among it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target(Box<str>);
+
+impl Target {
+    /// That of texts, in their order.
+    pub fn of<'a>(kind: &str, texts: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::with_secret(kind, texts, None)
+    }
+
+    /// That of texts and of a secret. One that its own file may change later is known by the path of the file: another key
+    /// in it is another key of the same service.
+    pub fn with_secret<'a>(kind: &str, texts: impl IntoIterator<Item = &'a str>, secret: Option<&Credential>) -> Self {
+        let mut fields = Fields::of("target");
+        fields.add(kind.as_bytes());
+        texts.into_iter().for_each(|text| fields.add(text.as_bytes()));
+        match secret {
+            Some(Credential::Given(secret)) => fields.add(secret.expose().trim().as_bytes()),
+            Some(Credential::File(path)) => fields.add(path.as_os_str().as_encoded_bytes()),
+            None => {}
+        }
+        let mut digits = fields.hex();
+        digits.truncate(TARGET);
+        Self(digits.into())
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -94,6 +130,19 @@ mod tests {
         assert_ne!(known, dedup_key(&alert(&[("alertname", "Down"), ("pod", "a-1")], 0, 1), &elsewhere));
         // What incidents are open under: it must never change from a release to the next.
         assert_eq!(known, "77ad1f9ee79e95df4b768402b572edd6a1fb22e070f54f9debbe7099c2cff094");
+    }
+
+    #[test]
+    fn a_target_is_told_by_its_secret_and_never_tells_it() {
+        let given = |key: &str| Credential::Given(crate::options::Secret::from_value(key));
+        let of = |url: &str, key: &str| Target::with_secret("pagerduty", [url], Some(&given(key)));
+        let known = of("https://a/", "0123456789abcdef");
+        assert_eq!(known, of("https://a/", " 0123456789abcdef\n"), "what surrounds it is not sent either");
+        assert_ne!(known, of("https://a/", "0123456789abcdeg"));
+        assert_ne!(known, of("https://b/", "0123456789abcdef"));
+        assert_ne!(known, Target::with_secret("webhook", ["https://a/"], Some(&given("0123456789abcdef"))));
+        // What journals name lanes by: it must never change from a release to the next.
+        assert_eq!(known.to_string(), "5b8c489cf292");
     }
 
     #[test]

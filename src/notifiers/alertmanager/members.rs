@@ -10,6 +10,7 @@ use hickory_resolver::proto::rr::{RData, RecordType};
 use url::Url;
 
 use super::options::{DnsOptions, Kind, Options, Scheme};
+use crate::alerting::sending::Target;
 use crate::net::dns::Resolver;
 use crate::net::shown;
 
@@ -35,6 +36,15 @@ impl Members {
         let known = Mutex::new(vec![Vec::new(); options.dns.len()]);
         let resolvers = Box::new(Resolver::of_system);
         Self { named: named.collect(), dns: options.dns.clone(), resolvers, known }
+    }
+
+    /// All of them as they are written, in whatever order.
+    pub fn target(&self) -> Target {
+        let named = self.named.iter().map(Url::to_string);
+        let dns = self.dns.iter().map(|dns| written(dns, &dns.name, dns.port.unwrap_or(0)));
+        let mut all: Vec<String> = named.chain(dns).collect();
+        all.sort_unstable();
+        Target::of(super::KIND, all.iter().map(String::as_str))
     }
 
     /// Where alerts go now: each member once.

@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use serde_json::{Map, Value as Json};
 
-use crate::alerting::sending::{Global, Post, Poster, Speaker, labels_json, notification_key, rfc3339};
+use crate::alerting::sending::{Global, Post, Poster, Speaker, Target, labels_json, notification_key, rfc3339};
 use crate::alerting::{Alert, Notification, Notifier, Page, PageKind, Refusal, WriteError};
 use crate::data::UnixMillis;
 use crate::relabel::{Rules, Scratch, Verdict};
@@ -146,6 +146,10 @@ impl Notifier for Alertmanager {
         KIND
     }
 
+    fn target(&self) -> Target {
+        self.members.target()
+    }
+
     fn send_resolved(&self) -> bool {
         self.send_resolved
     }
@@ -165,7 +169,7 @@ impl Notifier for Alertmanager {
             let body = serde_json::to_vec(alerts).map_err(|error| WriteError(format!("{KIND}: {error}")))?;
             // All under one key: the pages of a group stay in order, whichever of them an alert is in.
             let kind = if resolved { PageKind::Resolve } else { PageKind::Trigger };
-            Ok(Page { key: key.clone(), kind, body: body.into() })
+            Ok(Page { key: key.clone(), kind, about: notification.names(), body: body.into() })
         });
         pages.collect()
     }

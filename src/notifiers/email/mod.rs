@@ -18,7 +18,7 @@ use lettre::transport::smtp::client::{
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
-use crate::alerting::sending::{Facts, Global, Speaker, notification_id, notification_key};
+use crate::alerting::sending::{Facts, Global, Speaker, Target, notification_id, notification_key};
 use crate::alerting::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
 use crate::options::TlsConfig;
 use crate::options::http_client::TlsVersion;
@@ -35,6 +35,8 @@ const KIND: &str = "email";
 pub(super) struct Email {
     send_resolved: bool,
     settings: Settings,
+    /// Whom mail goes to, as it is written.
+    to: String,
     texts: Texts,
     place: usize,
     speaker: Speaker,
@@ -45,7 +47,14 @@ impl Email {
     pub fn new(options: &Options, global: &Global, speaker: &Speaker, place: usize) -> Result<Self, String> {
         let settings = options.settings(global)?;
         let texts = Texts::compile(options, &settings.from, &speaker.templates)?;
-        Ok(Self { send_resolved: options.send_resolved, settings, texts, place, speaker: speaker.clone() })
+        Ok(Self {
+            send_resolved: options.send_resolved,
+            to: options.to.value.clone(),
+            settings,
+            texts,
+            place,
+            speaker: speaker.clone(),
+        })
     }
 
     async fn mail(&self, page: &Page) -> Result<(), Refusal> {
@@ -145,6 +154,11 @@ impl Notifier for Email {
         KIND
     }
 
+    fn target(&self) -> Target {
+        let Settings { host, port, .. } = &self.settings;
+        Target::of(KIND, [self.to.as_str(), &format!("{host}:{port}")])
+    }
+
     fn send_resolved(&self) -> bool {
         self.send_resolved
     }
@@ -162,7 +176,7 @@ impl Notifier for Email {
         let body = self.texts.mail(&facts, now, &key, &id)?;
         let firing = alerts.iter().any(|alert| !alert.is_resolved(now));
         let kind = if firing { PageKind::Trigger } else { PageKind::Resolve };
-        Ok(vec![Page { key, kind, body: body.into() }])
+        Ok(vec![Page { key, kind, about: notification.names(), body: body.into() }])
     }
 
     fn send<'a>(&'a self, page: &'a Page) -> BoxFuture<'a, Result<(), Refusal>> {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use crate::alerting::sending::rfc3339;
-use crate::alerting::{Page, PageKind};
+use crate::alerting::{Page, PageKind, named};
 use crate::data::UnixMillis;
 
 /// Most characters of a summary.
@@ -174,12 +174,12 @@ impl Event {
         }
     }
 
-    /// The page, no larger than a request may be.
-    pub fn page(mut self) -> Page {
+    /// The page, no larger than a request may be, about an alert of this name.
+    pub fn page(mut self, about: &str) -> Page {
         let kind = PageKind::from(self.event_action);
         let whole = self.bytes();
         let body = if whole.len() + RESERVED <= MOST_BYTES { whole } else { self.shrunk(whole.len()) };
-        Page { key: self.dedup_key, kind, body: body.into() }
+        Page { key: self.dedup_key, kind, about: named(about), body: body.into() }
     }
 
     /// Cuts the texts of the details ever shorter, and leaves the details out where that is not enough.
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     fn json(event: Event) -> Json {
-        serde_json::from_slice(&event.page().body).expect("JSON")
+        serde_json::from_slice(&event.page("Down").body).expect("JSON")
     }
 
     #[test]
@@ -250,7 +250,7 @@ mod tests {
         let sized = |texts: usize, length: usize| {
             let mut event = Event::trigger("k".into(), UnixMillis(0));
             event.details((0..texts).map(|at| (format!("d{at}"), Json::from("\"".repeat(length)))).collect());
-            let page = event.page();
+            let page = event.page("Down");
             assert!(page.body.len() + RESERVED <= MOST_BYTES, "{}", page.body.len());
             json_of(&page.body)["payload"]["custom_details"].clone()
         };
@@ -298,6 +298,6 @@ mod tests {
             event.image(Image { src: address.clone(), alt: long.clone(), href: address });
         }
         event.client(&long, "");
-        assert!(event.page().body.len() + RESERVED <= MOST_BYTES);
+        assert!(event.page("Down").body.len() + RESERVED <= MOST_BYTES);
     }
 }

@@ -15,7 +15,9 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::alerting::sending::{Address, Credential, Endpoint, Facts, Global, Nested, Post, Speaker, Text, dedup_key};
+use crate::alerting::sending::{
+    Address, Credential, Endpoint, Facts, Global, Nested, Post, Speaker, Target, Text, dedup_key,
+};
 use crate::alerting::{Alert, Notification, Notifier, Page, PageKind, Refusal, WriteError};
 use crate::net::http_client::Payload;
 use event::{Event, Image, Link};
@@ -39,6 +41,8 @@ const MOST_TRACES: usize = 5;
 pub(super) struct PagerDuty {
     send_resolved: bool,
     endpoint: Endpoint,
+    /// Where events go.
+    url: Box<str>,
     routing_key: Credential,
     texts: Texts,
     trace_url: Option<Box<str>>,
@@ -67,12 +71,13 @@ impl PagerDuty {
     /// One as the options say.
     pub fn new(options: &Options, global: &Global, speaker: &Speaker) -> Result<Self, String> {
         let routing_key = Credential::of(options.routing_key.as_ref(), options.routing_key_file.as_ref());
-        let address = Address::Known(Box::new(options.address(global).ok_or("pagerduty: `url` is not an address")?));
+        let url = options.address(global).ok_or("pagerduty: `url` is not an address")?;
         let http = options.http_config.as_ref().or(global.http_config.as_ref());
         let http = http.map(|http| http.value.clone()).unwrap_or_default();
         Ok(Self {
             send_resolved: options.send_resolved,
-            endpoint: Endpoint::new(KIND, address, &http, options.timeout())?,
+            url: url.as_str().into(),
+            endpoint: Endpoint::new(KIND, Address::Known(Box::new(url)), &http, options.timeout())?,
             routing_key: routing_key.ok_or("pagerduty: `routing_key` is missing")?,
             texts: Texts::compile(options, speaker)?,
             trace_url: options.trace_url.as_ref().map(|url| url.value.as_str().into()),
@@ -201,6 +206,14 @@ impl Notifier for PagerDuty {
         KIND
     }
 
+    fn target(&self) -> Target {
+        Target::with_secret(KIND, [&*self.url], Some(&self.routing_key))
+    }
+
+    fn freeze(&self) {
+        self.routing_key.freeze();
+    }
+
     fn send_resolved(&self) -> bool {
         self.send_resolved
     }
@@ -211,11 +224,16 @@ impl Notifier for PagerDuty {
 
     fn write(&self, notification: &Notification) -> Result<Vec<Page>, WriteError> {
         let wanted = |alert: &&Alert| self.send_resolved || !alert.is_resolved(notification.now);
-        Ok(notification.alerts.iter().filter(wanted).map(|alert| self.event(alert, notification).page()).collect())
+        Ok(notification
+            .alerts
+            .iter()
+            .filter(wanted)
+            .map(|alert| self.event(alert, notification).page(alert.name()))
+            .collect())
     }
 
     fn acknowledge(&self, alert: &Alert) -> Option<Page> {
-        Some(Event::acknowledge(dedup_key(alert, &self.speaker)).page())
+        Some(Event::acknowledge(dedup_key(alert, &self.speaker)).page(alert.name()))
     }
 
     fn send<'a>(&'a self, page: &'a Page) -> BoxFuture<'a, Result<(), Refusal>> {

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::alerting::sending::{
-    Address, Endpoint, Facts, Global, Post, Speaker, Text, notification_id, notification_key,
+    Address, Credential, Endpoint, Facts, Global, Post, Speaker, Target, Text, notification_id, notification_key,
 };
 use crate::alerting::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
 use crate::net::Answer;
@@ -43,6 +43,10 @@ pub(super) struct Slack {
     send_resolved: bool,
     endpoint: Endpoint,
     texts: Texts,
+    /// The channel as it is written.
+    channel: Box<str>,
+    /// Of an app: it says which workspace the channel is of.
+    token: Option<Credential>,
     link_names: bool,
     mrkdwn_in: Vec<String>,
     place: usize,
@@ -167,10 +171,18 @@ impl Slack {
             options::Destination::Webhook(address) => Address::Secret(address),
             options::Destination::App(url) => Address::Known(Box::new(url)),
         };
+        let is_app = matches!(address, Address::Known(_));
+        let login = http.authorization.as_ref();
+        let token = login.and_then(|login| match (&login.credentials, &login.credentials_file) {
+            (Some(token), _) => Some(Credential::Given(token.clone())),
+            (None, file) => file.as_ref().map(|file| Credential::File(file.value.clone())),
+        });
         Ok(Self {
             send_resolved: options.send_resolved,
             endpoint: Endpoint::new(KIND, address, &http, options.timeout())?,
             texts: Texts::compile(options, speaker)?,
+            channel: options.channel.as_str().into(),
+            token: token.filter(|_| is_app),
             link_names: options.link_names,
             mrkdwn_in: match options.mrkdwn_in.is_empty() {
                 true => ["fallback", "pretext", "text"].map(str::to_owned).into(),
@@ -253,6 +265,21 @@ impl Notifier for Slack {
         KIND
     }
 
+    fn target(&self) -> Target {
+        match &self.token {
+            Some(token) => {
+                let app = self.endpoint.target(KIND, &[]).to_string();
+                Target::with_secret(KIND, [&*app, &*self.channel], Some(token))
+            }
+            None => self.endpoint.target(KIND, &[&self.channel]),
+        }
+    }
+
+    fn freeze(&self) {
+        self.endpoint.freeze();
+        self.token.iter().for_each(Credential::freeze);
+    }
+
     fn send_resolved(&self) -> bool {
         self.send_resolved
     }
@@ -269,7 +296,12 @@ impl Notifier for Slack {
         serde_json::to_writer(&mut body, &message).map_err(|error| WriteError(format!("{KIND}: {error}")))?;
         let firing = alerts.iter().any(|alert| !alert.is_resolved(now));
         let kind = if firing { PageKind::Trigger } else { PageKind::Resolve };
-        Ok(vec![Page { key: notification_key(notification, &self.speaker), kind, body: Bytes::from(body) }])
+        Ok(vec![Page {
+            key: notification_key(notification, &self.speaker),
+            kind,
+            about: notification.names(),
+            body: Bytes::from(body),
+        }])
     }
 
     fn send<'a>(&'a self, page: &'a Page) -> BoxFuture<'a, Result<(), Refusal>> {

@@ -17,6 +17,7 @@ use crate::alerting::outbox::Attempt;
 use crate::alerting::paging::core::{Core, Step};
 use crate::alerting::paging::keeper::{KIND, Keeper, Work};
 use crate::alerting::paging::{Paging, Receivers};
+use crate::alerting::sending::Target;
 use crate::alerting::silence::Silences;
 use crate::alerting::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
 use crate::data::UnixMillis;
@@ -46,6 +47,10 @@ impl Notifier for Pager {
         "pagerduty"
     }
 
+    fn target(&self) -> Target {
+        Target::of("pagerduty", [])
+    }
+
     fn send_resolved(&self) -> bool {
         true
     }
@@ -60,7 +65,7 @@ impl Notifier for Pager {
             let kind = if alert.is_resolved(notification.now) { PageKind::Resolve } else { PageKind::Trigger };
             let key = Fingerprint::of(&alert.labels).to_string();
             written.push((key.clone(), kind));
-            Page { key, kind, body: Bytes::from(format!("{:08}", written.len() - 1)) }
+            Page { key, kind, about: String::new(), body: Bytes::from(format!("{:08}", written.len() - 1)) }
         });
         Ok(pages.collect())
     }

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use super::*;
 use crate::alerting::dispatch::testing::alert;
 use crate::alerting::paging::{Disk, Dispatch, Receivers};
+use crate::alerting::sending::Target;
 use crate::alerting::{Alert, Notification, Notifier, Page, PageKind, Refusal, WriteError};
 use crate::data::UnixMillis;
 use crate::delivery::files::RealFiles;
@@ -35,6 +36,10 @@ impl Notifier for Phone {
         self.kind
     }
 
+    fn target(&self) -> Target {
+        Target::of(self.kind, [])
+    }
+
     fn send_resolved(&self) -> bool {
         true
     }
@@ -43,7 +48,7 @@ impl Notifier for Phone {
         let page = |alert: &Alert| {
             let kind = if alert.is_resolved(notification.now) { PageKind::Resolve } else { PageKind::Trigger };
             let name = alert.labels.get("i").to_owned();
-            Page { body: Bytes::from(format!("{kind:?} {name}")), key: name, kind }
+            Page { body: Bytes::from(format!("{kind:?} {name}")), about: name.clone(), key: name, kind }
         };
         Ok(notification.alerts.iter().map(page).collect())
     }
@@ -120,8 +125,8 @@ fn a_receiver_that_hangs_delays_no_other_and_no_rule() {
     until("twenty pages", || fast.sent().len() == 20);
     assert_eq!(slow.sent().len(), 4, "as many as it may have under way");
     let lanes = dispatch.status().lanes;
-    let waiting: Vec<_> = lanes.iter().map(|lane| (&*lane.lane.integration, lane.waiting)).collect();
-    assert_eq!(waiting, [("fast/0", 0), ("slow/0", 20)]);
+    let waiting: Vec<_> = lanes.iter().map(|lane| (lane.lane.kind(), lane.waiting)).collect();
+    assert_eq!(waiting, [("fast", 0), ("slow", 20)]);
 }
 
 #[test]
@@ -176,9 +181,10 @@ fn what_is_counted_is_exposed_as_long_as_it_runs() {
         dispatch.put([fires("a")]);
         until("a line of it", || {
             let exposed = telemetry.expose().expect("encodes");
+            let waiting = format!("integration=\"pager/{}\",receiver=\"r\"}} 0", pager.target());
             exposed.contains("tailwater_alerts_kept 1\n")
                 && exposed.contains("tailwater_silences{state=\"active\"} 0")
-                && exposed.contains("tailwater_pages_waiting{integration=\"pager/0\",receiver=\"r\"} 0")
+                && exposed.contains(&format!("tailwater_pages_waiting{{{waiting}"))
         });
         drop(dispatch);
         assert!(!telemetry.expose().expect("encodes").contains("tailwater_alerts"));

@@ -1,0 +1,428 @@
+//! Reloads that reorder, remove, add and rename integrations while incidents are open, and journals of before that named
+//! integrations by their places. Each target keeps incidents as PagerDuty does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use super::*;
+use crate::alerting::dispatch::Kept;
+use crate::alerting::dispatch::testing::alert;
+use crate::alerting::outbox::{Attempt, Event, LaneName};
+use crate::alerting::paging::Receivers;
+use crate::alerting::paging::core::Core;
+use crate::alerting::paging::keeper::{KIND, Keeper, Work};
+use crate::alerting::record::Writer;
+use crate::alerting::sending::Target;
+use crate::alerting::silence::Silences;
+use crate::alerting::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
+use crate::data::UnixMillis;
+use crate::delivery::journal::Place;
+use crate::delivery::simulated_disk::SimulatedDisk;
+
+const SECOND: i64 = 1000;
+const MINUTE: i64 = 60 * SECOND;
+const ALERTS: usize = 4;
+
+/// A service, by its key, which a file may change.
+struct Service {
+    key: Mutex<&'static str>,
+}
+
+impl Notifier for Service {
+    fn kind(&self) -> &'static str {
+        "pagerduty"
+    }
+
+    fn target(&self) -> Target {
+        Target::of("pagerduty", [*self.key.lock().expect("whole")])
+    }
+
+    fn send_resolved(&self) -> bool {
+        true
+    }
+
+    fn keeps_open(&self) -> bool {
+        true
+    }
+
+    fn write(&self, notification: &Notification) -> Result<Vec<Page>, WriteError> {
+        let page = |alert: &crate::alerting::Alert| {
+            let kind = if alert.is_resolved(notification.now) { PageKind::Resolve } else { PageKind::Trigger };
+            Page {
+                key: alert.labels.get("i").to_owned(),
+                kind,
+                about: alert.name().to_owned(),
+                body: Bytes::from("page"),
+            }
+        };
+        Ok(notification.alerts.iter().map(page).collect())
+    }
+
+    fn send<'a>(&'a self, _: &'a Page) -> BoxFuture<'a, Result<(), Refusal>> {
+        unreachable!("the test sends")
+    }
+}
+
+/// Receivers as a configuration has them: one with these services, in this order.
+fn receivers(name: &str, keys: &[&'static str]) -> Receivers {
+    let service = |key: &&'static str| Arc::new(Service { key: Mutex::new(key) }) as Arc<dyn Notifier>;
+    [(name.into(), keys.iter().map(service).collect())].into()
+}
+
+struct World {
+    core: Core,
+    keeper: Keeper,
+    disk: SimulatedDisk,
+    now: i64,
+    /// Open incidents by target.
+    open: BTreeMap<String, BTreeSet<String>>,
+    /// What was triggered at a target at any time.
+    triggered: BTreeSet<(String, String)>,
+    events: Vec<Event>,
+    /// Ends of what was open.
+    resolves: usize,
+    /// Ends of what a target was never told of. Only an alert that is over before its group is told makes one.
+    strays: usize,
+    /// Alerts that fired at any time: since when the last time, and until when.
+    fired: BTreeMap<usize, (i64, Option<i64>)>,
+}
+
+fn place(disk: &SimulatedDisk) -> Place {
+    Place { files: Arc::new(disk.clone()), folder: PathBuf::from("/alerting"), name: "pages".into(), kind: KIND }
+}
+
+fn open(disk: &SimulatedDisk, paging: &Paging, receivers: Receivers, now: i64) -> (Core, Keeper) {
+    let random = fastrand::Rng::with_seed(3);
+    let (core, keeper, complaints) =
+        Core::open(paging, receivers, &place(disk), random, UnixMillis(now)).expect("a journal");
+    assert_eq!(complaints, Vec::<String>::new());
+    (core, keeper)
+}
+
+impl World {
+    fn new(name: &str, keys: &[&'static str]) -> Self {
+        let disk = SimulatedDisk::default();
+        let now = 60 * MINUTE;
+        let (core, keeper) = open(&disk, &paging_to(name, "0s", "30s"), receivers(name, keys), now);
+        let (open, triggered) = (BTreeMap::new(), BTreeSet::new());
+        Self {
+            core,
+            keeper,
+            disk,
+            now,
+            open,
+            triggered,
+            events: Vec::new(),
+            resolves: 0,
+            strays: 0,
+            fired: BTreeMap::new(),
+        }
+    }
+
+    fn reload(&mut self, name: &str, keys: &[&'static str]) {
+        self.core.reload(&paging_to(name, "0s", "30s"), receivers(name, keys), UnixMillis(self.now));
+    }
+
+    fn restart(&mut self, name: &str, keys: &[&'static str]) {
+        (self.core, self.keeper) = open(&self.disk, &paging_to(name, "0s", "30s"), receivers(name, keys), self.now);
+    }
+
+    /// Rules say which alerts fire, and when those ended that do not.
+    fn say(&mut self, fires: &[bool; ALERTS]) {
+        let now = self.now;
+        let mut said = Vec::new();
+        for (index, fires) in fires.iter().enumerate() {
+            let since = self.fired.get(&index).copied();
+            let (starts, over) = match (since, fires) {
+                (None, false) => continue,
+                (None | Some((_, Some(_))), true) => (now, None),
+                (Some((starts, None)), true) => (starts, None),
+                (Some((starts, over)), false) => (starts, over.or(Some(now))),
+            };
+            self.fired.insert(index, (starts, over));
+            let index = index.to_string();
+            let labels = [("alertname", "Down"), ("g", "g"), ("i", index.as_str())];
+            let ends = over.unwrap_or(now + 10 * MINUTE);
+            said.push(Kept::new(alert(&labels, starts, ends), false, UnixMillis(now)));
+        }
+        self.core.put(said, UnixMillis(now));
+    }
+
+    fn step(&mut self) -> Vec<Attempt> {
+        let step = self.core.step(&Silences::default(), UnixMillis(self.now));
+        let work = if self.keeper.wants_state() || self.core.wants_state {
+            Work::State(self.core.state())
+        } else {
+            Work::Records { records: step.records, is_durable: step.is_durable }
+        };
+        self.keeper.keep(work).expect("a disk");
+        self.events.extend(step.events);
+        step.attempts
+    }
+
+    fn target_of(&self, attempt: &Attempt) -> String {
+        self.core.notifier(&attempt.lane).expect("a way").target().to_string()
+    }
+
+    /// A target has a page.
+    fn arrive(&mut self, target: &str, page: &Page) {
+        let (target, key) = (target.to_owned(), page.key.clone());
+        match page.kind {
+            PageKind::Trigger => {
+                self.triggered.insert((target.clone(), key.clone()));
+                self.open.entry(target).or_default().insert(key);
+            }
+            PageKind::Resolve => {
+                self.strays += usize::from(!self.triggered.contains(&(target.clone(), key.clone())));
+                self.resolves += usize::from(self.open.entry(target).or_default().remove(&key));
+            }
+            PageKind::Acknowledge => {}
+        }
+    }
+
+    /// Sends what is due and has it answered; some of it is refused for now.
+    fn send(&mut self, refuse: &mut dyn FnMut() -> bool) {
+        for attempt in self.step() {
+            if refuse() {
+                let refusal = Refusal::ForNow { why: "503".into(), after: None };
+                self.core.done(&attempt, Err(refusal), UnixMillis(self.now));
+                continue;
+            }
+            let target = self.target_of(&attempt);
+            self.arrive(&target, &attempt.page);
+            self.core.done(&attempt, Ok(()), UnixMillis(self.now));
+        }
+    }
+
+    /// Everything works for some time.
+    fn calm(&mut self, fires: &[bool; ALERTS]) {
+        for _ in 0..40 {
+            self.say(fires);
+            self.send(&mut || false);
+            self.now += 15 * SECOND;
+        }
+    }
+
+    fn open_at(&self, key: &str) -> BTreeSet<String> {
+        self.open.get(&Target::of("pagerduty", [key]).to_string()).cloned().unwrap_or_default()
+    }
+
+    fn left_open(&self) -> Vec<String> {
+        let told = |event: &Event| match event {
+            Event::LeftOpen { lane, about } => Some(format!("{about} at {} by {}", lane.receiver, lane.kind())),
+            _ => None,
+        };
+        self.events.iter().filter_map(told).collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() && self.fired.len() < 2 {
+            assert_eq!(self.strays, 0, "the end of what it was never told of");
+        }
+    }
+}
+
+fn set(keys: &[&str]) -> BTreeSet<String> {
+    keys.iter().map(|key| (*key).to_owned()).collect()
+}
+
+const FIRST: [bool; ALERTS] = [true, false, false, false];
+const NONE: [bool; ALERTS] = [false; ALERTS];
+
+#[test]
+fn an_incident_ends_where_it_began_whatever_a_reload_does_to_the_order() {
+    let mut world = World::new("r", &["a", "b"]);
+    world.calm(&FIRST);
+    assert_eq!((world.open_at("a"), world.open_at("b")), (set(&["0"]), set(&["0"])));
+    world.reload("r", &["b", "a"]);
+    world.calm(&FIRST);
+    assert_eq!((world.open_at("a"), world.open_at("b"), world.resolves), (set(&["0"]), set(&["0"]), 0));
+    world.calm(&NONE);
+    assert_eq!((world.open_at("a"), world.open_at("b"), world.resolves), (set(&[]), set(&[]), 2));
+}
+
+#[test]
+fn an_integration_that_is_removed_ends_what_it_began_and_one_that_is_added_begins_it() {
+    let mut world = World::new("r", &["a", "b"]);
+    world.calm(&FIRST);
+    world.reload("r", &["b", "c"]);
+    world.send(&mut || false);
+    assert_eq!((world.open_at("a"), world.open_at("b")), (set(&[]), set(&["0"])), "at once");
+    world.calm(&FIRST);
+    assert_eq!((world.open_at("b"), world.open_at("c")), (set(&["0"]), set(&["0"])));
+    assert!(world.core.retired.is_empty() && world.left_open().is_empty());
+}
+
+#[test]
+fn what_a_removed_integration_owes_is_tried_for_a_while_and_then_told() {
+    let mut world = World::new("r", &["a", "b"]);
+    world.calm(&FIRST);
+    world.reload("r", &["b"]);
+    let to_a =
+        |world: &World, attempt: &Attempt| world.target_of(attempt) == Target::of("pagerduty", ["a"]).to_string();
+    let (began, mut tried) = (world.now, 0);
+    while world.now < began + 25 * 60 * MINUTE {
+        world.say(&FIRST);
+        for attempt in world.step() {
+            let refused = to_a(&world, &attempt);
+            tried += usize::from(refused);
+            let result = if refused { Err(Refusal::ForNow { why: "503".into(), after: None }) } else { Ok(()) };
+            world.core.done(&attempt, result, UnixMillis(world.now));
+        }
+        world.now += MINUTE;
+    }
+    assert!(tried > 100, "{tried}");
+    let given_up = |event: &Event| matches!(event, Event::GivenUp { about, is_resolve: true, .. } if about == "Down");
+    assert_eq!(world.events.iter().filter(|event| given_up(event)).count(), 1);
+    assert!(world.core.retired.is_empty());
+}
+
+#[test]
+fn another_name_of_a_receiver_changes_nothing_at_its_service() {
+    let mut world = World::new("r", &["a"]);
+    world.calm(&FIRST);
+    let before = world.triggered.len();
+    world.reload("s", &["a"]);
+    world.calm(&FIRST);
+    assert_eq!((world.open_at("a"), world.resolves, world.triggered.len()), (set(&["0"]), 0, before));
+    world.calm(&NONE);
+    assert_eq!((world.open_at("a"), world.resolves), (set(&[]), 1));
+}
+
+#[test]
+fn a_page_that_is_under_way_while_its_receiver_is_renamed_comes_before_its_end() {
+    let mut world = World::new("r", &["a"]);
+    world.say(&FIRST);
+    let attempts = world.step();
+    assert_eq!(attempts.len(), 1);
+    world.reload("s", &["a"]);
+    world.say(&NONE);
+    world.now += MINUTE;
+    assert_eq!(world.step().len(), 0, "its trigger is under way");
+    world.core.done(&attempts[0], Ok(()), UnixMillis(world.now));
+    let ends = world.step();
+    assert_eq!(ends.iter().map(|end| end.page.kind).collect::<Vec<_>>(), [PageKind::Resolve]);
+}
+
+#[test]
+fn what_needs_a_secret_that_is_gone_is_told_and_sent_to_nobody() {
+    // Its file has another key now, which only the notifier itself knows.
+    let service = Arc::new(Service { key: Mutex::new("a") });
+    let mut world = World::new("r", &[]);
+    let notifiers: Vec<Arc<dyn Notifier>> = vec![service.clone()];
+    world.core.reload(&paging_to("r", "0s", "30s"), [("r".into(), notifiers)].into(), UnixMillis(world.now));
+    world.calm(&FIRST);
+    assert_eq!(world.open_at("a"), set(&["0"]));
+    *service.key.lock().expect("whole") = "b";
+    world.reload("r", &["b"]);
+    world.calm(&NONE);
+    assert_eq!((world.open_at("a"), world.resolves), (set(&["0"]), 0));
+    assert_eq!(world.left_open(), ["Down at r by pagerduty"]);
+    // Nor does another process know the way.
+    let mut world = World::new("r", &["a"]);
+    world.calm(&FIRST);
+    world.restart("r", &["b"]);
+    world.calm(&NONE);
+    assert_eq!((world.open_at("a"), world.resolves), (set(&["0"]), 0));
+    assert_eq!(world.left_open(), ["Down at r by pagerduty"]);
+}
+
+/// Names a lane as journals of before did.
+fn by_place(place: u8) -> LaneName {
+    LaneName { receiver: "r".into(), integration: format!("pagerduty/{place}").into() }
+}
+
+#[test]
+fn a_journal_that_names_integrations_by_place_is_read_where_that_is_clear() {
+    for (keys, places, ends) in [(&["a"][..], 1, 1), (&["a", "b"], 1, 0), (&["a"], 2, 0)] {
+        let mut world = World::new("r", &[]);
+        let records = (0..places).map(|place| {
+            // A trigger that was attempted, as the version before kept it: nothing behind the ids.
+            let (lane, at) = (by_place(place), UnixMillis(world.now));
+            let id = u64::from(place) + 1;
+            let page = Writer::new(17).text(&lane.receiver).text(&lane.integration).number(id).number(id).text("0");
+            let page = page.number(2).number(0).text("group").time(at).bytes(b"page").number(0).finish();
+            [page, Writer::new(18).number(id).time(at).finish()]
+        });
+        let records = records.flatten().collect();
+        world.keeper.keep(Work::Records { records, is_durable: true }).expect("a disk");
+        world.restart("r", keys);
+        let target = Target::of("pagerduty", ["a"]).to_string();
+        world.triggered.insert((target.clone(), "0".into()));
+        world.open.entry(target).or_default().insert("0".into());
+        world.send(&mut || false);
+        assert_eq!(world.resolves, ends, "{keys:?} and {places} of before");
+        assert_eq!(world.left_open().is_empty(), ends == 1);
+    }
+}
+
+/// Whatever reloads do, an incident ends where it began, and no other.
+#[test]
+fn no_reload_sends_an_end_to_another_target() {
+    let mut resolves = 0;
+    for seed in 0..150u64 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut world = World::new("r", &["a", "b"]);
+        let (mut name, mut keys, mut fires) = ("r", vec!["a", "b"], NONE);
+        let mut under_way: Vec<(Attempt, String)> = Vec::new();
+        for _ in 0..120 {
+            world.now += random.i64(SECOND..40 * SECOND);
+            match random.u8(..12) {
+                0 => random.shuffle(&mut keys),
+                1 => keys.truncate(random.usize(1..=keys.len())),
+                2 => keys.insert(random.usize(..=keys.len()), ["a", "b", "c", "d"][random.usize(..4)]),
+                3 => name = if name == "r" { "s" } else { "r" },
+                4..8 => {
+                    let index = random.usize(..ALERTS);
+                    fires[index] = !fires[index];
+                }
+                _ => {}
+            }
+            if random.u8(..3) == 0 {
+                world.reload(name, &keys);
+            } else if random.u8(..20) == 0 && under_way.is_empty() {
+                // Another process, with the same configuration.
+                world.reload(name, &keys);
+                world.calm(&fires);
+                world.restart(name, &keys);
+            }
+            world.say(&fires);
+            for attempt in world.step() {
+                let target = world.target_of(&attempt);
+                under_way.push((attempt, target));
+            }
+            while !under_way.is_empty() && random.u8(..4) > 0 {
+                let (attempt, target) = under_way.swap_remove(random.usize(..under_way.len()));
+                let result = if random.u8(..3) == 0 {
+                    Err(Refusal::ForNow { why: "503".into(), after: None })
+                } else {
+                    world.arrive(&target, &attempt.page);
+                    Ok(())
+                };
+                world.core.done(&attempt, result, UnixMillis(world.now));
+            }
+        }
+        for (attempt, target) in under_way {
+            world.arrive(&target, &attempt.page);
+            world.core.done(&attempt, Ok(()), UnixMillis(world.now));
+        }
+        world.reload(name, &keys);
+        for _ in 0..20 {
+            world.calm(&fires);
+        }
+        let should: BTreeSet<String> = (0..ALERTS).filter(|at| fires[*at]).map(|at| at.to_string()).collect();
+        for key in ["a", "b", "c", "d"] {
+            let expected = if keys.contains(&key) { should.clone() } else { BTreeSet::new() };
+            assert_eq!(world.open_at(key), expected, "seed {seed}: the service {key} of {keys:?}");
+        }
+        assert_eq!(world.left_open(), Vec::<String>::new(), "seed {seed}");
+        resolves += world.resolves;
+    }
+    assert!(resolves > 1000, "{resolves}: the test has to do something");
+}
