@@ -9,6 +9,7 @@ pub mod budget;
 pub mod chunk;
 mod compact;
 pub mod histogram;
+pub mod label_hash;
 pub mod labels;
 pub mod logs;
 pub mod metrics;

@@ -2,7 +2,6 @@
 //! have written.
 
 mod slot;
-mod xxh64;
 
 use std::collections::HashMap;
 use std::time::Duration;

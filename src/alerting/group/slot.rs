@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::xxh64::xxh64;
 use crate::data::UnixNanos;
+use crate::data::label_hash::prometheus_hash;
 
 /// The times of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,16 +18,7 @@ impl Slots {
     /// The times of the group `name` of `file`. An interval is at least a millisecond.
     pub fn new(file: &str, name: &str, interval: Duration) -> Self {
         let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).max(1_000_000);
-        // The labels {file, name} in Prometheus's own encoding.
-        let mut key = Vec::with_capacity(file.len() + name.len() + 20);
-        for text in ["file", file, "name", name] {
-            match text.len() {
-                short @ ..255 => key.push(short as u8),
-                long => key.extend_from_slice(&[255, long as u8, (long >> 8) as u8, (long >> 16) as u8]),
-            }
-            key.extend_from_slice(text.as_bytes());
-        }
-        Self { interval, offset: xxh64(&key) % interval }
+        Self { interval, offset: prometheus_hash([("file", file), ("name", name)]) % interval }
     }
 
     /// The last time that is not later than `now`.

@@ -2,13 +2,13 @@
 //! (<https://prometheus.io/docs/alerting/latest/notifications/>).
 
 use std::cell::OnceCell;
-use std::fmt::Write;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
 use super::Speaker;
 use crate::alerting::alert::Alert;
+use crate::alerting::dispatch::Fingerprint;
 use crate::alerting::notifier::Notification;
 use crate::alerting::template::Value;
 use crate::alerting::template::functions::alertmanager::{self, AlertFields, DataFields};
@@ -68,7 +68,7 @@ impl<'a> Facts<'a> {
                     starts_at: alert.starts_at,
                     ends_at: resolved.then_some(alert.ends_at),
                     generator_url: &alert.generator_url,
-                    fingerprint: &fingerprint(&alert.labels),
+                    fingerprint: &Fingerprint::of(&alert.labels).to_string(),
                 })
             });
             let fields = DataFields {
@@ -114,7 +114,7 @@ fn alert_json(alert: &Alert, now: UnixMillis) -> Json {
         "startsAt": rfc3339(alert.starts_at),
         "endsAt": if resolved { rfc3339(alert.ends_at) } else { NO_TIME.to_owned() },
         "generatorURL": alert.generator_url,
-        "fingerprint": fingerprint(&alert.labels),
+        "fingerprint": Fingerprint::of(&alert.labels).to_string(),
     })
 }
 
@@ -126,24 +126,6 @@ pub fn labels_json(labels: &LabelSet) -> Json {
 /// A time as RFC 3339 writes it.
 pub fn rfc3339(time: UnixMillis) -> String {
     Timestamp::from_millisecond(time.0).map_or_else(|_| NO_TIME.to_owned(), |time| time.to_string())
-}
-
-/// Prometheus's fingerprint of labels: FNV-1a over names and values, each with a byte behind it that no text has.
-pub fn fingerprint(labels: &LabelSet) -> String {
-    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0100_0000_01b3;
-    let mut hash = BASIS;
-    for (name, value) in labels.iter() {
-        for part in [name, value] {
-            for byte in part.bytes().chain([0xff]) {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(PRIME);
-            }
-        }
-    }
-    let mut text = String::with_capacity(16);
-    // Writing to a string does not fail.
-    let _ = write!(text, "{hash:016x}");
-    text
 }
 
 fn common<'a>(mut sets: impl Iterator<Item = &'a LabelSet>) -> LabelSet {
@@ -193,17 +175,5 @@ mod tests {
         assert_eq!(json["externalURL"], "http://tailwater.example");
         let resolved = Facts::of(&notification, &notification.alerts[1..], &speaker);
         assert_eq!(resolved.status(), "resolved");
-    }
-
-    #[test]
-    fn a_fingerprint_is_prometheuss() {
-        assert_eq!(fingerprint(&LabelSet::new()), "cbf29ce484222325");
-        let labels: LabelSet = [("a", "b")].into_iter().collect();
-        // FNV-1a of 61 ff 62 ff.
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in [0x61, 0xff, 0x62, 0xff] {
-            hash = (hash ^ byte).wrapping_mul(0x0100_0000_01b3);
-        }
-        assert_eq!(fingerprint(&labels), format!("{hash:016x}"));
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use credential::Credential;
 pub use endpoint::{Address, Endpoint, Post, Poster};
-pub use facts::{Facts, fingerprint, labels_json, rfc3339};
+pub use facts::{Facts, labels_json, rfc3339};
 pub use global::Global;
 pub use identity::{ALERTNAME, Target, dedup_key, notification_id, notification_key};
 pub use nested::Nested;

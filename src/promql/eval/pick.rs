@@ -7,8 +7,9 @@ use super::super::functions::{Note, Place};
 use super::super::query::EvalError;
 use super::super::tree::{Aggregate, Aggregation};
 use super::aggregate::Groups;
-use super::rows::{ABSENT, Metric, Rows, is_absent};
+use super::rows::{ABSENT, Rows, is_absent};
 use super::{Evaluator, Steps};
+use crate::data::label_hash::prometheus_hash;
 
 impl Evaluator<'_> {
     pub(super) fn pick(&mut self, aggregate: &Aggregate, place: Place, steps: Steps) -> Result<Rows, EvalError> {
@@ -138,7 +139,7 @@ impl Evaluator<'_> {
         let mut picked = Picked::new(rows);
         for row in 0..rows.len() {
             self.budget.check()?;
-            let offset = hash(rows.metric(row)) as f64 / u64::MAX as f64;
+            let offset = prometheus_hash(rows.metric(row).labels().iter()) as f64 / u64::MAX as f64;
             for (step, ratio) in ratios.iter().enumerate().filter(|(step, _)| rows.is_present(row, *step)) {
                 // A negative ratio picks what its complement does not.
                 if *ratio != 0.0 && (*ratio >= 0.0 && offset < *ratio || *ratio < 0.0 && offset >= 1.0 + *ratio) {
@@ -170,77 +171,5 @@ impl Picked {
         if !std::mem::replace(&mut self.seen[row], true) {
             self.order.push(row);
         }
-    }
-}
-
-/// The hash by which Prometheus picks: XXH64 of names and values, each after its length.
-fn hash(metric: &Metric) -> u64 {
-    let mut bytes = Vec::with_capacity(metric.encoded().len());
-    for (name, value) in metric.labels().iter() {
-        for text in [name, value] {
-            match u8::try_from(text.len()) {
-                Ok(length) if length < u8::MAX => bytes.push(length),
-                _ => bytes.extend_from_slice(&(((text.len() as u32) << 8) | 255).to_le_bytes()),
-            }
-            bytes.extend_from_slice(text.as_bytes());
-        }
-    }
-    xxh64(&bytes)
-}
-
-/// XXH64 without a seed, see <https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>.
-fn xxh64(bytes: &[u8]) -> u64 {
-    const PRIMES: [u64; 5] = [
-        0x9e37_79b1_85eb_ca87,
-        0xc2b2_ae3d_27d4_eb4f,
-        0x1656_67b1_9e37_79f9,
-        0x85eb_ca77_c2b2_ae63,
-        0x27d4_eb2f_1656_67c5,
-    ];
-    let round =
-        |lane: u64, word: u64| lane.wrapping_add(word.wrapping_mul(PRIMES[1])).rotate_left(31).wrapping_mul(PRIMES[0]);
-    let word = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
-    let (stripes, mut rest) = bytes.as_chunks::<32>();
-    let mut hash = if stripes.is_empty() {
-        PRIMES[4]
-    } else {
-        let mut lanes = [PRIMES[0].wrapping_add(PRIMES[1]), PRIMES[1], 0, PRIMES[0].wrapping_neg()];
-        for stripe in stripes {
-            for (lane, bytes) in lanes.iter_mut().zip(stripe.chunks_exact(8)) {
-                *lane = round(*lane, word(bytes));
-            }
-        }
-        let turned = lanes.iter().zip([1, 7, 12, 18]).map(|(lane, by)| lane.rotate_left(by));
-        let sum = turned.fold(0u64, u64::wrapping_add);
-        lanes.iter().fold(sum, |hash, lane| (hash ^ round(0, *lane)).wrapping_mul(PRIMES[0]).wrapping_add(PRIMES[3]))
-    };
-    hash = hash.wrapping_add(bytes.len() as u64);
-    while let Some((eight, more)) = rest.split_first_chunk::<8>() {
-        hash = (hash ^ round(0, word(eight))).rotate_left(27).wrapping_mul(PRIMES[0]).wrapping_add(PRIMES[3]);
-        rest = more;
-    }
-    if let Some((four, more)) = rest.split_first_chunk::<4>() {
-        hash =
-            (hash ^ word(four).wrapping_mul(PRIMES[0])).rotate_left(23).wrapping_mul(PRIMES[1]).wrapping_add(PRIMES[2]);
-        rest = more;
-    }
-    for byte in rest {
-        hash = (hash ^ u64::from(*byte).wrapping_mul(PRIMES[4])).rotate_left(11).wrapping_mul(PRIMES[0]);
-    }
-    hash = (hash ^ hash >> 33).wrapping_mul(PRIMES[1]);
-    hash = (hash ^ hash >> 29).wrapping_mul(PRIMES[2]);
-    hash ^ hash >> 32
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hash_is_xxh64() {
-        assert_eq!(xxh64(b""), 0xef46_db37_51d8_e999);
-        assert_eq!(xxh64(b"a"), 0xd24e_c4f1_a98c_6e5b);
-        assert_eq!(xxh64(b"abc"), 0x44bc_2cf5_ad77_0999);
-        assert_eq!(xxh64(b"Call me Ishmael. Some years ago--never mind how long precisely-"), 0x02a2_e854_70d6_fd96);
     }
 }
