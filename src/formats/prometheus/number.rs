@@ -110,45 +110,110 @@ pub fn parse_millis(text: &[u8]) -> Option<i64> {
 
 /// Appends a number as Go's `%g` writes it: the shortest digits that read back as the same double.
 pub fn push(value: f64, out: &mut Vec<u8>) {
-    if value.is_nan() {
-        return out.extend_from_slice(b"NaN");
+    let mut buffer = zmij::Buffer::new();
+    let Some(shortest) = Shortest::of(value, &mut buffer, out) else { return };
+    if (-4..6).contains(&shortest.exponent) { shortest.push_plain(out) } else { shortest.push_scientific(out) }
+}
+
+/// Appends a number as Go's `%f` does with as many digits as it takes: as [`push`], but never with an exponent.
+pub fn push_plain(value: f64, out: &mut Vec<u8>) {
+    let size = value.abs();
+    let mut buffer = zmij::Buffer::new();
+    if (1e-4..1e15).contains(&size) || size == 0.0 {
+        // Here the library writes what is wanted, but for an integer's `.0`.
+        let text = buffer.format_finite(value);
+        return out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
     }
-    if value.is_infinite() {
-        return out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
+    if let Some(shortest) = Shortest::of(value, &mut buffer, out) {
+        shortest.push_plain(out);
     }
-    // Rust's `{:e}` has the same digits as Go: `-1.2345e-7`. What differs is where the point goes.
-    let mut shortest = [0; 32];
-    let mut rest = &mut shortest[..];
-    // The longest is 24 bytes.
-    let _ = write!(rest, "{value:e}");
-    let length = 32 - rest.len();
-    let text = &shortest[..length];
-    let Some(split) = text.iter().position(|byte| *byte == b'e') else { return };
-    let exponent = text[split + 1..].iter().filter(|byte| **byte != b'-').fold(0, |n, b| n * 10 + i32::from(b - b'0'));
-    let exponent = if text[split + 1] == b'-' { -exponent } else { exponent };
-    let (sign, digits) = text[..split].split_at(usize::from(text[0] == b'-'));
-    out.extend_from_slice(sign);
-    if !(-4..6).contains(&exponent) {
-        out.extend_from_slice(digits);
-        out.extend_from_slice(if exponent < 0 { b"e-" } else { b"e+" });
-        if exponent.abs() < 10 {
-            out.push(b'0');
+}
+
+/// Appends a number as Go's `%e` does with as many digits as it takes: as [`push`], but always with an exponent.
+pub fn push_scientific(value: f64, out: &mut Vec<u8>) {
+    let mut buffer = zmij::Buffer::new();
+    if let Some(shortest) = Shortest::of(value, &mut buffer, out) {
+        shortest.push_scientific(out);
+    }
+}
+
+/// The shortest digits of a number that read back as the same double, and where its point goes.
+struct Shortest<'a> {
+    negative: bool,
+    /// Digits before the library's point and behind it, without zeros that say nothing.
+    digits: (&'a [u8], &'a [u8]),
+    /// The power of ten of the first digit.
+    exponent: i32,
+}
+
+impl<'a> Shortest<'a> {
+    /// Those of a finite number; any other is written.
+    fn of(value: f64, buffer: &'a mut zmij::Buffer, out: &mut Vec<u8>) -> Option<Self> {
+        if value.is_nan() {
+            out.extend_from_slice(b"NaN");
+            return None;
         }
-        let _ = write!(out, "{}", exponent.abs());
-        return;
+        if value.is_infinite() {
+            out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
+            return None;
+        }
+        let text = buffer.format_finite(value.abs());
+        let (text, scale) = text.split_once('e').unwrap_or((text, "0"));
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let scale: i32 = scale.parse().unwrap_or_default();
+        let fraction = fraction.trim_end_matches('0');
+        let zeros = fraction.len() - fraction.trim_start_matches('0').len();
+        let (digits, exponent) = match whole {
+            "0" if zeros < fraction.len() => (("", &fraction[zeros..]), -1 - zeros as i32),
+            "0" => (("0", ""), 0),
+            whole if fraction.is_empty() => {
+                let some = whole.trim_end_matches('0');
+                ((some, ""), whole.len() as i32 - 1)
+            }
+            whole => ((whole, fraction), whole.len() as i32 - 1),
+        };
+        Some(Self {
+            negative: value.is_sign_negative(),
+            digits: (digits.0.as_bytes(), digits.1.as_bytes()),
+            exponent: exponent + scale,
+        })
     }
-    let digits = || digits.iter().filter(|byte| **byte != b'.').copied();
-    if exponent < 0 {
-        out.extend_from_slice(b"0.");
-        out.extend(std::iter::repeat_n(b'0', (-exponent - 1) as usize));
-        out.extend(digits());
-        return;
+
+    fn digits(&self) -> impl Iterator<Item = u8> {
+        self.digits.0.iter().chain(self.digits.1).copied()
     }
-    let whole = exponent as usize + 1;
-    out.extend(digits().chain(std::iter::repeat(b'0')).take(whole));
-    if digits().count() > whole {
-        out.push(b'.');
-        out.extend(digits().skip(whole));
+
+    fn push_sign(&self, out: &mut Vec<u8>) {
+        if self.negative {
+            out.push(b'-');
+        }
+    }
+
+    fn push_plain(&self, out: &mut Vec<u8>) {
+        self.push_sign(out);
+        if self.exponent < 0 {
+            out.extend_from_slice(b"0.");
+            out.extend(std::iter::repeat_n(b'0', (-self.exponent - 1) as usize));
+            return out.extend(self.digits());
+        }
+        let whole = self.exponent as usize + 1;
+        out.extend(self.digits().chain(std::iter::repeat(b'0')).take(whole));
+        if self.digits.0.len() + self.digits.1.len() > whole {
+            out.push(b'.');
+            out.extend(self.digits().skip(whole));
+        }
+    }
+
+    fn push_scientific(&self, out: &mut Vec<u8>) {
+        self.push_sign(out);
+        let mut digits = self.digits();
+        out.extend(digits.next());
+        if self.digits.0.len() + self.digits.1.len() > 1 {
+            out.push(b'.');
+            out.extend(digits);
+        }
+        // Writing into memory does not fail.
+        let _ = write!(out, "e{}{:02}", if self.exponent < 0 { '-' } else { '+' }, self.exponent.abs());
     }
 }
 
@@ -257,7 +322,66 @@ mod tests {
         }
     }
 
+    fn written(value: f64, push: fn(f64, &mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        push(value, &mut out);
+        String::from_utf8(out).expect("ASCII")
+    }
+
+    #[test]
+    fn numbers_are_written_as_go_writes_them() {
+        for (plain, scientific) in [
+            ("0", "0e+00"),
+            ("-0", "-0e+00"),
+            ("1", "1e+00"),
+            ("-1.5", "-1.5e+00"),
+            ("100", "1e+02"),
+            ("1234567", "1.234567e+06"),
+            ("0.30000000000000004", "3.0000000000000004e-01"),
+            ("0.0001", "1e-04"),
+            ("0.00001", "1e-05"),
+            ("-0.0000012345", "-1.2345e-06"),
+            ("0.00000000001", "1e-11"),
+            ("999999999999999.9", "9.999999999999999e+14"),
+            ("1000000000000000", "1e+15"),
+            ("-12345678901234567000", "-1.2345678901234567e+19"),
+            ("999999999999999900000", "9.999999999999999e+20"),
+            ("1000000000000000000000", "1e+21"),
+            ("+Inf", "+Inf"),
+            ("-Inf", "-Inf"),
+            ("NaN", "NaN"),
+        ] {
+            let value = parse(plain.as_bytes()).expect(plain);
+            assert_eq!(written(value, push_plain), plain);
+            assert_eq!(written(value, push_scientific), scientific);
+        }
+        // Half way between two of the shortest it is the even one.
+        assert_eq!(written(698_921_842_421_627.25, push_plain), "698921842421627.2");
+        assert_eq!(written(698_921_842_421_627.75, push_plain), "698921842421627.8");
+        assert_eq!(written(f64::MAX, push_scientific), "1.7976931348623157e+308");
+        assert_eq!(written(5e-324, push_scientific), "5e-324");
+    }
+
     proptest! {
+        #[test]
+        fn numbers_are_as_short_as_the_standard_librarys(bits in any::<u64>(), size in -30_i32..40, whole in any::<i64>(), digits in 0_usize..23) {
+            let some = bits as f64 * 10_f64.powi(size - 19);
+            for value in [f64::from_bits(bits), some, -some, whole as f64 / EXACT_POWERS[digits], (whole >> 40) as f64 / 1e3] {
+                if !value.is_finite() {
+                    continue;
+                }
+                let (plain, scientific) = (written(value, push_plain), written(value, push_scientific));
+                prop_assert_eq!(plain.parse::<f64>().map(f64::to_bits), Ok(value.to_bits()), "{}", plain);
+                prop_assert_eq!(scientific.parse::<f64>().map(f64::to_bits), Ok(value.to_bits()), "{}", scientific);
+                // Where two are as near as each other, the library does not take the even one.
+                let (expected, of_plain) = (value.to_string(), plain.len());
+                prop_assert!(expected.len() == of_plain, "{} for {}", plain, expected);
+                let (start, _) = scientific.split_once('e').expect("an exponent");
+                let expected = format!("{value:e}");
+                prop_assert_eq!(start.len(), expected.find('e').expect("an exponent"), "{} for {}", start, expected);
+            }
+        }
+
         #[test]
         fn what_is_written_reads_back(bits in any::<u64>()) {
             let value = f64::from_bits(bits);
