@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::data::labels::Labels;
 use crate::data::metrics::{STALE, SampleValue};
 use crate::data::series_table::{FamilyId, ListBuilder, SeriesList};
-use crate::data::{LabelSet, MetricBatch, MetricBuilder, Resource, SeriesTable, UnixMillis};
+use crate::data::{MetricBatch, MetricBuilder, Resource, SeriesTable, UnixMillis};
 use crate::promql::{EvalError, Evaluation, Limits, Point, Query, When};
 use crate::series::{self, Listing, Matcher, Queryable, Refusal, Samples, SeriesExemplars};
 
@@ -64,8 +64,7 @@ impl Store for series::Store {
     }
 
     fn append(&self, time: UnixMillis, rows: &[Row], now: UnixMillis) -> Vec<(Refusal, u64)> {
-        let labels: Vec<LabelSet> = rows.iter().map(|row| Labels::of_encoded(&row.labels).to_set()).collect();
-        let results = labels.iter().zip(rows).map(|(labels, row)| (labels, time, row.value()));
+        let results = rows.iter().map(|row| (Labels::of_encoded(&row.labels), time, row.value()));
         self.append_results(results, now).refused
     }
 
@@ -168,6 +167,7 @@ impl Batches {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::LabelSet;
 
     fn row(name: &str, value: f64) -> Row {
         let mut labels = Vec::new();

@@ -13,7 +13,7 @@ use super::counters::Counters;
 use super::inner::{Inner, Limits, Taken};
 use super::options::StoreOptions;
 use super::read::Reader;
-use crate::data::labels::LabelSet;
+use crate::data::labels::Labels;
 use crate::data::metrics::SampleValue;
 use crate::data::{MetricBatch, SeriesTable, UnixMillis};
 
@@ -83,15 +83,13 @@ impl Store {
     /// Takes results of rules, which are kept whether somebody selects them or not. A reader sees all of them or none.
     pub fn append_results<'a>(
         &self,
-        results: impl IntoIterator<Item = (&'a LabelSet, UnixMillis, SampleValue<'a>)>,
+        results: impl IntoIterator<Item = (Labels<'a>, UnixMillis, SampleValue<'a>)>,
         now: UnixMillis,
     ) -> Taken {
-        let (mut encoded, mut all) = (Vec::new(), Taken::default());
+        let mut all = Taken::default();
         let mut inner = self.write();
         for (labels, time, value) in results {
-            encoded.clear();
-            labels.encode(&mut encoded);
-            inner.append_result(&encoded, time.0, value, now.0, &mut all);
+            inner.append_result(labels.encoded(), time.0, value, now.0, &mut all);
         }
         inner.write_ahead(None);
         drop(inner);

@@ -10,7 +10,7 @@ use super::super::store::tests::{batch, everything, like, list};
 use super::frames::HEADER;
 use super::*;
 use crate::data::histogram::{Counts, Histogram};
-use crate::data::labels::LabelSet;
+use crate::data::labels::{LabelSet, Labels};
 use crate::data::metrics::{Family, MetricKind, SampleValue};
 use crate::data::series_table::{ListBuilder, SeriesList, SeriesTable};
 use crate::data::{MetricBuilder, UnixMillis};
@@ -57,7 +57,8 @@ fn what_was_committed_is_there_again_and_so_is_all_after_an_orderly_end() {
         custom_bounds: Vec::new(),
         reset_hint: Default::default(),
     });
-    let alert: LabelSet = [("__name__", "ALERTS")].into_iter().collect();
+    let mut alert = Vec::new();
+    [("__name__", "ALERTS")].into_iter().collect::<LabelSet>().encode(&mut alert);
     for at in 1..300 {
         let time = at * 1000;
         first.append(&batch(&all, time, (0..20).map(|series| (series * at) as f64 / 10.0)), UnixMillis(time));
@@ -72,7 +73,10 @@ fn what_was_committed_is_there_again_and_so_is_all_after_an_orderly_end() {
             some.selection.remove(0);
         }
         first.append(&some, UnixMillis(time));
-        first.append_results([(&alert, UnixMillis(time), SampleValue::Float(1.0))], UnixMillis(time));
+        first.append_results(
+            [(Labels::of_encoded(&alert), UnixMillis(time), SampleValue::Float(1.0))],
+            UnixMillis(time),
+        );
         keeper.commit(UnixMillis(time)).expect("committed");
     }
     // Killed.

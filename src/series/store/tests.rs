@@ -183,7 +183,10 @@ fn results_of_rules_are_kept_without_a_selector_until_they_are_old() {
     let store = Store::new(&StoreOptions::default(), table).expect("a store");
     store.set_selection(&[], Duration::from_secs(60));
     let alerts: LabelSet = [("__name__", "ALERTS"), ("alertname", "Down")].into_iter().collect();
-    let result = |time| store.append_results([(&alerts, UnixMillis(time), SampleValue::Float(1.0))], UnixMillis(time));
+    let mut encoded = Vec::new();
+    alerts.encode(&mut encoded);
+    let labels = Labels::of_encoded(&encoded);
+    let result = |time| store.append_results([(labels, UnixMillis(time), SampleValue::Float(1.0))], UnixMillis(time));
     assert_eq!((result(1000).kept, result(1000).known, result(2000).kept), (1, 1, 1));
     store.set_selection(&[], Duration::from_secs(60));
     assert_eq!(read(&store, &[equal("__name__", "ALERTS")], 0, 5000).len(), 1);
