@@ -15,5 +15,6 @@ mod tree;
 mod value;
 
 pub use across::NodeLabels;
+pub use eval::{Matrix, MatrixSeries};
 pub use query::{EvalError, LOOKBACK, Limits, ParseError, Query, Selector, ValueType, When, selector};
 pub use value::{Annotations, Evaluation, Point, SeriesPoints, Value, VectorSample};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::tree::{At, Expr, Node, Shift};
-use super::value::Evaluation;
+use super::value::{Annotations, Evaluation};
 use super::{eval, functions, syntax};
 use crate::series::{Matcher, Samples, SelectError};
 
@@ -215,6 +215,20 @@ impl Query {
     /// Where a limit is reached, the samples cannot be had, or the query cannot be evaluated on them.
     pub fn evaluate(&self, samples: &dyn Samples, when: When, limits: &Limits) -> Result<Evaluation, EvalError> {
         eval::evaluate(&self.0.root, &self.0.text, samples, when, limits)
+    }
+
+    /// Evaluates the query at `start` and every `step` after it that is not later than `end`, all in milliseconds, for
+    /// somebody who reads the result once.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub fn evaluate_range(
+        &self,
+        samples: &dyn Samples,
+        (start, end, step): (i64, i64, i64),
+        limits: &Limits,
+    ) -> Result<(eval::Matrix, Annotations), EvalError> {
+        eval::over_range(&self.0.root, &self.0.text, samples, (start, end, step), limits)
     }
 }
 

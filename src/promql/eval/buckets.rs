@@ -58,7 +58,7 @@ impl Evaluator<'_> {
                 }
             }
         }
-        if self.delayed_names { Ok(out) } else { out.drop_names()?.merge() }
+        if self.delayed_names { Ok(out) } else { out.unite() }
     }
 
     fn group(&mut self, rows: &Rows, place: Place) -> Grouped {

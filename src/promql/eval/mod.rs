@@ -10,8 +10,10 @@ mod call;
 mod count_values;
 mod info;
 mod join;
+mod metric;
 mod pick;
 mod range;
+mod result;
 mod rows;
 mod select;
 mod smoothed;
@@ -20,14 +22,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use budget::Budget;
-use rows::{Rows, is_absent};
+pub use result::{Matrix, MatrixSeries};
+use rows::{Metric, Rows, is_absent};
 
 use super::functions::{Notes, Work};
 use super::query::{EvalError, Limits, ValueType, When};
 use super::syntax::Clock;
 use super::tree::{At, Expr, Node, Shift};
-use super::value::{Evaluation, Point, SeriesPoints, Value, VectorSample};
-use crate::data::histogram::Histogram;
+use super::value::{Annotations, Evaluation, Value};
 use crate::series::Samples;
 
 /// Most steps of an evaluation, or of a subquery within one.
@@ -41,42 +43,50 @@ pub(super) fn evaluate(
     when: When,
     limits: &Limits,
 ) -> Result<Evaluation, EvalError> {
-    let (steps, clock, is_range) = match when {
-        When::Instant(time) => (Steps { start: time, step: 1, count: 1 }, Clock { step: 0, range: 0 }, false),
+    let time = match when {
+        When::Instant(time) => time,
         When::Range { start, end, step } => {
-            let clock = Clock { step, range: end.saturating_sub(start) };
-            (Steps::between(start, end, step)?, clock, true)
+            let (matrix, annotations) = over_range(root, text, samples, (start, end, step), limits)?;
+            return Ok(Evaluation { value: matrix.value(), annotations });
         }
     };
-    let mut evaluator = Evaluator {
-        samples,
-        lookback: i64::try_from(limits.lookback.as_millis()).unwrap_or(i64::MAX),
-        interval: i64::try_from(limits.interval.as_millis()).unwrap_or(i64::MAX).max(1),
-        delayed_names: limits.delayed_name_removal,
-        uses_starts: limits.start_timestamps,
-        clock,
-        start: steps.start,
-        end: match when {
-            When::Instant(time) => time,
-            When::Range { end, .. } => end,
-        },
-        budget: Rc::new(Budget::new(limits)),
-        work: Work::default(),
-    };
+    let steps = Steps { start: time, step: 1, count: 1 };
+    let clock = Clock { step: 0, range: 0 };
+    let mut evaluator = Evaluator::new(samples, limits, clock, (time, time));
     let value = match root.value_type {
-        ValueType::Scalar => evaluator.scalar(root, steps).map(|values| scalar_value(&values, steps, is_range)),
-        ValueType::String if !is_range => evaluator.text(root).map(|text| Value::String(text.to_owned())),
-        ValueType::Vector => evaluator
-            .vector(root, steps)
-            .and_then(Rows::drop_names)
-            .map(|rows| if is_range { matrix_value(&rows, steps) } else { vector_value(&rows, steps) }),
-        ValueType::Matrix if !is_range => evaluator.matrix(root, steps),
-        other => Err(EvalError::Query(other.not_over_a_range())),
+        ValueType::Scalar => evaluator.scalar(root, steps).map(|values| Value::Scalar(values[0])),
+        ValueType::String => evaluator.text(root).map(|text| Value::String(text.to_owned())),
+        ValueType::Vector => {
+            evaluator.vector(root, steps).and_then(Rows::drop_names).map(|rows| result::vector(&rows, steps))
+        }
+        ValueType::Matrix => evaluator.matrix(root, steps),
     }?;
-    if let Some(failure) = evaluator.work.notes.failure() {
-        return Err(EvalError::Query(failure.to_owned()));
-    }
-    Ok(Evaluation { value, annotations: evaluator.work.notes.finish(text) })
+    Ok(Evaluation { value, annotations: evaluator.notes_of(text)? })
+}
+
+/// Evaluates a query whose text is that from a time to another one, every so many milliseconds.
+pub(super) fn over_range(
+    root: &Expr,
+    text: &str,
+    samples: &dyn Samples,
+    (start, end, step): (i64, i64, i64),
+    limits: &Limits,
+) -> Result<(Matrix, Annotations), EvalError> {
+    let steps = Steps::between(start, end, step)?;
+    let clock = Clock { step, range: end.saturating_sub(start) };
+    let mut evaluator = Evaluator::new(samples, limits, clock, (start, end));
+    let rows = match root.value_type {
+        ValueType::Scalar => {
+            let values = evaluator.scalar(root, steps)?;
+            let mut rows = Rows::new(&evaluator.budget, steps.count);
+            rows.push(Metric::new(&[]), false, &values, Vec::new())?;
+            rows
+        }
+        ValueType::Vector => evaluator.vector(root, steps)?.drop_names()?,
+        other => return Err(EvalError::Query(other.not_over_a_range())),
+    };
+    let annotations = evaluator.notes_of(text)?;
+    Ok((Matrix::new(rows, steps), annotations))
 }
 
 /// Times at which something is evaluated.
@@ -126,6 +136,29 @@ struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
+    fn new(samples: &'a dyn Samples, limits: &Limits, clock: Clock, (start, end): (i64, i64)) -> Self {
+        Self {
+            samples,
+            lookback: i64::try_from(limits.lookback.as_millis()).unwrap_or(i64::MAX),
+            interval: i64::try_from(limits.interval.as_millis()).unwrap_or(i64::MAX).max(1),
+            delayed_names: limits.delayed_name_removal,
+            uses_starts: limits.start_timestamps,
+            clock,
+            start,
+            end,
+            budget: Rc::new(Budget::new(limits)),
+            work: Work::default(),
+        }
+    }
+
+    /// What is to be said of the query, once it is evaluated.
+    fn notes_of(self, text: &str) -> Result<Annotations, EvalError> {
+        match self.work.notes.failure() {
+            Some(failure) => Err(EvalError::Query(failure.to_owned())),
+            None => Ok(self.work.notes.finish(text)),
+        }
+    }
+
     fn notes(&mut self) -> &mut Notes {
         &mut self.work.notes
     }
@@ -237,46 +270,6 @@ impl Times {
 /// The type check lets no such expression through.
 fn unexpected(expr: &Expr) -> EvalError {
     EvalError::Query(format!("unexpected expression of type {} at {}", expr.value_type, expr.place.0))
-}
-
-fn scalar_value(values: &[f64], steps: Steps, is_range: bool) -> Value {
-    if !is_range {
-        return Value::Scalar(values.first().copied().unwrap_or(f64::NAN));
-    }
-    let points = values.iter().enumerate().map(|(step, value)| (steps.time(step), Point::Float(*value))).collect();
-    Value::Matrix(vec![SeriesPoints { labels: Default::default(), points }])
-}
-
-fn point(rows: &Rows, row: usize, step: usize) -> Option<Point> {
-    let value = rows.values(row)[step];
-    if !is_absent(value) {
-        return Some(Point::Float(value));
-    }
-    rows.cell(row, step).map(|histogram| Point::Histogram(Arc::new(Histogram::from(&**histogram))))
-}
-
-fn vector_value(rows: &Rows, steps: Steps) -> Value {
-    let samples = (0..rows.len()).filter_map(|row| {
-        let point = point(rows, row, 0)?;
-        Some(VectorSample { labels: rows.metric(row).labels().to_set(), time: steps.start, point })
-    });
-    let mut samples: Vec<_> = samples.collect();
-    if !rows.ordered {
-        samples.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
-    }
-    Value::Vector(samples)
-}
-
-fn matrix_value(rows: &Rows, steps: Steps) -> Value {
-    let series = (0..rows.len()).filter_map(|row| {
-        let mut points = Vec::with_capacity(rows.steps());
-        points.extend((0..rows.steps()).filter_map(|step| Some((steps.time(step), point(rows, row, step)?))));
-        (!points.is_empty()).then(|| SeriesPoints { labels: rows.metric(row).labels().to_set(), points })
-    });
-    let mut series: Vec<_> = series.collect();
-    // Labels that are decoded already are compared much faster than encoded ones.
-    series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
-    Value::Matrix(series)
 }
 
 #[cfg(test)]

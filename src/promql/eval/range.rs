@@ -9,7 +9,7 @@ use super::super::query::{EvalError, ValueType};
 use super::super::tree::{Call, Expr, Node, Selected, Subquery};
 use super::super::value::{Point, SeriesPoints, Value};
 use super::rows::{Cells, Metric, Rows, is_absent};
-use super::select::Span;
+use super::select::{Span, names_one};
 use super::smoothed::extended;
 use super::{Evaluator, Steps, Times, unexpected};
 use crate::data::histogram::{Histogram, ResetHint};
@@ -169,11 +169,12 @@ impl Evaluator<'_> {
             }
             _ => Err(unexpected(matrix)),
         }?;
-        if self.delayed_names { Ok(rows) } else { rows.drop_names()?.merge() }
+        if self.delayed_names { Ok(rows) } else { rows.unite() }
     }
 
     fn range_of_series(&mut self, selected: &Selected, ranged: &Ranged<'_>, counter: bool) -> Result<Rows, EvalError> {
         let mut rows = Rows::new(&self.budget, ranged.times.count);
+        rows.of_one_name = names_one(&selected.matchers);
         let mut split = Split::default();
         let mut work = std::mem::take(&mut self.work);
         let span = ranged.span();

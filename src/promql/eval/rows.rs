@@ -1,5 +1,5 @@
 //! What an expression evaluates to inside the evaluator: series as rows of one matrix, a column a step. Labels are kept
-//! once a row, in their encoded form, so that grouping and matching compare bytes and never happen once a step.
+//! once a row ([`Metric`]), so that grouping and matching never happen once a step.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::super::histogram::FloatHistogram;
 use super::super::query::EvalError;
 use super::budget::Budget;
-use crate::data::labels::{Labels, METRIC_NAME};
+pub(super) use super::metric::{Metric, is_metadata};
 use crate::data::metrics::{STALE, is_stale};
 
 /// Stands where a series has no number at a step. No sample has this value: it is that of the staleness marker, which is
@@ -20,49 +20,6 @@ pub(super) const ABSENT: f64 = STALE;
 /// Whether there is no number.
 pub(super) fn is_absent(value: f64) -> bool {
     is_stale(value)
-}
-
-/// The labels of a series, encoded as in [`Labels`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Metric(Rc<[u8]>);
-
-impl Metric {
-    pub fn new(encoded: &[u8]) -> Self {
-        Self(encoded.into())
-    }
-
-    pub fn labels(&self) -> Labels<'_> {
-        Labels::of_encoded(&self.0)
-    }
-
-    pub fn encoded(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// Writes the encoding of those labels whose names are wanted.
-    pub fn subset(&self, mut wanted: impl FnMut(&str) -> bool, out: &mut Vec<u8>) {
-        let mut labels = self.labels().iter();
-        let mut rest = self.0.len();
-        while let Some((name, _)) = labels.next() {
-            let (start, end) = (self.0.len() - rest, self.0.len() - labels.rest().len());
-            rest = labels.rest().len();
-            if wanted(name) {
-                out.extend_from_slice(&self.0[start..end]);
-            }
-        }
-    }
-
-    /// The labels without the name of the metric and what else describes it.
-    pub fn without_name(&self) -> Self {
-        let mut out = Vec::with_capacity(self.0.len());
-        self.subset(|name| !is_metadata(name), &mut out);
-        if out.len() == self.0.len() { self.clone() } else { Self::new(&out) }
-    }
-}
-
-/// Whether a label describes the metric and not the series, so that it goes where the metric becomes another one.
-pub(super) fn is_metadata(name: &str) -> bool {
-    name == METRIC_NAME || name == "__type__" || name == "__unit__"
 }
 
 /// The native histograms of a row, each with its step, ascending.
@@ -81,6 +38,8 @@ pub(super) struct Rows {
     histograms: Vec<Cells>,
     /// Whether the order of the rows is meant.
     pub ordered: bool,
+    /// Whether they are different series of one name, so that they differ without it too.
+    pub of_one_name: bool,
     budget: Rc<Budget>,
     taken: (u64, u64),
 }
@@ -94,6 +53,7 @@ impl Rows {
             values: Vec::new(),
             histograms: Vec::new(),
             ordered: false,
+            of_one_name: false,
             budget: Rc::clone(budget),
             taken: (0, 0),
         }
@@ -197,6 +157,7 @@ impl Rows {
     pub fn push(&mut self, metric: Metric, drop_name: bool, values: &[f64], cells: Cells) -> Result<(), EvalError> {
         self.open()?.copy_from_slice(values);
         self.close(metric, drop_name, cells);
+        self.of_one_name = false;
         Ok(())
     }
 
@@ -219,6 +180,7 @@ impl Rows {
     pub fn set_metric(&mut self, row: usize, metric: Metric, drop_name: bool) {
         self.metrics[row] = metric;
         self.drop_name[row] = drop_name;
+        self.of_one_name = false;
     }
 
     /// The metric becomes another one: every name goes, now or at the end.
@@ -231,12 +193,21 @@ impl Rows {
         if !self.drop_name.contains(&true) {
             return Ok(self);
         }
+        let mut differ = self.of_one_name;
         for row in 0..self.len() {
-            if std::mem::take(&mut self.drop_name[row]) {
-                self.metrics[row] = self.metrics[row].without_name();
+            let (drops, mut is_name) = (std::mem::take(&mut self.drop_name[row]), false);
+            if drops {
+                (self.metrics[row], is_name) = self.metrics[row].stripped();
             }
+            differ &= is_name;
         }
-        self.merge()
+        self.of_one_name = false;
+        if differ { Ok(self) } else { self.merge() }
+    }
+
+    /// The same, and makes one series also of those that had the same labels before.
+    pub fn unite(self) -> Result<Self, EvalError> {
+        if self.drop_name.contains(&true) { self.drop_names() } else { self.merge() }
     }
 
     /// Makes one series of those that have the same labels.
@@ -300,8 +271,14 @@ impl Rows {
 
     /// Places of the rows in the order of their labels.
     pub fn by_labels(&self) -> Vec<usize> {
+        let (mut keys, mut ends) = (Vec::new(), Vec::with_capacity(self.len()));
+        for metric in &self.metrics {
+            metric.push_key(&mut keys);
+            ends.push(keys.len());
+        }
+        let key = |row: usize| &keys[row.checked_sub(1).map_or(0, |before| ends[before])..ends[row]];
         let mut order: Vec<usize> = (0..self.len()).collect();
-        order.sort_by(|a, b| self.metrics[*a].labels().iter().cmp(self.metrics[*b].labels().iter()));
+        order.sort_by(|a, b| key(*a).cmp(key(*b)));
         order
     }
 }
@@ -354,5 +331,31 @@ impl Ids {
         metrics.push(metric());
         self.table.insert_unique(hash, (hash, id as u32), |(hash, _)| *hash);
         id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::data::LabelSet;
+    use crate::promql::Limits;
+
+    proptest! {
+        #[test]
+        fn rows_are_in_the_order_of_their_labels(all in proptest::collection::vec(proptest::collection::vec(("[ab]{1,2}", "[\0\u{1}xy]{1,3}"), 0..3), 0..12)) {
+            let budget = Rc::new(Budget::new(&Limits::default()));
+            let mut rows = Rows::new(&budget, 1);
+            let sets: Vec<LabelSet> = all.iter().map(|labels| labels.iter().map(|(n, v)| (n, v)).collect()).collect();
+            for labels in &sets {
+                let mut encoded = Vec::new();
+                labels.encode(&mut encoded);
+                rows.push(Metric::new(&encoded), false, &[1.0], Vec::new()).expect("room");
+            }
+            let mut expected: Vec<usize> = (0..sets.len()).collect();
+            expected.sort_by(|a, b| sets[*a].cmp(&sets[*b]));
+            prop_assert_eq!(rows.by_labels(), expected);
+        }
     }
 }

@@ -11,9 +11,9 @@ use super::super::tree::{Selected, Shift};
 use super::join::shown;
 use super::rows::{Cells, Metric, Rows};
 use super::{Evaluator, Steps, Times};
-use crate::data::labels::Labels;
+use crate::data::labels::{Labels, METRIC_NAME};
 use crate::data::metrics::is_stale;
-use crate::series::{Columns, Matcher, Select, SelectError};
+use crate::series::{Columns, MatchOp, Matcher, Select, SelectError};
 
 /// What of a sample is wanted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,6 +53,7 @@ impl Evaluator<'_> {
 
     pub(super) fn read_at(&mut self, matchers: &[Matcher], times: Times, reading: Reading) -> Result<Rows, EvalError> {
         let mut rows = Rows::new(&self.budget, times.count);
+        rows.of_one_name = names_one(matchers);
         let lookback = self.lookback;
         let span = Span { after: times.first.saturating_sub(lookback), until: times.last() };
         self.visit(matchers, span, |labels, columns| {
@@ -90,6 +91,12 @@ impl Evaluator<'_> {
             None => Ok(selected?),
         }
     }
+}
+
+/// Whether what these select has one metric's name, and so differs in other labels.
+pub(super) fn names_one(matchers: &[Matcher]) -> bool {
+    let names = |matcher: &Matcher| *matcher.name == *METRIC_NAME && matches!(matcher.op, MatchOp::Equal);
+    matchers.iter().any(|matcher| names(matcher) && !matcher.value.is_empty())
 }
 
 /// A span of time, open on the left.
