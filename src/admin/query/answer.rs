@@ -111,14 +111,34 @@ impl From<SelectError> for Fault {
 /// An answer: its data as JSON, and what its reader should know.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answered {
-    /// JSON; empty where there is nothing to say.
-    pub(super) data: Vec<u8>,
+    /// The body up to the end of the data; empty where there is nothing to say.
+    body: Vec<u8>,
     pub(super) notes: Annotations,
 }
 
 impl Answered {
-    pub(super) fn of(data: Vec<u8>) -> Self {
-        Self { data, notes: Annotations::default() }
+    /// An answer whose data is written next. It is written where it is sent from, as it may be large.
+    pub(super) fn new(notes: Annotations) -> Self {
+        Self { body: b"{\"status\":\"success\",\"data\":".to_vec(), notes }
+    }
+
+    pub(super) fn of(data: &[u8]) -> Self {
+        let mut answered = Self::new(Annotations::default());
+        answered.body.extend_from_slice(data);
+        answered
+    }
+
+    /// Where the data is written.
+    pub(super) fn data(&mut self) -> &mut Vec<u8> {
+        &mut self.body
+    }
+
+    /// All of the body that was not taken yet.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        said("warnings", "warning", &self.notes.warnings, &mut self.body);
+        said("infos", "info", &self.notes.infos, &mut self.body);
+        self.body.push(b'}');
+        self.body
     }
 
     /// The limit left some out.
@@ -131,17 +151,9 @@ impl Answered {
 }
 
 pub(super) fn respond(answered: Result<Answered, Fault>) -> Response {
-    let (status, body) = match answered {
-        Ok(answered) if answered.data.is_empty() => return StatusCode::NO_CONTENT.into_response(),
-        Ok(Answered { data, notes }) => {
-            let mut body = Vec::with_capacity(data.len() + 64);
-            body.extend_from_slice(b"{\"status\":\"success\",\"data\":");
-            body.extend_from_slice(&data);
-            said("warnings", "warning", &notes.warnings, &mut body);
-            said("infos", "info", &notes.infos, &mut body);
-            body.push(b'}');
-            (StatusCode::OK, body)
-        }
+    match answered {
+        Ok(answered) if answered.body.is_empty() => StatusCode::NO_CONTENT.into_response(),
+        Ok(answered) => success(answered.finish()),
         Err(Fault { kind, message }) => {
             let mut body = Vec::new();
             body.extend_from_slice(b"{\"status\":\"error\",\"errorType\":");
@@ -149,10 +161,14 @@ pub(super) fn respond(answered: Result<Answered, Fault>) -> Response {
             body.extend_from_slice(b",\"error\":");
             json::text(&message, &mut body);
             body.push(b'}');
-            (kind.status(), body)
+            (kind.status(), [(CONTENT_TYPE, "application/json")], body).into_response()
         }
-    };
-    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
+    }
+}
+
+/// The response that an answer is the body of.
+pub(super) fn success(body: impl IntoResponse) -> Response {
+    (StatusCode::OK, [(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 fn said(member: &str, what: &str, notes: &BTreeSet<String>, out: &mut Vec<u8>) {

@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::answer::{Answered, Fault};
+use axum::response::Response;
+
+use super::answer::{Answered, Fault, respond};
 use super::form::{Form, duration};
-use super::{Api, aside, json};
-use crate::promql::{Limits, Query, Value, When};
+use super::sending::Sending;
+use super::{Api, aside, aside_sending, json};
+use crate::promql::{Annotations, Limits, Query, Value, When};
 
 /// Most steps of a range.
 const MOST_STEPS: u128 = 11_000;
@@ -21,10 +24,27 @@ pub(super) async fn instant(api: &Api, form: &Form) -> Result<Answered, Fault> {
     let time = form.time_or("time", (api.now)().0)?;
     let (deadline, lookback) = bounds(api, form)?;
     let query = query(form)?;
-    aside(api, move |api| evaluate(api, &query, When::Instant(time), limits(api, deadline, lookback), limit)).await
+    aside(api, move |api| at_once(api, &query, time, limits(api, deadline, lookback), limit)).await
 }
 
-pub(super) async fn range(api: &Api, form: &Form) -> Result<Answered, Fault> {
+pub(super) async fn range(api: &Api, form: &Form) -> Response {
+    match asked(api, form) {
+        Ok(asked) => aside_sending(api, move |api, sending| over_range(api, asked, sending)).await,
+        Err(fault) => respond(Err(fault)),
+    }
+}
+
+/// A query over a range, as it was asked.
+struct Asked {
+    query: Query,
+    /// Start, end and step in milliseconds.
+    range: (i64, i64, i64),
+    limits: Limits,
+    /// Most series.
+    limit: usize,
+}
+
+fn asked(api: &Api, form: &Form) -> Result<Asked, Fault> {
     let limit = form.limit()?;
     let (start, end) = (form.time("start")?, form.time("end")?);
     if end < start {
@@ -44,14 +64,14 @@ pub(super) async fn range(api: &Api, form: &Form) -> Result<Answered, Fault> {
     let (deadline, lookback) = bounds(api, form)?;
     let query = query(form)?;
     query.check_range().map_err(|error| Fault::parameter("query", error))?;
-    let when = When::Range { start, end, step: i64::try_from(step).unwrap_or(i64::MAX) };
-    aside(api, move |api| evaluate(api, &query, when, limits(api, deadline, lookback), limit)).await
+    let range = (start, end, i64::try_from(step).unwrap_or(i64::MAX));
+    Ok(Asked { query, range, limits: limits(api, deadline, lookback), limit })
 }
 
 pub(super) fn format(form: &Form) -> Result<Answered, Fault> {
-    let mut data = Vec::new();
-    json::text(&query(form)?.pretty(), &mut data);
-    Ok(Answered::of(data))
+    let mut answered = Answered::new(Annotations::default());
+    json::text(&query(form)?.pretty(), answered.data());
+    Ok(answered)
 }
 
 fn query(form: &Form) -> Result<Query, Fault> {
@@ -90,21 +110,30 @@ fn limits(api: &Api, deadline: Instant, lookback: Duration) -> Limits {
     }
 }
 
-fn evaluate(api: &Api, query: &Query, when: When, limits: Limits, limit: usize) -> Result<Answered, Fault> {
+fn at_once(api: &Api, query: &Query, time: i64, limits: Limits, limit: usize) -> Result<Answered, Fault> {
     let samples = api.samples()?;
-    let evaluated = query.evaluate(&*samples, when, &limits)?;
+    let evaluated = query.evaluate(&*samples, When::Instant(time), &limits)?;
     let mut value = evaluated.value;
     let truncated = match &mut value {
         Value::Vector(series) => cut(series, limit),
         Value::Matrix(series) => cut(series, limit),
         Value::Scalar(_) | Value::String(_) => false,
     };
-    let mut data = Vec::new();
-    let time = match when {
-        When::Instant(time) | When::Range { start: time, .. } => time,
-    };
-    json::value(&value, time, &mut data);
-    Ok(Answered { data, notes: evaluated.annotations }.truncated(truncated))
+    let mut answered = Answered::new(evaluated.annotations);
+    json::value(&value, time, answered.data());
+    Ok(answered.truncated(truncated))
+}
+
+fn over_range(api: &Api, asked: Asked, sending: &mut Sending) -> Result<Answered, Fault> {
+    let Asked { query, range, limits, limit } = asked;
+    let samples = api.samples()?;
+    let (mut matrix, notes) = query.evaluate_range(&*samples, range, &limits)?;
+    let truncated = matrix.len() > limit;
+    matrix.truncate(limit);
+    let mut answered = Answered::new(notes).truncated(truncated);
+    json::matrix(&matrix, answered.data(), |written| sending.take(written))
+        .map_err(|_| Fault::internal("the client takes the answer no more"))?;
+    Ok(answered)
 }
 
 fn cut<T>(series: &mut Vec<T>, limit: usize) -> bool {

@@ -1,13 +1,15 @@
 //! Values as Prometheus's API writes them: numbers as texts, times as seconds with at most three digits behind the point,
-//! native histograms as their buckets.
+//! native histograms as their buckets. Answers are tens of megabytes at times: a point of a range is the text of its step,
+//! which is made once, and its number.
 
 use std::io::Write;
 
 use crate::data::histogram::Histogram;
 use crate::data::labels::LabelSet;
+use crate::data::metrics::is_stale;
 use crate::formats::prometheus::number;
 use crate::promql::histogram::FloatHistogram;
-use crate::promql::{Point, SeriesPoints, Value, VectorSample};
+use crate::promql::{Matrix, MatrixSeries, Point, SeriesPoints, Value, VectorSample};
 
 /// Writes a value and its type; `time` is when it was evaluated, in milliseconds since 1970.
 pub(super) fn value(value: &Value, time: i64, out: &mut Vec<u8>) {
@@ -22,8 +24,10 @@ pub(super) fn value(value: &Value, time: i64, out: &mut Vec<u8>) {
     match value {
         Value::Scalar(value) => {
             timestamp(time, out);
-            out.push(b',');
-            scalar(*value, out);
+            // Of a scalar alone Prometheus writes all digits of whatever size.
+            out.extend_from_slice(b",\"");
+            number::push_plain(*value, out);
+            out.push(b'"');
         }
         Value::String(value) => {
             timestamp(time, out);
@@ -36,9 +40,76 @@ pub(super) fn value(value: &Value, time: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"]}");
 }
 
+/// Writes the result of a range. After each series `part` may take what is written so far, or end it.
+pub(super) fn matrix<E>(
+    matrix: &Matrix,
+    out: &mut Vec<u8>,
+    mut part: impl FnMut(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    out.extend_from_slice(b"{\"resultType\":\"matrix\",\"result\":[");
+    let steps = Steps::of(matrix.times());
+    for (place, series) in matrix.series().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        of_range(&series, &steps, out);
+        part(out)?;
+    }
+    out.extend_from_slice(b"]}");
+    Ok(())
+}
+
+/// How points of each step begin: `[1435781451.781,`.
+struct Steps {
+    texts: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Steps {
+    fn of(times: impl Iterator<Item = i64>) -> Self {
+        let (mut texts, mut ends) = (Vec::new(), vec![0]);
+        for time in times {
+            texts.push(b'[');
+            timestamp(time, &mut texts);
+            texts.push(b',');
+            ends.push(texts.len());
+        }
+        Self { texts, ends }
+    }
+
+    fn begin(&self, step: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.texts[self.ends[step]..self.ends[step + 1]]);
+    }
+}
+
+fn of_range(series: &MatrixSeries<'_>, steps: &Steps, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"metric\":");
+    labels(series.labels.iter(), out);
+    let mut numbers = series.values.iter().enumerate().filter(|(_, value)| !is_stale(**value)).peekable();
+    if numbers.peek().is_some() {
+        out.extend_from_slice(b",\"values\":[");
+        list(numbers, out, |(step, value), out| {
+            steps.begin(step, out);
+            float(*value, out);
+            out.push(b']');
+        });
+        out.push(b']');
+    }
+    if !series.histograms.is_empty() {
+        out.extend_from_slice(b",\"histograms\":[");
+        list(series.histograms, out, |(step, histogram), out| {
+            steps.begin(*step as usize, out);
+            buckets(histogram, out);
+            out.push(b']');
+        });
+        out.push(b']');
+    }
+    out.push(b'}');
+}
+
 fn sample(sample: &VectorSample, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"metric\":");
-    labels(&sample.labels, out);
+    labels(sample.labels.iter(), out);
     let member = match sample.point {
         Point::Float(_) => ",\"value\":",
         Point::Histogram(_) => ",\"histogram\":",
@@ -50,7 +121,7 @@ fn sample(sample: &VectorSample, out: &mut Vec<u8>) {
 
 fn series(series: &SeriesPoints, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"metric\":");
-    labels(&series.labels, out);
+    labels(series.labels.iter(), out);
     let is_float = |point: &&(i64, Point)| matches!(point.1, Point::Float(_));
     let write = |(time, value): &(i64, Point), out: &mut Vec<u8>| point(*time, value, out);
     if series.points.iter().any(|point| is_float(&point)) {
@@ -78,7 +149,10 @@ fn point(time: i64, point: &Point, out: &mut Vec<u8>) {
 }
 
 fn histogram(histogram: &Histogram, out: &mut Vec<u8>) {
-    let histogram = FloatHistogram::from(histogram);
+    buckets(&FloatHistogram::from(histogram), out);
+}
+
+fn buckets(histogram: &FloatHistogram, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"count\":");
     float(histogram.count, out);
     out.extend_from_slice(b",\"sum\":");
@@ -107,9 +181,13 @@ fn histogram(histogram: &Histogram, out: &mut Vec<u8>) {
 }
 
 /// Labels as an object, in the order of their names.
-pub(super) fn labels(labels: &LabelSet, out: &mut Vec<u8>) {
+pub(super) fn label_set(set: &LabelSet, out: &mut Vec<u8>) {
+    labels(set.iter(), out);
+}
+
+fn labels<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>, out: &mut Vec<u8>) {
     out.push(b'{');
-    list(labels.iter(), out, |(name, value), out| {
+    list(labels, out, |(name, value), out| {
         text(name, out);
         out.push(b':');
         text(value, out);
@@ -117,23 +195,14 @@ pub(super) fn labels(labels: &LabelSet, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// The value of a scalar, which Prometheus writes without an exponent whatever its size.
-fn scalar(value: f64, out: &mut Vec<u8>) {
-    if value.is_finite() {
-        let _ = write!(out, "\"{value}\"");
-    } else {
-        float(value, out);
-    }
-}
-
 /// A number as a text, without an exponent from a millionth on and below 1e21.
 pub(super) fn float(value: f64, out: &mut Vec<u8>) {
     out.push(b'"');
     let size = value.abs();
     if size == 0.0 || (1e-6..1e21).contains(&size) {
-        let _ = write!(out, "{value}");
+        number::push_plain(value, out);
     } else {
-        number::push(value, out);
+        number::push_scientific(value, out);
     }
     out.push(b'"');
 }
@@ -167,7 +236,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::promql::script::MemorySamples;
     use crate::promql::script::series_notation::{self, Item};
+    use crate::promql::{Limits, Query, When};
 
     fn written(value: &Value) -> String {
         let mut out = Vec::new();
@@ -213,9 +284,34 @@ mod tests {
     }
 
     #[test]
+    fn a_range_is_written_as_its_points_are() {
+        let mut samples = MemorySamples::new();
+        for text in ["b{x=\"2\"} 1 _ {{count:2 sum:3}} 4.5", "a _ 1e-7", "b{x=\"1\"} {{count:1}}", "b stale NaN"] {
+            let series = series_notation::series(text).expect("a series");
+            for (place, item) in series.values.iter().enumerate() {
+                samples.append(&series.labels, place as i64 * 1500, None, item).expect("appended");
+            }
+        }
+        for (text, start) in
+            [("last_over_time({__name__=~\".+\"}[1s])", 0), ("nothing", 0), ("time() * 0.1", 0), ("b", 9000)]
+        {
+            let query = Query::parse(text).expect("a query");
+            let range = When::Range { start, end: 6000, step: 1500 };
+            let points = query.evaluate(&samples, range, &Limits::default()).expect("a result").value;
+            let (columns, _) =
+                query.evaluate_range(&samples, (start, 6000, 1500), &Limits::default()).expect("a result");
+            let mut out = Vec::new();
+            matrix(&columns, &mut out, |_| Ok::<_, ()>(())).expect("nobody ends it");
+            assert_eq!(String::from_utf8(out).expect("UTF-8"), written(&points), "{text}");
+        }
+    }
+
+    #[test]
     fn every_kind_of_value_is_written() {
         let time = "1435781451.781";
         assert_eq!(written(&Value::Scalar(1.0)), format!(r#"{{"resultType":"scalar","result":[{time},"1"]}}"#));
+        let large = r#""1000000000000000000000""#;
+        assert_eq!(written(&Value::Scalar(1e21)), format!(r#"{{"resultType":"scalar","result":[{time},{large}]}}"#));
         let string = Value::String("a\"b\n".into());
         assert_eq!(written(&string), format!(r#"{{"resultType":"string","result":[{time},"a\"b\n"]}}"#));
         assert_eq!(written(&Value::Vector(Vec::new())), r#"{"resultType":"vector","result":[]}"#);

@@ -49,7 +49,7 @@ pub(super) fn series(api: &Api, form: &Form) -> Result<Answered, Fault> {
     // What names the parameter here and not elsewhere is Prometheus.
     let asked = Asked::read(form).map_err(|fault| fault.of_parameter("match[]"))?;
     let Listed { items, more } = api.samples()?.series(asked.listing())?;
-    Ok(listed(&items, json::labels).truncated(more))
+    Ok(listed(&items, json::label_set).truncated(more))
 }
 
 pub(super) fn labels(api: &Api, form: &Form) -> Result<Answered, Fault> {
@@ -103,11 +103,11 @@ pub(super) fn exemplars(api: &Api, form: &Form) -> Result<Answered, Fault> {
     let Listed { items, more } = api.samples()?.exemplars(which)?;
     let answered = listed(&items, |series, out| {
         out.extend_from_slice(b"{\"seriesLabels\":");
-        json::labels(&series.labels, out);
+        json::label_set(&series.labels, out);
         out.extend_from_slice(b",\"exemplars\":[");
         json::list(&series.exemplars, out, |exemplar, out| {
             out.extend_from_slice(b"{\"labels\":");
-            json::labels(&exemplar.labels, out);
+            json::label_set(&exemplar.labels, out);
             out.extend_from_slice(b",\"value\":");
             json::float(exemplar.value, out);
             out.extend_from_slice(b",\"timestamp\":");
@@ -145,14 +145,14 @@ pub(super) fn metadata(api: &Api, form: &Form) -> Result<Answered, Fault> {
         out.push(b']');
     });
     data.push(b'}');
-    Ok(Answered::of(data))
+    Ok(Answered::of(&data))
 }
 
 fn listed<T>(items: &[T], write: impl Fn(&T, &mut Vec<u8>)) -> Answered {
     let mut data = vec![b'['];
     json::list(items, &mut data, write);
     data.push(b']');
-    Answered::of(data)
+    Answered::of(&data)
 }
 
 #[cfg(test)]

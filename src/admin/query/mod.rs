@@ -1,7 +1,8 @@
 //! `/api/v1/query` and its like: what the agent remembers, asked in PromQL and answered in the shapes of Prometheus 3's
 //! HTTP API, so that Grafana, `promtool query` and whatever else speaks it can read an agent.
 //!
-//! A query runs on a thread of its own, with a deadline and bounds on samples and memory; few run at a time.
+//! A query runs on a thread of its own, with a deadline and bounds on samples and memory; few run at a time. The answer of a
+//! range is sent while it is written.
 
 mod answer;
 mod evaluate;
@@ -10,6 +11,7 @@ mod json;
 mod listing;
 mod options;
 mod rules;
+mod sending;
 
 use std::sync::Arc;
 
@@ -20,7 +22,8 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use axum::routing::{any, get};
-use tokio::sync::Semaphore;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Control;
 use crate::data::UnixMillis;
@@ -28,6 +31,7 @@ use crate::series::Queryable;
 use answer::{Answered, Fault};
 use form::Form;
 pub use options::QueryOptions;
+use sending::Sending;
 
 /// Samples that several threads may ask.
 pub type SharedSamples = Arc<dyn Queryable + Send + Sync>;
@@ -87,7 +91,7 @@ async fn instant(State(api): State<Api>, RawQuery(query): RawQuery, headers: Hea
 }
 
 async fn range(State(api): State<Api>, RawQuery(query): RawQuery, headers: HeaderMap, body: Bytes) -> Response {
-    answer::respond(evaluate::range(&api, &form(query, &headers, &body)).await)
+    evaluate::range(&api, &form(query, &headers, &body)).await
 }
 
 async fn format(RawQuery(query): RawQuery, headers: HeaderMap, body: Bytes) -> Response {
@@ -138,16 +142,44 @@ async fn aside(
     api: &Api,
     work: impl FnOnce(&Api) -> Result<Answered, Fault> + Send + 'static,
 ) -> Result<Answered, Fault> {
-    let waited = tokio::time::timeout(api.options.timeout.0, api.slots.clone().acquire_owned()).await;
-    // The semaphore is never closed.
-    let Ok(Ok(slot)) = waited else { return Err(Fault::timeout("query timed out in query queue")) };
+    let slot = slot(api).await?;
     let api = api.clone();
     let done = tokio::task::spawn_blocking(move || {
         let answered = work(&api);
         drop(slot);
         answered
     });
-    done.await.unwrap_or_else(|gone| Err(Fault::internal(format!("the query ended unexpectedly: {gone}"))))
+    done.await.unwrap_or_else(|gone| Err(ended(&gone)))
+}
+
+/// The same where the answer is sent while it is written.
+async fn aside_sending(
+    api: &Api,
+    work: impl FnOnce(&Api, &mut Sending) -> Result<Answered, Fault> + Send + 'static,
+) -> Response {
+    let slot = match slot(api).await {
+        Ok(slot) => slot,
+        Err(fault) => return answer::respond(Err(fault)),
+    };
+    let api = api.clone();
+    let (mut sending, response) = Sending::new(Handle::current());
+    tokio::task::spawn_blocking(move || {
+        let answered = work(&api, &mut sending);
+        sending.finish(answered);
+        drop(slot);
+    });
+    response.await.unwrap_or_else(|gone| answer::respond(Err(ended(&gone))))
+}
+
+async fn slot(api: &Api) -> Result<OwnedSemaphorePermit, Fault> {
+    let waited = tokio::time::timeout(api.options.timeout.0, api.slots.clone().acquire_owned()).await;
+    // The semaphore is never closed.
+    let Ok(Ok(slot)) = waited else { return Err(Fault::timeout("query timed out in query queue")) };
+    Ok(slot)
+}
+
+fn ended(why: &dyn std::error::Error) -> Fault {
+    Fault::internal(format!("the query ended unexpectedly: {why}"))
 }
 
 #[cfg(test)]

@@ -124,5 +124,5 @@ fn fits(labels: &LabelSet, selectors: &[Vec<Matcher>]) -> bool {
 }
 
 fn written(data: &impl Serialize) -> Result<Answered, Fault> {
-    serde_json::to_vec(data).map(Answered::of).map_err(|error| Fault::internal(error.to_string()))
+    serde_json::to_vec(data).map(|data| Answered::of(&data)).map_err(|error| Fault::internal(error.to_string()))
 }

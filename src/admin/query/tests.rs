@@ -1,5 +1,7 @@
 //! The API asked as clients ask it, over samples in memory.
 
+use std::num::NonZeroUsize;
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use futures_util::future::BoxFuture;
@@ -15,6 +17,7 @@ use crate::alerting::{
 use crate::data::UnixNanos;
 use crate::data::labels::{LabelSet, Labels};
 use crate::data::metrics::{Family, MetricKind};
+use crate::options::Duration as Span;
 use crate::promql::script::{MemorySamples, series_notation};
 use crate::series::{Columns, ExemplarPoint, Listed, Listing, Samples, Select, SelectError, SeriesExemplars};
 
@@ -463,4 +466,51 @@ async fn without_samples_it_says_where_to_ask() {
     let request = Request::get("/api/v1/query?query=up").body(Body::empty()).expect("a request");
     let (status, json) = answer(&mut api, request).await;
     assert_eq!((status.as_u16(), json["errorType"].as_str()), (422, Some("execution")));
+}
+
+/// Three series of ten thousand points.
+const LARGE: &str = "/api/v1/query_range?query=%7B__name__%3D~%22up%7Cjobs%22%7D&start=0&end=600&step=0.06";
+
+#[tokio::test(start_paused = true)]
+async fn a_large_answer_is_sent_in_parts() {
+    let request = Request::get(LARGE).body(Body::empty()).expect("a request");
+    let response = api(QueryOptions::default()).call(request).await.expect("infallible");
+    let mut body = response.into_body();
+    let (mut parts, mut all) = (0, Vec::new());
+    while let Some(part) = body.frame().await {
+        parts += 1;
+        all.extend_from_slice(&part.expect("complete").into_data().expect("data"));
+    }
+    assert!(parts > 1 && all.len() > 400_000, "{parts} parts, {} bytes", all.len());
+    let answer: Value = serde_json::from_slice(&all).expect("JSON");
+    let result = answer["data"]["result"].as_array().expect("series");
+    assert_eq!(
+        result.iter().map(|series| series["values"].as_array().expect("values").len()).sum::<usize>(),
+        3 * 10_001
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_gives_its_place_up() {
+    // Its place is waited for longer than it has to be.
+    let timeout = Span(sending::TAKEN_WITHIN * 1_000_000);
+    let options = QueryOptions { concurrency: NonZeroUsize::MIN, timeout, ..QueryOptions::default() };
+    let mut samples = MemorySamples::new();
+    for series in 0..1000 {
+        let labels = [("__name__", "a".to_owned()), ("series", series.to_string())].into_iter().collect();
+        samples.append(&labels, 0, None, &series_notation::Item::Float(1.0)).expect("in order");
+    }
+    let mut api = routes_at(Arc::new(Owner(Some(Arc::new(Store(samples))))), options, || UnixMillis(300_000));
+    let path = "/api/v1/query_range?query=a&start=0&end=250&step=1";
+    let first = api.call(Request::get(path).body(Body::empty()).expect("a request")).await.expect("infallible");
+    assert_eq!(first.status(), StatusCode::OK);
+    // Nobody reads the first answer, and another query waits behind it.
+    let request = Request::get("/api/v1/query?query=1").body(Body::empty()).expect("a request");
+    let second = tokio::spawn(api.call(request));
+    while !second.is_finished() {
+        tokio::time::advance(sending::TAKEN_WITHIN / 10).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(second.await.expect("no panic").expect("infallible").status(), StatusCode::OK);
+    assert!(first.into_body().collect().await.is_err(), "the answer must be seen to be cut off");
 }
