@@ -74,7 +74,8 @@ fn what_is_no_file_is_refused() {
             ("TW0001", format!("alertmanager_config: {}", hostile.display())),
             ("TW0102", format!("external_url: '${{file:{}}}'", hostile.display())),
         ] {
-            let words = if hostile.starts_with("/dev") { "it is larger than" } else { "it is a named pipe, not a file" };
+            let words =
+                if hostile.starts_with("/dev") { "it is larger than" } else { "it is a named pipe, not a file" };
             let said = named(&key);
             assert!(said.contains(code) && said.contains(words), "{key}: {said}");
         }

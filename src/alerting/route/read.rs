@@ -139,6 +139,10 @@ impl Reader<'_> {
                 self.problems.push(Problem::new(CHOOSY_ROOT, at, message).help(help));
             }
         }
+        if route.continues {
+            let message = "the root `route` says `continue`, but nothing stands behind it";
+            self.problems.push(Problem::new(CHOOSY_ROOT, written.span, message).help("take the line out"));
+        }
         self.add(written, None);
     }
 

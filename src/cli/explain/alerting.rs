@@ -12,8 +12,8 @@ pub(super) const CODES: &[Explanation] = &[
     code(
         "TW1002",
         "the root route is choosy",
-        "The root of the tree of routes takes every alert at any time: it can have no matchers and no time intervals. Move \
-         them to a route in its `routes`.",
+        "The root of the tree of routes takes every alert at any time: it can have no matchers and no time intervals, and \
+         nothing stands behind it that `continue` could go on to. Move them to a route in its `routes`.",
     ),
     code("TW1003", "there is no such receiver", "A route names a `receiver` that is not in `receivers`."),
     code(

@@ -63,7 +63,8 @@ impl Options {
     /// The ways of alerts, where there are any.
     fn routing(&self) -> Result<Option<Routing>, Vec<Problem>> {
         let telling = self.telling();
-        if telling.receivers.is_empty() && telling.shared.route.is_none() {
+        // An Alertmanager's configuration always has a route; alerts of the agent's own block may go to nobody.
+        if self.alertmanager.is_none() && telling.receivers.is_empty() && telling.shared.route.is_none() {
             return Ok(None);
         }
         let names: Vec<&str> = telling.receivers.iter().map(|receiver| receiver.name.as_str()).collect();
