@@ -1,6 +1,7 @@
 //! A log line costs no heap allocation on its way from a read to the body of a bulk request, in the steady
 //! state: what is allocated is allocated for batches, and mostly used again.
 
+mod queries;
 mod series;
 #[path = "../../benches/stages/mod.rs"]
 mod stages;
