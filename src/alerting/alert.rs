@@ -36,8 +36,12 @@ impl Alert {
 }
 
 /// One thing that an alert counted, from an exemplar of its series.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Occurrence {
+    /// When it was counted.
+    pub time: UnixMillis,
+    /// What was observed: 1 where something is counted, a duration where durations are.
+    pub value: f64,
     /// Trace id in hex; may be empty.
     pub trace_id: String,
     /// Span id in hex; may be empty.

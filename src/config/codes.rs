@@ -41,6 +41,7 @@ pub const UNCHECKED: Code = Code("TW0716");
 
 pub const UNREAD_OUTPUT: Code = Code("TW0801");
 pub const UNUSED_FRAGMENT: Code = Code("TW0802");
+pub const LINES_UNREDACTED: Code = Code("TW0803");
 
 pub const DISK_NOT_HERE: Code = Code("TW0811");
 pub const DISK_TOO_SMALL: Code = Code("TW0812");

@@ -20,6 +20,7 @@ mod scalar;
 mod schema;
 mod test_case;
 mod topology;
+mod unredacted;
 pub mod watch;
 mod wiring;
 

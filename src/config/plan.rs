@@ -13,7 +13,7 @@ use super::fragments::Fragments;
 use super::test_case::TestCase;
 use super::topology::{self, Draft};
 use super::wiring;
-use super::{Tables, codes, dump, fault};
+use super::{Tables, codes, dump, fault, unredacted};
 use crate::formats::yaml::{Entry, Value};
 use crate::options::{Duration, Identity, Problem, Span, Spanned, section, whole_file};
 use crate::pipeline::graph::{Buffer, ComponentId, Graph, Role};
@@ -138,6 +138,7 @@ pub(super) fn make(document: &Document, tables: Tables, context: &Context<'_>, f
     let spans = drafts.iter().map(|draft| (draft.id.clone(), draft.span)).collect();
     let tests = tests(document, &drafts, context, &mut findings.problems);
     let graph = topology::build(drafts, &mut findings.problems, &mut findings.warnings);
+    findings.warnings.extend(unredacted::shown(&graph));
     if findings.problems.is_empty() {
         let wrong = |test: &TestCase| test.without_output(&graph).or_else(|| test.of_other_signal(&graph));
         findings.problems.extend(tests.iter().filter_map(wrong));

@@ -95,10 +95,20 @@ pub struct Exemplar {
     pub sample: u32,
     /// Its labels, encoded as [`Labels`], in [`Samples::text`].
     pub labels: Range<u32>,
+    /// The log record that it was observed in as a text, in [`Samples::text`]; empty for none. It is for the alerts of this
+    /// process alone: no sink and no format has a place for it.
+    pub line: Range<u32>,
     /// What was observed.
     pub value: f64,
     /// When, if it says so.
     pub time: Option<UnixMillis>,
+}
+
+impl Exemplar {
+    /// Whether others are told of it: one that is nothing but a line stays here.
+    pub fn leaves(&self) -> bool {
+        !self.labels.is_empty() || self.line.is_empty()
+    }
 }
 
 /// The columns of a batch; shared by all its forks. Sample `i` is of series `i` of the batch's list.
@@ -116,7 +126,7 @@ pub struct Samples {
     pub exemplars: Vec<Exemplar>,
     /// When the counters of some samples began, each with the index of its sample, ascending.
     pub created: Vec<(u32, UnixMillis)>,
-    /// Labels of exemplars.
+    /// Labels and lines of exemplars.
     pub text: Vec<u8>,
 }
 
@@ -283,6 +293,11 @@ impl MetricBatch {
         Labels::of_encoded(&self.samples.text[exemplar.labels.start as usize..exemplar.labels.end as usize])
     }
 
+    /// The line of an exemplar of this batch, empty for none.
+    pub fn exemplar_line(&self, exemplar: &Exemplar) -> &[u8] {
+        &self.samples.text[exemplar.line.start as usize..exemplar.line.end as usize]
+    }
+
     /// When the counter of sample `index` began, if that is known.
     pub fn created(&self, index: usize) -> Option<UnixMillis> {
         let created = &self.samples.created;
@@ -334,7 +349,7 @@ mod tests {
             reset_hint: Default::default(),
         });
         samples.histograms.push((1, histogram.clone()));
-        samples.exemplars.push(Exemplar { sample: 2, labels: 0..0, value: 0.5, time: None });
+        samples.exemplars.push(Exemplar { sample: 2, labels: 0..0, line: 0..0, value: 0.5, time: None });
         samples.created.push((2, UnixMillis(3)));
         let mut batch = builder.build(Arc::default(), list(&["a", "b", "c"]));
         batch.selection.remove(0);
@@ -359,7 +374,7 @@ mod tests {
             custom_bounds: Vec::new(),
             reset_hint: Default::default(),
         });
-        let exemplar = |sample| Exemplar { sample, labels: 0..0, value: 0.5, time: None };
+        let exemplar = |sample| Exemplar { sample, labels: 0..0, line: 0..0, value: 0.5, time: None };
         let mut samples = Samples {
             time: UnixMillis(0),
             times: (0..5).map(UnixMillis).collect(),

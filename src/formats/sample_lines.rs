@@ -40,8 +40,8 @@ pub fn json(batch: &MetricBatch, out: &mut Vec<u8>) {
             out.extend_from_slice(b",\"created\":");
             integer(created.0, out);
         }
-        let exemplars = batch.exemplars(sample.index);
-        if !exemplars.is_empty() {
+        let mut exemplars = batch.exemplars(sample.index).iter().filter(|exemplar| exemplar.leaves()).peekable();
+        if exemplars.peek().is_some() {
             out.extend_from_slice(b",\"exemplars\":[");
             list(exemplars, out, |exemplar, out| {
                 out.extend_from_slice(b"{\"labels\":");
@@ -131,8 +131,8 @@ fn bare(value: f64, out: &mut Vec<u8>) {
     }
 }
 
-fn list<T>(items: &[T], out: &mut Vec<u8>, mut each: impl FnMut(&T, &mut Vec<u8>)) {
-    for (index, item) in items.iter().enumerate() {
+fn list<'a, T: 'a>(items: impl IntoIterator<Item = &'a T>, out: &mut Vec<u8>, mut each: impl FnMut(&T, &mut Vec<u8>)) {
+    for (index, item) in items.into_iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
@@ -270,9 +270,13 @@ mod tests {
         samples.exemplars.push(Exemplar {
             sample: 0,
             labels: 0..text.len() as u32,
+            line: text.len() as u32..text.len() as u32 + 6,
             value: 0.5,
             time: Some(UnixMillis(7)),
         });
+        let line = samples.exemplars[0].line.clone();
+        samples.exemplars.push(Exemplar { sample: 0, labels: 0..0, line, value: 0.25, time: None });
+        text.extend_from_slice(b"a line");
         samples.text = text;
         let histogram = Histogram {
             schema: 0,

@@ -22,7 +22,7 @@ use crate::data::{MemoryBudget, Names, Resource, SeriesTable, Signal};
 use crate::delivery::Message;
 use crate::delivery::queue::EdgeReceiver;
 use crate::kubernetes::Pods;
-use crate::options::{Identity, Problem};
+use crate::options::{Identity, Problem, Span};
 use crate::telemetry::{ComponentMetrics, Telemetry};
 
 /// How the registry knows a kind of component: one constant beside each implementation.
@@ -113,6 +113,16 @@ pub trait TransformPlan: Plan {
 
     /// What must be located in the records that reach it, given what everything behind it wants.
     fn interest(&self, signal: Signal, names: &Names, downstream: &Interest) -> Result<Interest, PrepareError>;
+
+    /// Whether it takes secrets out of records.
+    fn redacts(&self) -> bool {
+        false
+    }
+
+    /// Where it is told to show what records say to people who get pages, if it is.
+    fn shows_records(&self) -> Option<Span> {
+        None
+    }
 
     /// The buffer before it, where it is a task and the configuration says nothing else. One that holds its input may
     /// have a disk queue.

@@ -18,11 +18,32 @@ pub struct Held {
     pub series: Arc<[u8]>,
     /// Its own.
     pub labels: Box<[u8]>,
+    /// The log record that was counted, as text; empty for none.
+    pub line: Box<[u8]>,
     /// What was observed.
     pub value: f64,
     /// When, milliseconds since 1970.
     pub time: i64,
     place: u32,
+}
+
+impl Held {
+    fn bytes(&self) -> usize {
+        ENTRY + self.labels.len() + self.line.len()
+    }
+}
+
+/// An exemplar that a batch brings.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// Its labels.
+    pub labels: Labels<'a>,
+    /// Its line, empty for none.
+    pub line: &'a [u8],
+    /// What was observed.
+    pub value: f64,
+    /// When, milliseconds since 1970.
+    pub time: i64,
 }
 
 /// The newest exemplars.
@@ -47,8 +68,9 @@ impl Exemplars {
     }
 
     /// Keeps an exemplar of the series at a place, unless it is the last one once more.
-    pub fn push(&mut self, place: u32, series: &Arc<[u8]>, labels: Labels<'_>, value: f64, time: i64) {
-        let entry = ENTRY + labels.encoded().len();
+    pub fn push(&mut self, place: u32, series: &Arc<[u8]>, one: Seen<'_>) {
+        let Seen { labels, line, value, time } = one;
+        let entry = ENTRY + labels.encoded().len() + line.len();
         if entry > self.most_bytes || self.last.insert(place, (time, value.to_bits())) == Some((time, value.to_bits()))
         {
             return;
@@ -58,7 +80,8 @@ impl Exemplars {
             self.forgot(&oldest);
         }
         self.bytes += entry;
-        self.held.push_back(Held { series: series.clone(), labels: labels.encoded().into(), value, time, place });
+        let (series, labels, line) = (series.clone(), labels.encoded().into(), line.into());
+        self.held.push_back(Held { series, labels, line, value, time, place });
     }
 
     /// Forgets what is older.
@@ -75,7 +98,7 @@ impl Exemplars {
     pub fn forget(&mut self, gone: impl Fn(u32) -> bool) {
         self.held.retain(|held| !gone(held.place));
         self.last.retain(|place, _| !gone(*place));
-        self.bytes = self.held.iter().map(|held| ENTRY + held.labels.len()).sum();
+        self.bytes = self.held.iter().map(Held::bytes).sum();
     }
 
     /// All of them, in the order in which they came.
@@ -84,7 +107,7 @@ impl Exemplars {
     }
 
     fn forgot(&mut self, oldest: &Held) {
-        self.bytes -= ENTRY + oldest.labels.len();
+        self.bytes -= oldest.bytes();
         if self.last.get(&oldest.place) == Some(&(oldest.time, oldest.value.to_bits())) {
             self.last.remove(&oldest.place);
         }

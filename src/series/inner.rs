@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::chunk::Chunk;
 use super::counters::Refusal;
 use super::disk::write_ahead::{Accepted, WriteAhead};
-use super::exemplars::Exemplars;
+use super::exemplars::{Exemplars, Seen};
 use super::index::{self, Index};
 use super::put::Origin;
 use super::selection::Selection;
@@ -245,9 +245,10 @@ impl Inner {
             }
             while exemplars.next_if(|exemplar| exemplar.sample < index).is_some() {}
             while let Some(exemplar) = exemplars.next_if(|exemplar| exemplar.sample == index) {
-                let labels = batch.exemplar_labels(exemplar);
+                let (labels, line) = (batch.exemplar_labels(exemplar), batch.exemplar_line(exemplar));
                 let when = exemplar.time.map_or(time, |time| time.0);
-                self.exemplars.push(place, &self.places.get(place).labels, labels, exemplar.value, when);
+                let seen = Seen { labels, line, value: exemplar.value, time: when };
+                self.exemplars.push(place, &self.places.get(place).labels, seen);
             }
         }
         taken.unselected += batch.selection.count() as u64 - seen;

@@ -242,7 +242,8 @@ impl Queryable for Store {
             }
             if let Some(series) = all.last_mut() {
                 let labels = Labels::of_encoded(&held.labels).to_set();
-                series.exemplars.push(ExemplarPoint { labels, value: held.value, time: held.time });
+                let line = String::from_utf8_lossy(&held.line).into_owned();
+                series.exemplars.push(ExemplarPoint { labels, line, value: held.value, time: held.time });
             }
         }
         Ok(Listed { items: all, more })

@@ -136,6 +136,8 @@ pub struct SeriesExemplars {
 pub struct ExemplarPoint {
     /// Its own labels, such as `trace_id`.
     pub labels: LabelSet,
+    /// The log record that was counted, as text, for alerts of this process alone; empty for none.
+    pub line: String,
     /// What was observed.
     pub value: f64,
     /// When: milliseconds since 1970.

@@ -89,12 +89,13 @@ pub fn batch(table: &Arc<SeriesTable>, made: &[Made]) -> MetricBatch {
             let start = columns.text.len() as u32;
             labels.iter().collect::<LabelSet>().encode(&mut columns.text);
             let labels = start..columns.text.len() as u32;
-            columns.exemplars.push(Exemplar {
-                sample: index as u32,
-                labels,
-                value: *value,
-                time: Some(UnixMillis(*millis)),
-            });
+            let (sample, time) = (index as u32, Some(UnixMillis(*millis)));
+            columns.exemplars.push(Exemplar { sample, labels, line: 0..0, value: *value, time });
+            // What is nothing but a line is for pages, and nobody else is told.
+            let line = columns.text.len() as u32;
+            columns.text.extend_from_slice(b"a line");
+            let line = line..columns.text.len() as u32;
+            columns.exemplars.push(Exemplar { sample, labels: 0..0, line, value: *value, time });
         }
         columns.created.extend(sample.created.map(|created| (index as u32, UnixMillis(created))));
     }

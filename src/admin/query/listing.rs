@@ -100,7 +100,10 @@ pub(super) fn exemplars(api: &Api, form: &Form) -> Result<Answered, Fault> {
         return Ok(Answered::default());
     }
     let which = Listing { selectors: &selectors, from, until, limit: MOST_EXEMPLARS };
-    let Listed { items, more } = api.samples()?.exemplars(which)?;
+    let Listed { mut items, more } = api.samples()?.exemplars(which)?;
+    // Lines are for pages; whoever may ask for samples may not see what was logged.
+    items.iter_mut().for_each(|series| series.exemplars.retain(|one| !one.labels.is_empty() || one.line.is_empty()));
+    items.retain(|series| !series.exemplars.is_empty());
     let answered = listed(&items, |series, out| {
         out.extend_from_slice(b"{\"seriesLabels\":");
         json::label_set(&series.labels, out);

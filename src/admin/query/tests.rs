@@ -90,8 +90,13 @@ impl Queryable for Store {
 
     fn exemplars(&self, which: Listing<'_>) -> Result<Listed<SeriesExemplars>, SelectError> {
         let of = |labels| {
-            let exemplar = ExemplarPoint { labels: [("trace_id", "a1")].into_iter().collect(), value: 0.5, time: 1500 };
-            SeriesExemplars { labels, exemplars: vec![exemplar] }
+            let exemplar = |labels: &[(&str, &str)]| ExemplarPoint {
+                labels: labels.iter().copied().collect(),
+                line: "what was logged".into(),
+                value: 0.5,
+                time: 1500,
+            };
+            SeriesExemplars { labels, exemplars: vec![exemplar(&[]), exemplar(&[("trace_id", "a1")])] }
         };
         Ok(Listed { items: self.all(which)?.into_iter().map(of).collect(), more: false })
     }

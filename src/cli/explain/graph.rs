@@ -16,6 +16,13 @@ pub(super) const CODES: &[Explanation] = &[
         "A warning. The steps of a fragment are checked where it is used, so mistakes in this one are not found.",
     ),
     code(
+        "TW0803",
+        "pages show lines that another way redacts",
+        "A warning. A `log_metrics` with `log_line` shows records in pages as they are where it reads them. Records of the \
+         same source pass a `redact` on the way to somebody else and none on the way to it, so pages may show what that \
+         `redact` takes out. Let it read what comes behind the `redact`.",
+    ),
+    code(
         "TW0811",
         "only a sink can have a disk queue",
         "`buffer.disk` was given to a transform. What a transform holds is settled with what it sends on, so a queue \

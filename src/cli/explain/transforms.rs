@@ -63,12 +63,12 @@ pub(super) const CODES: &[Explanation] = &[
         "TW0451",
         "a metric made of logs is described wrongly",
         "Every metric has a name of its own. Gauges and histograms need a `value`; a `unit` is a suffix of the name; \
-         `buckets` are ascending numbers and belong to histograms.",
+         `buckets` are ascending numbers and belong to histograms. A `log_line` needs `enabled: true` beside it.",
     ),
     code(
         "TW0452",
         "a pace or a limit of `log_metrics` makes no sense",
-        "`interval` is at least 1s, `expiry` at least `interval`, `limit` at least 1.",
+        "`interval` is at least 1s, `expiry` at least `interval`, `limit` at least 1. A series has 1 to 100 exemplars.",
     ),
     code(
         "TW0460",

@@ -185,7 +185,15 @@ fn metrics(random: &mut fastrand::Rng, resources: &[Arc<Resource>], lists: &[Arc
             1 => {
                 let time = random.bool().then(|| UnixMillis(random.i64(..)));
                 let labels = 0..columns.text.len() as u32;
-                columns.exemplars.push(Exemplar { sample, labels, value: random.f64(), time });
+                columns.exemplars.push(Exemplar {
+                    sample,
+                    labels: labels.clone(),
+                    line: 0..3,
+                    value: random.f64(),
+                    time,
+                });
+                // What is nothing but a line is for pages, which no disk queue is before.
+                columns.exemplars.push(Exemplar { sample, labels: 0..0, line: labels, value: 0.5, time });
             }
             2 => columns.created.push((sample, UnixMillis(random.i64(..)))),
             _ => {}
@@ -256,7 +264,7 @@ fn seen(batch: &Batch, input: &Arc<str>, names: &Names) -> String {
                     SampleValue::Float(value) => format!("{:x}", value.to_bits()),
                     SampleValue::Histogram(histogram) => format!("{histogram:?}"),
                 };
-                let exemplars = metrics.exemplars(sample.index).iter();
+                let exemplars = metrics.exemplars(sample.index).iter().filter(|one| one.leaves());
                 let exemplars = exemplars.map(|one| (metrics.exemplar_labels(one), one.value, one.time));
                 out += &format!(
                     "{:?} {:?} {:?} {value} {:?} {:?}\n",

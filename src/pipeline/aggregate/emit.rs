@@ -16,7 +16,7 @@ use super::super::outlet::{Gone, NotNow, Outlet};
 use super::key::{metric_of, values};
 use super::native::Native;
 use super::options::Pace;
-use super::series::{Counters, Example, Kind, Metric, Series, Shard, Value};
+use super::series::{Counters, Example, Kind, LONGEST_LINE, Metric, Series, Shard, Value};
 use crate::data::histogram::Histogram;
 use crate::data::labels::{METRIC_NAME, encode_label};
 use crate::data::metrics::{Exemplar, STALE};
@@ -248,14 +248,7 @@ impl Column {
     /// Appends what one entry is now, and takes its examples.
     fn push(&mut self, series: &mut Series, bounds: &[f64]) {
         let from = self.values.len();
-        series.examples.sort_unstable_by(|a, b| a.time.cmp(&b.time).then(a.value.total_cmp(&b.value)));
-        for bucket in 0..=bounds.len() {
-            // The one place of a metric without buckets is that of all its examples.
-            let here = |example: &&Example| bounds.partition_point(|bound| *bound < example.value) == bucket;
-            let examples = series.examples.iter().filter(here);
-            self.examples.extend(examples.map(|example| ((from + bucket) as u32, *example)));
-        }
-        series.examples.clear();
+        self.push_examples(from, series, bounds);
         match &series.value {
             Value::Gauge(value, _) => return self.values.push(*value),
             Value::Counter(sum) => self.values.push(*sum),
@@ -273,6 +266,24 @@ impl Column {
             }
         }
         self.created_since(from, series.created);
+    }
+
+    /// Takes an entry's examples, whose samples begin at `from`.
+    fn push_examples(&mut self, from: usize, series: &mut Series, bounds: &[f64]) {
+        let first = self.examples.len();
+        // The one place of a metric without buckets is that of all its examples.
+        let place = |example: &Example| (from + bounds.partition_point(|bound| *bound < example.value)) as u32;
+        self.examples.extend(series.take_examples().map(|example| (place(&example), example)));
+        let examples = &mut self.examples[first..];
+        examples.sort_by_key(|(place, example)| (*place, example.time));
+        // Stores take a second exemplar of one time for the first one once more, or for one that comes too late.
+        for at in 1..examples.len() {
+            let (before, last) = (examples[at - 1].0, examples[at - 1].1.time);
+            let (place, example) = &mut examples[at];
+            if *place == before {
+                example.time = example.time.max(UnixMillis(last.0 + 1));
+            }
+        }
     }
 
     /// Says of the samples from `from` on when their counting began.
@@ -306,11 +317,18 @@ impl Column {
         samples.histograms.extend(histograms.map(|(place, histogram)| (place - before(place), histogram)));
         for (place, example) in self.examples.into_iter().filter(|(place, _)| is_there(*place as usize)) {
             let start = samples.text.len() as u32;
-            encode_label(b"span_id", &hex(&example.span.1), &mut samples.text);
-            encode_label(b"trace_id", &hex(&example.span.0), &mut samples.text);
+            if let Some((trace_id, span_id)) = example.span {
+                if span_id != [0; 8] {
+                    encode_label(b"span_id", &hex(&span_id), &mut samples.text);
+                }
+                encode_label(b"trace_id", &hex(&trace_id), &mut samples.text);
+            }
+            let line = samples.text.len() as u32;
+            samples.text.extend_from_slice(shown(&example.line).as_bytes());
             samples.exemplars.push(Exemplar {
                 sample: place - before(place),
-                labels: start..samples.text.len() as u32,
+                labels: start..line,
+                line: line..samples.text.len() as u32,
                 value: example.value,
                 time: Some(example.time),
             });
@@ -337,6 +355,21 @@ async fn send(outlet: &mut Outlet, batch: Batch, last: bool, lost: &Arc<CountLos
 fn hex(id: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     id.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).collect()
+}
+
+/// A line as people see it: text without what terminals obey, cut between characters.
+fn shown(line: &[u8]) -> String {
+    let printable = |letter: char| match letter {
+        '\n' | '\t' => letter,
+        letter if letter.is_control() => char::REPLACEMENT_CHARACTER,
+        letter => letter,
+    };
+    let mut text: String = String::from_utf8_lossy(line).trim_end().chars().map(printable).collect();
+    if text.len() > LONGEST_LINE {
+        text.truncate(text.floor_char_boundary(LONGEST_LINE - '…'.len_utf8()));
+        text.push('…');
+    }
+    text
 }
 
 /// A bound as OpenMetrics writes it.

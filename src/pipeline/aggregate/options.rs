@@ -63,6 +63,18 @@ pub fn pace_problems(
     problems
 }
 
+/// Most exemplars of a series between two emissions where none are written.
+pub fn default_exemplars() -> Spanned<usize> {
+    Spanned::unknown(5)
+}
+
+/// What is wrong with a number of exemplars.
+pub fn exemplars_problem(code: Code, most: &Spanned<usize>) -> Option<Problem> {
+    let words = format!("`max_per_data_point` is {}", most.value);
+    let wrong = !(1..=100).contains(&most.value);
+    wrong.then(|| Problem::new(code, most.span, words).help("write a number from 1 to 100"))
+}
+
 /// Most buckets of a histogram.
 pub const MOST_BUCKETS: usize = 200;
 

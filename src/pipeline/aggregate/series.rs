@@ -70,22 +70,26 @@ pub struct Limits {
 
 /// What a record says.
 #[derive(Clone, Copy, Debug)]
-pub struct Observation {
+pub struct Observation<'a> {
     /// What is added, set or observed.
     pub value: f64,
     /// How many records it stands for: more than one where it is one of a sample.
     pub count: f64,
     /// The time of the record, by which the latest of several is known.
     pub time: UnixNanos,
-    /// The span that it was observed in.
+    /// Trace and span that it was observed in; the span's id may be zeros.
     pub span: Option<([u8; 16], [u8; 8])>,
+    /// The record as text, where an example shows it; empty for none.
+    pub line: &'a [u8],
 }
 
 /// An observation that is shown as an example.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Example {
-    /// Trace and span that it was observed in.
-    pub span: ([u8; 16], [u8; 8]),
+    /// Trace and span that it was observed in; the span's id may be zeros.
+    pub span: Option<([u8; 16], [u8; 8])>,
+    /// The beginning of the record, one byte more than is shown of it.
+    pub line: Vec<u8>,
     /// What was observed.
     pub value: f64,
     /// When it was counted.
@@ -105,6 +109,9 @@ impl Touch {
         Self { at: Instant::now(), wall: UnixMillis::now() }
     }
 }
+
+/// Bytes of a line at which it is cut.
+pub(super) const LONGEST_LINE: usize = 256;
 
 /// Parts that lock apart.
 const SHARDS: usize = 16;
@@ -144,7 +151,7 @@ pub(super) struct Series {
     /// Whether the zero that it began with was emitted.
     pub is_known: bool,
     /// Those since the last emission.
-    pub examples: Vec<Example>,
+    examples: Vec<Example>,
     /// Which example is the oldest, once there are as many as may be.
     oldest: usize,
 }
@@ -179,7 +186,7 @@ impl Counters {
     }
 
     /// Counts for the series of a key. False where there is no room.
-    pub fn add(&self, key: &[u8], observed: &Observation, now: Touch) -> bool {
+    pub fn add(&self, key: &[u8], observed: &Observation<'_>, now: Touch) -> bool {
         let kind = &self.kinds[metric_of(key)];
         let most = self.limits.exemplars;
         let hash = xxh3_64(key);
@@ -294,9 +301,9 @@ impl Series {
         self.touched.elapsed()
     }
 
-    fn add(&mut self, kind: &Kind, observed: &Observation, most_examples: usize, now: Touch) {
+    fn add(&mut self, kind: &Kind, observed: &Observation<'_>, most_examples: usize, now: Touch) {
         self.touched = now.at;
-        let Observation { value, count, time, span } = *observed;
+        let Observation { value, count, time, span, line } = *observed;
         match (&mut self.value, kind) {
             (Value::Counter(sum), _) => *sum += value * count,
             // Batches of one log may be counted side by side: the record's own time says which is the latest.
@@ -312,21 +319,33 @@ impl Series {
             (Value::Histogram(..), _) => {}
             (Value::Native(native), _) => native.add(value, count),
         }
-        if let Some(span) = span.filter(|_| most_examples > 0) {
-            self.show(Example { span, value, time: now.wall }, most_examples);
+        if most_examples > 0 && (span.is_some() || !line.is_empty()) {
+            let slot = self.slot(most_examples);
+            (slot.span, slot.value, slot.time) = (span, value, now.wall);
+            slot.line.clear();
+            slot.line.extend_from_slice(&line[..line.len().min(LONGEST_LINE + 1)]);
         }
     }
 
-    /// Keeps an example, instead of the oldest where there are as many as may be.
-    fn show(&mut self, example: Example, most: usize) {
-        if self.examples.len() < most {
+    /// The examples since the last emission, in the order in which they came; none are left.
+    pub fn take_examples(&mut self) -> std::vec::Drain<'_, Example> {
+        let oldest = std::mem::take(&mut self.oldest);
+        self.examples.rotate_left(oldest);
+        self.examples.drain(..)
+    }
+
+    /// Where the next example goes: into the place of the oldest, with the memory of its line, where there are as many as
+    /// may be.
+    fn slot(&mut self, most: usize) -> &mut Example {
+        let at = self.examples.len();
+        if at < most {
             // All the room that will ever be needed, and no more.
-            self.examples.reserve_exact(most - self.examples.len());
-            self.examples.push(example);
-            self.oldest = 0;
-        } else {
-            self.examples[self.oldest] = example;
-            self.oldest = (self.oldest + 1) % most;
+            self.examples.reserve_exact(most - at);
+            self.examples.push(Example { span: None, line: Vec::new(), value: 0.0, time: UnixMillis::default() });
+            return &mut self.examples[at];
         }
+        let oldest = self.oldest;
+        self.oldest = (oldest + 1) % most;
+        &mut self.examples[oldest]
     }
 }

@@ -90,8 +90,15 @@ impl Driven {
         (self.show(&batch), batch.series().id())
     }
 
-    /// Samples as `name{labels} value`.
+    /// Samples as `name{labels} value`, in the order of these texts.
     pub fn show(&self, batch: &MetricBatch) -> Vec<String> {
+        let mut shown = self.show_unsorted(batch);
+        shown.sort();
+        shown
+    }
+
+    /// The same in the order of the samples.
+    pub fn show_unsorted(&self, batch: &MetricBatch) -> Vec<String> {
         let table = self.table.read();
         let shown = batch.iter().map(|sample| {
             let labels = table.labels(sample.series);
@@ -104,9 +111,7 @@ impl Driven {
             };
             format!("{}{{{}}} {value}", labels.metric_name(), rest.join(","))
         });
-        let mut shown: Vec<_> = shown.collect();
-        shown.sort();
-        shown
+        shown.collect()
     }
 
     /// Ends the input. What is left to come out.

@@ -263,7 +263,13 @@ fn starts_exemplars_and_staleness_are_there() {
         samples.created.extend(start.map(|start| (1, UnixMillis(start))));
         let mut text = Vec::new();
         [("trace_id", "abc")].into_iter().collect::<LabelSet>().encode(&mut text);
-        samples.exemplars.push(Exemplar { sample: 1, labels: 0..text.len() as u32, value: exemplar, time: None });
+        samples.exemplars.push(Exemplar {
+            sample: 1,
+            labels: 0..text.len() as u32,
+            line: 0..0,
+            value: exemplar,
+            time: None,
+        });
         samples.text = text;
         store.append(&builder.build(Arc::default(), list.clone()), UnixMillis(time));
     };

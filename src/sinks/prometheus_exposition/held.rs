@@ -109,7 +109,7 @@ impl Held {
                 }
                 self.order = None;
             }
-            let fresh = batch.exemplars(sample.index).last().map(|exemplar| {
+            let fresh = batch.exemplars(sample.index).iter().rfind(|one| one.leaves()).map(|exemplar| {
                 let labels = batch.exemplar_labels(exemplar).encoded().into();
                 Arc::new(LastExemplar { labels, value: exemplar.value, time: exemplar.time })
             });

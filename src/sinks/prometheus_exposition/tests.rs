@@ -119,7 +119,9 @@ async fn the_last_exemplar_goes_along() {
     samples.values.push(1.0);
     [("trace_id", "ab")].into_iter().collect::<LabelSet>().encode(&mut samples.text);
     let labels = 0..samples.text.len() as u32;
-    samples.exemplars.push(Exemplar { sample: 0, labels, value: 0.5, time: None });
+    samples.exemplars.push(Exemplar { sample: 0, labels: labels.clone(), line: 0..4, value: 0.5, time: None });
+    // What is nothing but a line is for pages.
+    samples.exemplars.push(Exemplar { sample: 0, labels: 0..0, line: labels, value: 0.7, time: None });
     held.take(&builder.build(Arc::default(), first.series().clone()));
     held.take(&batch(&table, 2000, &[("orders_total", &[], Some(&orders), 2.0)]));
     let (_, text) = scrape(held, "application/openmetrics-text;version=1.0.0", false).await;

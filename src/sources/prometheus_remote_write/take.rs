@@ -174,7 +174,7 @@ impl Receive for Taker<'_> {
         let start = columns.text.len() as u32;
         columns.text.extend_from_slice(labels.encoded());
         let labels = start..columns.text.len() as u32;
-        columns.exemplars.push(Exemplar { sample, labels, value, time: Some(time) });
+        columns.exemplars.push(Exemplar { sample, labels, line: 0..0, value, time: Some(time) });
         self.counts.exemplars += 1;
     }
 

@@ -242,7 +242,7 @@ impl Columns<'_> {
             let start = samples.text.len() as u32;
             self.exemplar.encode(&mut samples.text);
             let labels = start..samples.text.len() as u32;
-            samples.exemplars.push(Exemplar { sample, labels, value: raw.value, time: raw.timestamp });
+            samples.exemplars.push(Exemplar { sample, labels, line: 0..0, value: raw.value, time: raw.timestamp });
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use super::example::Shown;
 use crate::data::logs::LogView;
 use crate::data::names::Interest;
 use crate::data::{Batch, LogBatch};
@@ -24,15 +25,18 @@ pub(super) struct Counted {
 #[derive(Clone)]
 pub(super) struct Counting {
     metrics: Vec<Counted>,
+    /// What of a record is shown as an example, where anything is.
+    shown: Option<Shown>,
     key: Vec<u8>,
     text: Vec<u8>,
+    line: Vec<u8>,
     /// A bit for each record of the batch that a metric refused: a record is refused once.
     refused: Vec<u64>,
 }
 
 impl Counting {
-    pub fn new(metrics: Vec<Counted>) -> Self {
-        Self { metrics, key: Vec::new(), text: Vec::new(), refused: Vec::new() }
+    pub fn new(metrics: Vec<Counted>, shown: Option<Shown>) -> Self {
+        Self { metrics, shown, key: Vec::new(), text: Vec::new(), line: Vec::new(), refused: Vec::new() }
     }
 
     /// What must be located in records.
@@ -43,10 +47,11 @@ impl Counting {
                 let paths = program.paths().to_vec();
                 interest.merge(&Interest { paths, reserved: Vec::new(), severity: program.reads_severity() });
             }
-            for operand in metric.value.iter().chain(&metric.labels) {
-                let paths = operand.path().into_iter().collect();
-                interest.merge(&Interest { paths, reserved: Vec::new(), severity: operand.reads_severity() });
-            }
+        }
+        let of_metrics = self.metrics.iter().flat_map(|metric| metric.value.iter().chain(&metric.labels));
+        for operand in of_metrics.chain(self.shown.iter().flat_map(Shown::operands)) {
+            let paths = operand.path().into_iter().collect();
+            interest.merge(&Interest { paths, reserved: Vec::new(), severity: operand.reads_severity() });
         }
         interest
     }
@@ -58,7 +63,7 @@ impl Counting {
 
     fn count_logs(&mut self, batch: &LogBatch, counters: &Counters) {
         let now = Touch::now();
-        let Self { metrics, key, text, refused } = self;
+        let Self { metrics, shown, key, text, line, refused } = self;
         refused.clear();
         for (number, metric) in metrics.iter_mut().enumerate() {
             let settled = match &mut metric.condition {
@@ -89,7 +94,11 @@ impl Counting {
                     false
                 } else {
                     write_key(number, &metric.labels, &view, key, text);
-                    counters.add(key, &Observation { value, count: 1.0, time: view.time(), span: None }, now)
+                    // An exemplar of a gauge is none that OpenMetrics knows.
+                    let shown = shown.as_ref().filter(|_| metric.metric.kind != Kind::Gauge);
+                    let span = shown.and_then(|shown| shown.span(&view, text));
+                    let line = shown.map_or(&b""[..], |shown| shown.line(&view, text, line));
+                    counters.add(key, &Observation { value, count: 1.0, time: view.time(), span, line }, now)
                 };
                 if !counted {
                     mark(refused, index);
@@ -141,17 +150,22 @@ fn number_of(value: ValueRef<'_>, buffer: &mut Vec<u8>) -> Number {
 fn write_key(number: usize, labels: &[Operand], view: &LogView<'_>, key: &mut Vec<u8>, text: &mut Vec<u8>) {
     key::begin(number, key);
     for operand in labels {
-        key::push(key, |key| match operand.read(view) {
-            ValueRef::Missing => {}
-            // Writing into memory cannot fail.
-            ValueRef::Int(int) => drop(write!(key, "{int}")),
-            ValueRef::Double(double) => drop(write!(key, "{double}")),
-            ValueRef::Bool(value) => key.extend_from_slice(if value { b"true" } else { b"false" }),
-            ValueRef::Number(number) | ValueRef::Json(number) => key.extend_from_slice(number),
-            ValueRef::Id(id) => id.iter().for_each(|byte| key.extend_from_slice(hex(*byte).as_slice())),
-            ValueRef::Time(time) => time.write_rfc3339(key),
-            value => key.extend_from_slice(value.text(text).unwrap_or_default()),
-        });
+        key::push(key, |key| append(operand.read(view), key, text));
+    }
+}
+
+/// Appends a value as text.
+pub(super) fn append(value: ValueRef<'_>, out: &mut Vec<u8>, text: &mut Vec<u8>) {
+    match value {
+        ValueRef::Missing => {}
+        // Writing into memory cannot fail.
+        ValueRef::Int(int) => drop(write!(out, "{int}")),
+        ValueRef::Double(double) => drop(write!(out, "{double}")),
+        ValueRef::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+        ValueRef::Number(number) | ValueRef::Json(number) => out.extend_from_slice(number),
+        ValueRef::Id(id) => id.iter().for_each(|byte| out.extend_from_slice(hex(*byte).as_slice())),
+        ValueRef::Time(time) => time.write_rfc3339(out),
+        value => out.extend_from_slice(value.text(text).unwrap_or_default()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! It absorbs its input; how series are counted and emitted is [`aggregate`](crate::pipeline::aggregate)'s.
 
 mod count;
+mod example;
 mod options;
 
 use schemars::JsonSchema;
@@ -11,7 +12,7 @@ use self::count::Counting;
 use self::options::Options;
 use crate::data::names::Interest;
 use crate::data::{Names, Signal};
-use crate::options::Problem;
+use crate::options::{Problem, Span};
 use crate::pipeline::aggregate::Aggregation;
 use crate::pipeline::component::{Plan, PrepareTransform, TransformTask};
 use crate::pipeline::{Descriptor, Outputs, PrepareError, PreparedTransform, Task, TaskContext, TransformPlan};
@@ -40,6 +41,10 @@ impl TransformPlan for Options {
 
     fn interest(&self, _: Signal, names: &Names, _: &Interest) -> Result<Interest, PrepareError> {
         Ok(self.compile(names).map_err(|error| PrepareError(error.to_string()))?.interest())
+    }
+
+    fn shows_records(&self) -> Option<Span> {
+        self.log_line()
     }
 
     fn prepare(&self, cx: &PrepareTransform<'_>) -> Result<PreparedTransform, PrepareError> {

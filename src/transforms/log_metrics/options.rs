@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::count::{Counted, Counting};
+use super::example::Shown;
 use crate::data::metrics::Family;
 use crate::data::{MetricKind, Names};
 use crate::expression::logs::SUBJECT;
@@ -12,7 +13,8 @@ use crate::expression::option::CompileError;
 use crate::expression::{Condition, Evaluator, ValueOption};
 use crate::options::{Code, Duration, Problem, Span, Spanned};
 use crate::pipeline::aggregate::options::{
-    MOST_BUCKETS, Pace, WhenFull, are_bounds, default_expiry, default_interval, default_limit, is_name, pace_problems,
+    MOST_BUCKETS, Pace, WhenFull, are_bounds, default_exemplars, default_expiry, default_interval, default_limit,
+    exemplars_problem, is_name, pace_problems,
 };
 use crate::pipeline::aggregate::{Kind, Limits, Metric};
 
@@ -31,6 +33,9 @@ pub const BAD_PACE: Code = Code("TW0452");
 pub(super) struct Options {
     /// The metrics. At least one; names differ.
     metrics: Vec<MetricOptions>,
+    /// Records shown as examples of what counters and histograms counted.
+    #[serde(default)]
+    exemplars: Exemplars,
     /// How often every series is emitted; at least `1s`. Default: `30s`.
     #[serde(default = "default_interval")]
     interval: Spanned<Duration>,
@@ -44,6 +49,56 @@ pub(super) struct Options {
     /// What becomes of a record that would make a series beyond `limit`. Default: `overflow`.
     #[serde(default)]
     when_full: WhenFull,
+}
+
+/// Records shown as examples.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[schemars(rename = "LogMetricsExemplars")]
+#[serde(deny_unknown_fields, default)]
+struct Exemplars {
+    /// Whether there are any. Default: `false`.
+    enabled: bool,
+    /// Most of a series between two emissions; the latest are kept. Default: `5`.
+    max_per_data_point: Spanned<usize>,
+    /// The trace's id: 32 hexadecimal digits. A record without one is no example, unless it has a `log_line`. Default:
+    /// `trace_id`, and where the record has none, `attributes["trace_id"]`.
+    trace_id: Option<ValueOption>,
+    /// The span's id: 16 hexadecimal digits. Default: `span_id`, and where the record has none, `attributes["span_id"]`.
+    span_id: Option<ValueOption>,
+    /// What of a record an alert shows as its line: `body`, or `attributes["msg"]` where the record was parsed. Up to 256 bytes
+    /// of it go into pages, and to nobody else: no sink sends them. They are what the record says here, so put `redact` before:
+    /// a line may hold what not everybody who gets a page may know. Default: none.
+    log_line: Option<ValueOption>,
+}
+
+impl Default for Exemplars {
+    fn default() -> Self {
+        Self { enabled: false, max_per_data_point: default_exemplars(), trace_id: None, span_id: None, log_line: None }
+    }
+}
+
+impl Exemplars {
+    fn problems(&self) -> Vec<Problem> {
+        let values = self.trace_id.iter().chain(&self.span_id).chain(&self.log_line);
+        let values = values.filter_map(|value| value.problems(&SUBJECT));
+        let off = self.log_line.as_ref().filter(|_| !self.enabled).map(|line| {
+            let words = "`log_line` is set, but exemplars are not enabled: pages would not show it";
+            Problem::new(BAD_METRIC, line.span(), words).help("write `enabled: true` beside it, or leave it out")
+        });
+        exemplars_problem(BAD_PACE, &self.max_per_data_point).into_iter().chain(values).chain(off).collect()
+    }
+
+    fn compile(&self, names: &Names) -> Result<Option<Shown>, CompileError> {
+        let id = |written: Option<&ValueOption>, own: [&str; 2]| match written {
+            Some(written) => Ok(vec![written.compile(&SUBJECT, names)?]),
+            None => own.iter().map(|path| ValueOption::of(path).compile(&SUBJECT, names)).collect(),
+        };
+        let trace = |written| id(written, ["trace_id", "attributes[\"trace_id\"]"]);
+        let span = |written| id(written, ["span_id", "attributes[\"span_id\"]"]);
+        let line = || self.log_line.as_ref().map(|line| line.compile(&SUBJECT, names)).transpose();
+        let shown = || Ok(Shown::new(trace(self.trace_id.as_ref())?, span(self.span_id.as_ref())?, line()?));
+        self.enabled.then(shown).transpose()
+    }
 }
 
 /// One metric.
@@ -110,15 +165,23 @@ impl Options {
             }
         }
         problems.extend(self.metrics.iter().flat_map(MetricOptions::problems));
+        problems.extend(self.exemplars.problems());
         problems
     }
 
     pub fn compile(&self, names: &Names) -> Result<Counting, CompileError> {
-        Ok(Counting::new(self.metrics.iter().map(|metric| metric.compile(names)).collect::<Result<_, _>>()?))
+        let metrics = self.metrics.iter().map(|metric| metric.compile(names)).collect::<Result<_, _>>()?;
+        Ok(Counting::new(metrics, self.exemplars.compile(names)?))
     }
 
     pub fn limits(&self) -> Limits {
-        Limits { series: self.limit.value, when_full: self.when_full, exemplars: 0 }
+        let exemplars = if self.exemplars.enabled { self.exemplars.max_per_data_point.value } else { 0 };
+        Limits { series: self.limit.value, when_full: self.when_full, exemplars }
+    }
+
+    /// Where lines are asked for.
+    pub fn log_line(&self) -> Option<Span> {
+        self.exemplars.log_line.as_ref().map(ValueOption::span)
     }
 
     pub fn pace(&self) -> Pace {

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::data::logs::RareFields;
+use crate::data::metrics::Exemplar;
 use crate::data::resource::ResourceValue;
-use crate::data::{Attribute, Batch, Chunk, LogBuilder, LogRecord, Resource, Signal, Slice, UnixNanos, Value};
+use crate::data::{
+    Attribute, Batch, Chunk, LogBuilder, LogRecord, MetricBatch, Resource, Signal, Slice, UnixNanos, Value,
+};
 use crate::pipeline::aggregate::testing::Driven;
 
 fn options(value: Json) -> Options {
@@ -147,6 +151,157 @@ async fn a_record_that_several_metrics_refuse_is_refused_once() {
     assert_eq!(told.as_deref(), Some("6 times a metric refused a record: the limit of 2 series is reached"));
 }
 
+/// Exemplars as series, value and labels, by series.
+fn exemplars(driven: &Driven, batch: &MetricBatch) -> Vec<(String, f64, String)> {
+    let shown = driven.show_unsorted(batch);
+    let labels = |exemplar: &Exemplar| -> Vec<String> {
+        batch.exemplar_labels(exemplar).iter().map(|(name, value)| format!("{name}={value}")).collect()
+    };
+    let exemplars = batch.columns().exemplars.iter();
+    let mut exemplars: Vec<_> =
+        exemplars.map(|one| (shown[one.sample as usize].clone(), one.value, labels(one).join(" "))).collect();
+    // Series come in the order of their hashes.
+    exemplars.sort_by(|a, b| a.0.cmp(&b.0));
+    exemplars
+}
+
+/// Records whose attributes are these texts.
+fn records(records: &[&[(&str, &str)]]) -> Batch {
+    let mut builder = LogBuilder::new(Arc::default(), Arc::default());
+    let mut bytes = Vec::new();
+    let mut slice = |text: &str| {
+        bytes.extend_from_slice(text.as_bytes());
+        Slice::new(0, (bytes.len() - text.len()) as u32, text.len() as u32)
+    };
+    for attributes in records {
+        let source = builder.source();
+        let attributes_start = source.attributes.len() as u32;
+        for (key, value) in *attributes {
+            source.attributes.push(Attribute { key: slice(key), value: Value::Text(slice(value)) });
+        }
+        let attributes_len = attributes.len() as u16;
+        source.records.push(LogRecord { attributes_start, attributes_len, ..LogRecord::of_body(Slice::EMPTY) });
+    }
+    builder.add_chunk(Chunk::from_vec(bytes));
+    Batch::Logs(builder.build())
+}
+
+const TRACES: [&str; 3] =
+    ["0AF7651916cd43dd8448eb211c80319c", "11111111111111111111111111111111", "22222222222222222222222222222222"];
+
+#[tokio::test(start_paused = true)]
+async fn the_traces_of_the_latest_records_are_exemplars_of_counters_and_histograms() {
+    let mut driven = start(json!({
+        "exemplars": { "enabled": true, "max_per_data_point": 2 },
+        "metrics": [
+            { "name": "errors_total", "type": "counter" },
+            { "name": "wait_seconds", "type": "histogram", "value": "attributes[\"seconds\"]", "buckets": [0.5, 1] },
+            { "name": "depth", "type": "gauge", "value": "attributes[\"seconds\"]" }
+        ]
+    }));
+    let of = |trace| [("trace_id", trace), ("span_id", "b7ad6b7169203331"), ("seconds", "0.75")];
+    let [first, second, third] = TRACES.map(of);
+    let no_trace: [&[(&str, &str)]; 5] = [
+        &[("seconds", "4")],
+        &[("span_id", "b7ad6b7169203331"), ("seconds", "4")],
+        &[("trace_id", "not an id"), ("seconds", "4")],
+        &[("trace_id", "00000000000000000000000000000000"), ("seconds", "4")],
+        &[("trace_id", "0af7651916cd43dd8448eb211c80319x"), ("seconds", "4")],
+    ];
+    driven.send(records(&[&first, &second])).await;
+    driven.send(records(&[&third[..1]])).await;
+    driven.send(records(&no_trace)).await;
+    assert_eq!(driven.batch().await.columns().exemplars, [], "where series begin there is no example");
+    let batch = driven.batch().await;
+    let span = "span_id=b7ad6b7169203331 ";
+    let [first, second, third] = TRACES.map(|trace| format!("trace_id={}", trace.to_ascii_lowercase()));
+    let expected = [
+        ("errors_total{} 8".to_owned(), 1.0, format!("{span}{second}")),
+        ("errors_total{} 8".to_owned(), 1.0, third),
+        ("wait_seconds_bucket{le=1.0} 2".to_owned(), 0.75, format!("{span}{first}")),
+        ("wait_seconds_bucket{le=1.0} 2".to_owned(), 0.75, format!("{span}{second}")),
+    ];
+    assert_eq!(exemplars(&driven, &batch), expected);
+    let times: Vec<_> = batch.columns().exemplars.iter().map(|one| one.time.expect("a time").0).collect();
+    assert!(times[0] < times[1] && times[2] < times[3], "a store keeps one exemplar a time: {times:?}");
+    assert_eq!(driven.batch().await.columns().exemplars, [], "each is sent once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_are_those_of_pushed_records_or_what_the_options_name() {
+    let with = |exemplars: Json| {
+        start(json!({ "exemplars": exemplars, "metrics": [{ "name": "n_total", "type": "counter" }] }))
+    };
+    let pushed = || {
+        let mut builder = LogBuilder::new(Arc::default(), Arc::default());
+        let chunk = format!("trace_id{}dd.trace", TRACES[2]).into_bytes();
+        builder.add_chunk(Chunk::from_vec(chunk));
+        let source = builder.source();
+        source.rare.push(RareFields { trace_id: [0x11; 16], span_id: [7; 8], ..RareFields::default() });
+        let text = Value::Text(Slice::new(0, 8, 32));
+        source.attributes.push(Attribute { key: Slice::new(0, 0, 8), value: text });
+        source.attributes.push(Attribute { key: Slice::new(0, 40, 8), value: text });
+        source.records.push(LogRecord { rare: 0, attributes_len: 2, ..LogRecord::of_body(Slice::EMPTY) });
+        Batch::Logs(builder.build())
+    };
+    for (options, expected) in [
+        (json!({}), None),
+        (json!({ "enabled": true }), Some("span_id=0707070707070707 trace_id=11111111111111111111111111111111")),
+        (
+            json!({ "enabled": true, "trace_id": "attributes[\"dd.trace\"]", "span_id": "attributes[\"none\"]" }),
+            Some("trace_id=22222222222222222222222222222222"),
+        ),
+    ] {
+        let mut driven = with(options);
+        driven.send(pushed()).await;
+        driven.batch().await;
+        let batch = driven.batch().await;
+        let labels = exemplars(&driven, &batch).into_iter().map(|(.., labels)| labels).next();
+        assert_eq!(labels.as_deref(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_ride_along_where_they_are_asked_for_short_and_printable() {
+    let long = "ü".repeat(200);
+    let said =
+        [("a", "no trace\r\n"), ("b", "red \u{1b}[31m\nsecond"), ("c", long.as_str()), ("d", ""), ("e", TRACES[1])];
+    let batch = || {
+        let said = said.map(|(status, msg)| [("status", status), ("msg", msg), ("trace_id", msg)]);
+        records(&said.each_ref().map(|attributes| &attributes[..]))
+    };
+    let metrics = json!([{ "name": "n_total", "type": "counter", "labels": { "s": "attributes[\"status\"]" } }]);
+    let with = |exemplars: Json| start(json!({ "exemplars": exemplars, "metrics": metrics }));
+    let mut driven = with(json!({ "enabled": true, "log_line": "attributes[\"msg\"]" }));
+    driven.send(batch()).await;
+    driven.batch().await;
+    let batch_with = driven.batch().await;
+    let shown = driven.show_unsorted(&batch_with);
+    let mut lines: Vec<_> = batch_with
+        .columns()
+        .exemplars
+        .iter()
+        .map(|one| {
+            let line = std::str::from_utf8(batch_with.exemplar_line(one)).expect("text");
+            (shown[one.sample as usize].clone(), line.to_owned(), one.leaves())
+        })
+        .collect();
+    lines.sort();
+    let expected = [
+        ("n_total{s=a} 1", "no trace".to_owned(), false),
+        ("n_total{s=b} 1", "red \u{fffd}[31m\nsecond".to_owned(), false),
+        ("n_total{s=c} 1", format!("{}…", "ü".repeat(126)), false),
+        ("n_total{s=e} 1", TRACES[1].to_owned(), true),
+    ];
+    assert_eq!(lines, expected.map(|(series, line, leaves)| (series.to_owned(), line, leaves)));
+    let mut driven = with(json!({ "enabled": true }));
+    driven.send(batch()).await;
+    driven.batch().await;
+    let without = driven.batch().await;
+    let [one] = without.columns().exemplars.as_slice() else { panic!("one record has a trace") };
+    assert_eq!(without.exemplar_line(one), b"");
+}
+
 #[test]
 fn wrong_options_are_told_all_at_once() {
     let problems = |value: Json| -> Vec<String> {
@@ -154,6 +309,7 @@ fn wrong_options_are_told_all_at_once() {
     };
     let told = problems(json!({
         "interval": "1s", "expiry": "0", "limit": 0,
+        "exemplars": { "max_per_data_point": 0, "trace_id": "traceid", "log_line": "body" },
         "metrics": [
             { "name": "9", "type": "gauge", "value": "body" },
             { "name": "orders", "type": "counter", "unit": "orders_", "labels": { "a-b": "body", "x": "levl" } },
@@ -177,6 +333,9 @@ fn wrong_options_are_told_all_at_once() {
         "TW0451 `buckets` are",
         "TW0450 `h` is a counter",
         "TW0451 `h` has `buckets`",
+        "TW0452 `max_per_data_point` is 0",
+        "TW0401 logs have no field `traceid`",
+        "TW0451 `log_line` is set, but",
     ];
     assert_eq!(told.len(), says.len(), "{told:#?}");
     for (told, says) in told.iter().zip(says) {

@@ -287,7 +287,7 @@ impl Edges {
 
     fn observe(&mut self, metric: usize, value: f64, count: f64, counters: &Counters, now: Touch) -> bool {
         key::turn_to(metric, &mut self.key);
-        counters.add(&self.key, &Observation { value, count, time: UnixNanos::NONE, span: None }, now)
+        counters.add(&self.key, &Observation { value, count, time: UnixNanos::NONE, span: None, line: b"" }, now)
     }
 
     /// Client, server, connection type, dimensions of the client, dimensions of the server.

@@ -93,13 +93,13 @@ impl Counting {
         }
         self.write_key(entry, name);
         let count = Sampling::of(trace_state).adjusted_count(&entry.trace_id);
-        let call = Observation { value: 1.0, count, time: entry.end, span: None };
+        let call = Observation { value: 1.0, count, time: entry.end, span: None, line: b"" };
         let counted = counters.add(&self.key, &call, now);
         let Some(unit) = self.unit else { return counted };
         key::turn_to(DURATION, &mut self.key);
         let value = unit.of(duration(entry.start, entry.end));
         let span = Some((entry.trace_id, entry.span_id));
-        counters.add(&self.key, &Observation { value, count, time: entry.end, span }, now) && counted
+        counters.add(&self.key, &Observation { value, count, time: entry.end, span, line: b"" }, now) && counted
     }
 
     fn write_key(&mut self, entry: &SpanEntry, name: &[u8]) {

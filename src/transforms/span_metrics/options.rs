@@ -8,7 +8,8 @@ use crate::data::MetricKind;
 use crate::data::metrics::Family;
 use crate::options::{Code, Duration, Problem, Spanned};
 use crate::pipeline::aggregate::options::{
-    Pace, WhenFull, default_expiry, default_interval, default_limit, is_name, pace_problems,
+    Pace, WhenFull, default_exemplars, default_expiry, default_interval, default_limit, exemplars_problem, is_name,
+    pace_problems,
 };
 use crate::pipeline::aggregate::spans::{
     Dimension, Explicit, Exponential, Unit, histogram_problems, kind_of, label_of,
@@ -103,7 +104,7 @@ struct Exemplars {
 
 impl Default for Exemplars {
     fn default() -> Self {
-        Self { enabled: false, max_per_data_point: Spanned::unknown(5) }
+        Self { enabled: false, max_per_data_point: default_exemplars() }
     }
 }
 
@@ -112,11 +113,7 @@ impl Options {
         let mut problems = pace_problems(LIMITS, &self.interval, &self.expiry, &self.limit);
         let HistogramOptions { explicit, exponential, .. } = &self.histogram;
         problems.extend(histogram_problems(LIMITS, explicit.as_ref(), exponential.as_ref()));
-        let most = &self.exemplars.max_per_data_point;
-        if !(1..=100).contains(&most.value) {
-            let words = format!("`max_per_data_point` is {}", most.value);
-            problems.push(Problem::new(LIMITS, most.span, words).help("write a number from 1 to 100"));
-        }
+        problems.extend(exemplars_problem(LIMITS, &self.exemplars.max_per_data_point));
         if !self.namespace.is_empty() && !is_name(&self.namespace, true) {
             let words = format!("metrics cannot be called `{}_calls_total`", self.namespace.value);
             let help = "use letters, digits, `_` and `:`, not a digit first";

@@ -117,6 +117,10 @@ impl TransformPlan for Options {
         Ok(interest)
     }
 
+    fn redacts(&self) -> bool {
+        self.steps.iter().any(|step| step.name == redact::KIND.name)
+    }
+
     fn prepare(&self, cx: &PrepareTransform<'_>) -> Result<PreparedTransform, PrepareError> {
         let names = &cx.common.names;
         if cx.signal == Signal::Metrics {

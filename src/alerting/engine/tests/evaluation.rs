@@ -218,7 +218,8 @@ fn traces_of_what_was_counted_ride_along() {
     let exemplar = |job: &str, time: u64, trace: &str| SeriesExemplars {
         labels: [("__name__", "x"), ("job", job), ("instance", "a")].into_iter().collect(),
         exemplars: vec![ExemplarPoint {
-            labels: [("trace_id", trace), ("span_id", "s")].into_iter().collect(),
+            labels: [("trace_id", trace), ("span_id", "s"), ("line", "of whoever is scraped")].into_iter().collect(),
+            line: if trace == "two" { "it is high".into() } else { String::new() },
             value: 1.0,
             time: ((START + time) * 1000) as i64,
         }],
@@ -226,12 +227,18 @@ fn traces_of_what_was_counted_ride_along() {
     for series in [
         exemplar("job", 1, "one"),
         exemplar("job", 2, "two"),
+        SeriesExemplars {
+            exemplars: vec![ExemplarPoint { line: String::new(), ..exemplar("job", 2, "two").exemplars.remove(0) }],
+            ..exemplar("job", 2, "two")
+        },
         exemplar("other", 2, "three"),
         exemplar("job", 900, "later"),
     ] {
         world.store.exemplify(series);
     }
     world.run(30);
-    let traces: Vec<_> = world.sent[0].alert.occurrences.iter().map(|seen| seen.trace_id.as_str()).collect();
-    assert_eq!(traces, ["two", "one"]);
+    let seen = world.sent[0].alert.occurrences.iter();
+    let seen: Vec<_> = seen.map(|seen| (seen.time.0 / 1000 - START as i64, &*seen.trace_id, &*seen.line)).collect();
+    // Of one that two series have the page shows one, that which has a line.
+    assert_eq!(seen, [(2, "two", "it is high"), (1, "one", "")]);
 }

@@ -141,7 +141,7 @@ impl Request {
         let columns = self.builder.samples();
         let labels = labels..columns.text.len() as u32;
         let time = (time != 0).then(|| UnixNanos(time).into());
-        columns.exemplars.push(Exemplar { sample, labels, value, time });
+        columns.exemplars.push(Exemplar { sample, labels, line: 0..0, value, time });
     }
 
     /// The sample `target_info`.

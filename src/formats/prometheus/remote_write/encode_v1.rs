@@ -280,7 +280,7 @@ fn rest(
         });
     }
     if options.exemplars {
-        for exemplar in extra.exemplars {
+        for exemplar in extra.exemplars.iter().filter(|exemplar| exemplar.leaves()) {
             push_message(3, out, |out| write_exemplar(batch, exemplar, time, out));
             *exemplars += 1;
         }

@@ -181,7 +181,9 @@ fn rest(
     if !options.exemplars {
         return 0;
     }
-    for exemplar in extra.exemplars {
+    let mut written = 0;
+    for exemplar in extra.exemplars.iter().filter(|exemplar| exemplar.leaves()) {
+        written += 1;
         push_message(4, out, |out| {
             push_message(1, out, |out| {
                 for (name, label) in batch.exemplar_labels(exemplar).iter() {
@@ -194,5 +196,5 @@ fn rest(
             push_uint(3, exemplar.time.unwrap_or(time).0 as u64, out);
         });
     }
-    extra.exemplars.len() as u64
+    written
 }

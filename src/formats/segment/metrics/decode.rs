@@ -219,7 +219,7 @@ fn read_columns(
         let start = columns.text.len() as u32;
         columns.text.extend_from_slice(labels);
         let labels = start..columns.text.len() as u32;
-        columns.exemplars.push(Exemplar { sample, labels, value, time: own });
+        columns.exemplars.push(Exemplar { sample, labels, line: 0..0, value, time: own });
     }
     last = None;
     for _ in 0..input.count()? {

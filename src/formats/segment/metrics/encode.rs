@@ -8,7 +8,7 @@ use super::super::numbers::{put, put_difference, put_text};
 use super::super::window::Window;
 use super::histogram::put_histogram;
 use super::{Limits, SERIES, push_list};
-use crate::data::metrics::Family;
+use crate::data::metrics::{Exemplar, Family};
 use crate::data::series_table::{FamilyId, Series, SeriesList, SeriesRef};
 use crate::data::{MetricBatch, Resource, UnixMillis};
 
@@ -71,7 +71,8 @@ impl Encoder {
             put(out, u64::from(*sample));
             put_histogram(histogram, out);
         }
-        let exemplars = || columns.exemplars.iter().filter(|exemplar| selected(exemplar.sample));
+        let leaves = |exemplar: &&Exemplar| selected(exemplar.sample) && exemplar.leaves();
+        let exemplars = || columns.exemplars.iter().filter(leaves);
         put(out, exemplars().count() as u64);
         for exemplar in exemplars() {
             put(out, u64::from(exemplar.sample));

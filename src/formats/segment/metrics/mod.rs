@@ -10,7 +10,8 @@
 //! values      for each selected sample half a byte, how many bytes of it follow (first sample in the low half);
 //!             then those bytes of each, the highest of the 64 bits first: the rest is zeros
 //! histograms  varint count × { sample, histogram }
-//! exemplars   varint count × { sample, labels text, value u64, u8 0 or 1 and the time's difference to `time` }
+//! exemplars   varint count × { sample, labels text, value u64, u8 0 or 1 and the time's difference to `time` }; no lines,
+//!             which are for alerts of this process and go through no disk queue
 //! created     varint count × { sample, difference to `time` }
 //!
 //! sample      varint, its place in the list

@@ -238,7 +238,7 @@ fn exponential(
 }
 
 fn exemplars(number: u32, batch: &MetricBatch, sample: usize, out: &mut Vec<u8>) {
-    for exemplar in batch.exemplars(sample) {
+    for exemplar in batch.exemplars(sample).iter().filter(|exemplar| exemplar.leaves()) {
         push_message(number, out, |out| write_exemplar(batch, exemplar, batch.time(sample), out));
     }
 }

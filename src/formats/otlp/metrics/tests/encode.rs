@@ -291,7 +291,10 @@ fn exemplars_keep_their_ids() {
     let labels: LabelSet = [("trace_id", trace), ("span_id", "no span"), ("user", "u")].into_iter().collect();
     labels.encode(&mut columns.text);
     let labels = 0..columns.text.len() as u32;
-    columns.exemplars.push(Exemplar { sample: 0, labels, value: 0.5, time: Some(UnixMillis(1500)) });
+    let time = Some(UnixMillis(1500));
+    // What is nothing but a line is for pages.
+    columns.exemplars.push(Exemplar { sample: 0, labels: 0..0, line: labels.clone(), value: 0.25, time });
+    columns.exemplars.push(Exemplar { sample: 0, labels, line: 0..4, value: 0.5, time });
     let found = metrics(&builder.build(Arc::default(), table.list(&list).list));
     let Some(Data::Sum(found)) = &found[0].data else { panic!("a sum") };
     let point = &found.data_points[0];
