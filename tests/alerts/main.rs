@@ -21,6 +21,7 @@ mod server_process;
 
 mod hung;
 mod kills;
+mod occurrences;
 mod queries;
 mod same_as_prometheus;
 mod setup;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
 use super::Speaker;
-use crate::alerting::alert::Alert;
+use crate::alerting::alert::{Alert, Occurrence};
 use crate::alerting::dispatch::Fingerprint;
 use crate::alerting::notifier::Notification;
 use crate::alerting::template::Value;
@@ -69,6 +69,7 @@ impl<'a> Facts<'a> {
                     ends_at: resolved.then_some(alert.ends_at),
                     generator_url: &alert.generator_url,
                     fingerprint: &Fingerprint::of(&alert.labels).to_string(),
+                    occurrences: &alert.occurrences,
                 })
             });
             let fields = DataFields {
@@ -107,7 +108,7 @@ fn status(resolved: bool) -> &'static str {
 
 fn alert_json(alert: &Alert, now: UnixMillis) -> Json {
     let resolved = alert.is_resolved(now);
-    serde_json::json!({
+    let mut json = serde_json::json!({
         "status": status(resolved),
         "labels": labels_json(&alert.labels),
         "annotations": labels_json(&alert.annotations),
@@ -115,7 +116,22 @@ fn alert_json(alert: &Alert, now: UnixMillis) -> Json {
         "endsAt": if resolved { rfc3339(alert.ends_at) } else { NO_TIME.to_owned() },
         "generatorURL": alert.generator_url,
         "fingerprint": Fingerprint::of(&alert.labels).to_string(),
-    })
+    });
+    // Alertmanager's message has none: only where there are any is there one member more.
+    if !alert.occurrences.is_empty() {
+        json["occurrences"] = alert.occurrences.iter().map(occurrence_json).collect();
+    }
+    json
+}
+
+fn occurrence_json(of: &Occurrence) -> Json {
+    let mut json = serde_json::json!({ "time": rfc3339(of.time), "value": of.value });
+    for (name, text) in [("traceID", &of.trace_id), ("spanID", &of.span_id), ("line", &of.line)] {
+        if !text.is_empty() {
+            json[name] = text.as_str().into();
+        }
+    }
+    json
 }
 
 /// Labels as an object.
@@ -151,6 +167,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alerting::sending::Text;
     use crate::alerting::sending::tests::{alert, notification, speaker};
 
     #[test]
@@ -175,5 +192,42 @@ mod tests {
         assert_eq!(json["externalURL"], "http://tailwater.example");
         let resolved = Facts::of(&notification, &notification.alerts[1..], &speaker);
         assert_eq!(resolved.status(), "resolved");
+    }
+
+    #[test]
+    fn what_an_alert_counted_is_one_member_more_where_there_is_any() {
+        let speaker = speaker();
+        let mut counted = alert(&[("alertname", "Down")], 1_000, i64::MAX);
+        let traced = Occurrence {
+            time: UnixMillis(1_500),
+            value: 0.25,
+            trace_id: "ab".into(),
+            span_id: "cd".into(),
+            line: String::new(),
+        };
+        let line =
+            Occurrence { trace_id: String::new(), span_id: String::new(), line: "<a>\n".into(), ..traced.clone() };
+        counted.occurrences = vec![traced, line];
+        let notification = notification(vec![counted, alert(&[("alertname", "Down")], 1_000, i64::MAX)]);
+        let facts = Facts::of(&notification, &notification.alerts, &speaker);
+        let json = Json::from(facts.json());
+        let expected = serde_json::json!([
+            { "time": "1970-01-01T00:00:01.5Z", "value": 0.25, "traceID": "ab", "spanID": "cd" },
+            { "time": "1970-01-01T00:00:01.5Z", "value": 0.25, "line": "<a>\n" },
+        ]);
+        assert_eq!(json["alerts"][0]["occurrences"], expected);
+        assert!(json["alerts"][1].get("occurrences").is_none());
+        // Templates write the same.
+        let text =
+            Text::compile("{{ range .Alerts }}{{ toJson . }}\n{{ end }}", &speaker.templates).expect("a template");
+        let written = text.write(&facts).expect("it writes");
+        let alerts: Vec<Json> = written.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!(Json::from(alerts), json["alerts"]);
+        let each = "{{ range (index .Alerts 0).Occurrences }}{{ .Time.Format \"15:04:05\" }} {{ .Value }} \
+                    [{{ .TraceID }}/{{ .SpanID }}] {{ .Line }};{{ end }}";
+        let text = Text::compile(each, &speaker.templates).expect("a template");
+        assert_eq!(text.write(&facts).expect("it writes"), "00:00:01 0.25 [ab/cd] ;00:00:01 0.25 [/] <a>\n;");
+        let html = text.write_html(&facts).expect("it writes");
+        assert!(html.contains("&lt;a&gt;") && !html.contains("<a>"), "{html}");
     }
 }

@@ -90,6 +90,7 @@ pub fn templates_with<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alerting::Occurrence;
     use crate::alerting::sending::Speaker;
     use crate::alerting::sending::tests::{NOW, alert, notification, speaker};
 
@@ -112,6 +113,7 @@ mod tests {
         for name in names {
             let data = match name {
                 "__email_alert" => "(index .Alerts 0)",
+                "__slack_escaped" => ".Status",
                 "__text_alert_list" | "__text_alert_list_markdown" | "pagerduty.default.instances" => ".Alerts",
                 _ => ".",
             };
@@ -133,6 +135,35 @@ mod tests {
             written("{{ template \"__text_alert_list\" .Alerts.Resolved }}", &speaker),
             "Down since 2026-11-29 07:58:30 UTC\n  alertname: Down\n  job: b&b\n  summary: it is down\n  from \
              http://tailwater.example/graph?g0.expr=up\n"
+        );
+    }
+
+    #[test]
+    fn default_texts_show_what_was_counted_and_nothing_in_it_is_markup() {
+        let speaker = speaker();
+        let mut counted = alert(&[("alertname", "Down")], NOW.0 - 60_000, i64::MAX);
+        let one =
+            |trace: &str, line: &str| Occurrence { trace_id: trace.into(), line: line.into(), ..Occurrence::default() };
+        counted.occurrences =
+            vec![one("ab12", "<!channel> &\n\"<b>\""), one("", "second"), one("cd", ""), one("ef", "")];
+        let notification = notification(vec![counted]);
+        let facts = Facts::of(&notification, &notification.alerts, &speaker);
+        let text = |name: &str| {
+            Text::compile(&format!("{{{{ template {name:?} . }}}}"), &speaker.templates).expect("a template")
+        };
+        let plain = text("email.default.text").write(&facts).expect("it writes");
+        let lines = "  trace: ab12\n  line: <!channel> &\n\"<b>\"\n  line: second\n  trace: cd\n  trace: ef\n";
+        assert!(plain.contains(lines), "{plain}");
+        let html = text("email.default.html").write_html(&facts).expect("it writes");
+        assert!(html.contains("<td><code>ab12</code></td>") && html.contains("<pre>second</pre>"), "{html}");
+        assert!(
+            html.contains("&lt;!channel&gt; &amp;") && !html.contains("<!channel") && !html.contains("<b>\""),
+            "{html}"
+        );
+        assert_eq!(
+            text("slack.default.text").write(&facts).expect("it writes"),
+            "trace ab12\n> &lt;!channel&gt; &amp; \"&lt;b&gt;\"\n> second\ntrace cd\n",
+            "the latest three"
         );
     }
 

@@ -102,7 +102,7 @@ pub struct RecordType {
     pub name: &'static str,
     /// Names of its fields, in order.
     pub fields: &'static [&'static str],
-    /// Their names in JSON.
+    /// Their names in JSON. What Go's encoder would, `,omitempty` behind one leaves out what is empty.
     pub json: &'static [&'static str],
     /// What it can be asked.
     pub methods: &'static [Function],

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::texts::{HUMANIZE_DURATION, MATCH, REPLACE, SAFE_HTML, TO_LOWER, TO_UPPER};
 use super::{Function, Type, escape, json, text, texts};
+use crate::alerting::alert::Occurrence;
 use crate::alerting::template::time;
 use crate::alerting::template::value::{
     ANY_LIST, ANY_MAP, Entries, List, ListType, Map, MapType, Record, RecordType, Value,
@@ -38,11 +39,31 @@ pub static ALERTS: ListType = ListType { name: "template.Alerts", methods: ALERT
 /// Some of them.
 pub static SOME_ALERTS: ListType = ListType { name: "[]template.Alert", methods: &[], shown: None };
 
-/// An alert.
+/// An alert. Alertmanager knows no `Occurrences`: where there are none, JSON does not have them.
 pub static ALERT: RecordType = RecordType {
     name: "template.Alert",
-    fields: &["Status", "Labels", "Annotations", "StartsAt", "EndsAt", "GeneratorURL", "Fingerprint"],
-    json: &["status", "labels", "annotations", "startsAt", "endsAt", "generatorURL", "fingerprint"],
+    fields: &["Status", "Labels", "Annotations", "StartsAt", "EndsAt", "GeneratorURL", "Fingerprint", "Occurrences"],
+    json: &[
+        "status",
+        "labels",
+        "annotations",
+        "startsAt",
+        "endsAt",
+        "generatorURL",
+        "fingerprint",
+        "occurrences,omitempty",
+    ],
+    methods: &[],
+};
+
+/// What an alert counted.
+pub static OCCURRENCES: ListType = ListType { name: "[]template.Occurrence", methods: &[], shown: None };
+
+/// One of it.
+pub static OCCURRENCE: RecordType = RecordType {
+    name: "template.Occurrence",
+    fields: &["Time", "Value", "TraceID", "SpanID", "Line"],
+    json: &["time", "value", "traceID,omitempty", "spanID,omitempty", "line,omitempty"],
     methods: &[],
 };
 
@@ -91,6 +112,8 @@ pub struct AlertFields<'a> {
     pub generator_url: &'a str,
     /// Its fingerprint.
     pub fingerprint: &'a str,
+    /// What is known of its cause.
+    pub occurrences: &'a [Occurrence],
 }
 
 /// What a template knows of a notification.
@@ -125,8 +148,15 @@ pub fn alert(fields: &AlertFields<'_>) -> Value {
         fields.ends_at.map_or_else(|| Value::Time(Arc::new(time::zero())), time),
         fields.generator_url.into(),
         fields.fingerprint.into(),
+        Value::List(List::new(&OCCURRENCES, fields.occurrences.iter().map(occurrence).collect())),
     ];
     Value::Record(Record::new(&ALERT, fields))
+}
+
+fn occurrence(of: &Occurrence) -> Value {
+    let time = Value::Time(Arc::new(time::of_millis(of.time.0)));
+    let fields = vec![time, Value::Float(of.value), (*of.trace_id).into(), (*of.span_id).into(), (*of.line).into()];
+    Value::Record(Record::new(&OCCURRENCE, fields))
 }
 
 /// A notification of these [alerts](alert) as templates see it.

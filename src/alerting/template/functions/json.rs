@@ -32,8 +32,12 @@ pub(super) fn write(value: &Value, out: &mut Out) -> Result<(), String> {
             members(map.entries().iter().map(|(name, item)| (&**name, item)), out)?;
         }
         Value::Record(record) => {
-            let names = record.of().json.iter().copied();
-            members(names.zip(record.iter().map(|(_, item)| item)), out)?;
+            let all = record.of().json.iter().zip(record.iter().map(|(_, item)| item));
+            let written = all.filter_map(|(name, item)| match name.strip_suffix(",omitempty") {
+                Some(name) => item.is_true().then_some((name, item)),
+                None => Some((*name, item)),
+            });
+            members(written, out)?;
         }
     }
     Ok(())

@@ -122,6 +122,7 @@ fn notifications_are_alertmanagers() {
             ends_at,
             generator_url: "http://p/graph?x=1&y",
             fingerprint: "00ff",
+            occurrences: &[],
         })
     };
     let alerts = vec![alert("firing", "a:1", None), alert("resolved", "b:2", Some(UnixMillis(start + 90_000)))];
