@@ -46,7 +46,9 @@ pub fn not_here<T>(name: &str, written: Option<&Spanned<T>>, instead: &str, foun
 /// Whether it is an address of HTTP; says so where it is none. What it says may be secret and is not repeated.
 pub fn is_address(name: &str, written: &str, span: Span, found: &mut Vec<Problem>) -> Option<Url> {
     let url = Url::parse(written.trim());
-    let url = url.ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    // A template in it would be taken for a part of the path.
+    let is_plain = !written.contains("{{");
+    let url = url.ok().filter(|url| is_plain && matches!(url.scheme(), "http" | "https") && url.has_host());
     if url.is_none() {
         let help = if written.contains("{{") {
             "an address cannot have a template; give each a receiver of its own, and a route to it"

@@ -114,6 +114,7 @@ fn options_that_reach_nobody_are_told() {
         ("TW0705", json!({ "api_url": url, "api_url_file": "/url" })),
         ("TW0705", json!({ "api_url": url, "app_token": "t" })),
         ("TW1043", json!({ "api_url": "hooks.slack.com" })),
+        ("TW1043", json!({ "api_url": "https://hooks.slack.com/{{ .CommonLabels.team }}" })),
         ("TW1042", json!({ "api_url": url, "update_message": true })),
         ("TW1041", json!({ "api_url": url, "fields": [{ "title": "a" }] })),
         ("TW1041", json!({ "api_url": url, "actions": [{ "type": "button", "text": "a" }] })),
