@@ -11,6 +11,7 @@ pub mod relabel;
 pub mod rules;
 pub mod run;
 pub mod silence;
+mod table;
 pub mod targets;
 pub mod test;
 pub mod validate;

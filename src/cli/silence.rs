@@ -1,7 +1,6 @@
 //! `tailwater silence`: silences of a running agent, in the forms of amtool.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -9,6 +8,7 @@ use http::Method;
 use super::Format;
 use super::agent::AgentArgs;
 use super::run::Failed;
+use super::table::table;
 use crate::alerting::matcher::{self, Matcher, Op};
 use crate::alerting::silence::{MatcherJson, PostableSilence, SilenceJson, StateJson};
 use crate::options::prometheus_duration;
@@ -173,7 +173,7 @@ fn list(args: &ListArgs) -> Result<String, Failed> {
         return Ok(silences.iter().map(|silence| format!("{}\n", silence.id)).collect());
     }
     match args.format {
-        Format::Text => Ok(table(&silences)),
+        Format::Text => Ok(shown(&silences)),
         Format::Json => {
             let json = serde_json::to_string(&silences).map_err(|error| args.agent.failed(error))?;
             Ok(format!("{json}\n"))
@@ -207,22 +207,8 @@ fn matchers(texts: &[String]) -> Result<Vec<Matcher>, Failed> {
 
 const COLUMNS: [&str; 6] = ["id", "state", "matchers", "ends at", "created by", "comment"];
 
-fn table(silences: &[SilenceJson]) -> String {
-    let mut rows = vec![COLUMNS.map(str::to_owned)];
-    rows.extend(silences.iter().map(cells));
-    let widths: [usize; COLUMNS.len()] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default());
-    let mut out = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            // Writing into memory does not fail.
-            let _ = write!(line, "{cell:<width$}  ");
-        }
-        out.push_str(line.trim_end());
-        out.push('\n');
-    }
-    out
+fn shown(silences: &[SilenceJson]) -> String {
+    table(COLUMNS, silences.iter().map(cells))
 }
 
 fn cells(silence: &SilenceJson) -> [String; COLUMNS.len()] {
@@ -271,7 +257,7 @@ mod tests {
             .expect("a silence")
         };
         assert_eq!(
-            table(&[silence("1", "why\nnot"), silence("22", "")]),
+            shown(&[silence("1", "why\nnot"), silence("22", "")]),
             "id  state   matchers  ends at                   created by  comment\n\
              1   active  a!~\"b\"    2026-05-05T12:00:00.000Z  me          why not\n\
              22  active  a!~\"b\"    2026-05-05T12:00:00.000Z  me\n"

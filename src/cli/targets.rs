@@ -7,6 +7,7 @@ use clap::Args;
 use super::Format;
 use super::agent::AgentArgs;
 use super::run::Failed;
+use super::table::table;
 use crate::admin::targets::{ActiveTarget, Answer, TargetList};
 
 /// Which agent is asked for what.
@@ -43,7 +44,7 @@ pub fn targets(args: &TargetsArgs) -> Result<String, Failed> {
         answer.data.active_targets.retain(|target| target.health != "up");
     }
     match args.format {
-        Format::Text => Ok(table(&answer.data)),
+        Format::Text => Ok(shown(&answer.data)),
         Format::Json => Ok(format!("{}\n", serde_json::to_string(&answer).map_err(unreadable)?)),
     }
 }
@@ -57,21 +58,8 @@ fn no_job(job: &str, list: &TargetList) -> Failed {
 const COLUMNS: [&str; 6] = ["job", "health", "target", "last scrape", "took", "error"];
 
 /// A table of the active targets, and what was dropped.
-fn table(list: &TargetList) -> String {
-    let mut rows = vec![COLUMNS.map(str::to_owned)];
-    rows.extend(list.active_targets.iter().map(cells));
-    let widths: [usize; COLUMNS.len()] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default());
-    let mut out = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            // Writing into memory does not fail.
-            let _ = write!(line, "{cell:<width$}  ");
-        }
-        out.push_str(line.trim_end());
-        out.push('\n');
-    }
+fn shown(list: &TargetList) -> String {
+    let mut out = table(COLUMNS, list.active_targets.iter().map(cells));
     let count = |health: &str| list.active_targets.iter().filter(|target| target.health == health).count();
     let dropped: usize = list.dropped_target_counts.values().sum();
     let _ = writeln!(
@@ -129,7 +117,7 @@ web  unknown  http://web-1:9100/metrics  -                         -
 
 1 up, 1 down, 1 not scraped yet, 2 dropped by relabelling
 ";
-        assert_eq!(table(&list), expected);
+        assert_eq!(shown(&list), expected);
         let told = no_job("wep", &list).to_string();
         assert_eq!(told, "the agent has no job `wep`; its jobs: `idle`, `web`");
     }
