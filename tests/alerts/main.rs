@@ -16,8 +16,12 @@ mod pagerduty_server;
 mod prometheus_server;
 #[path = "../support/remote_write_proto.rs"]
 mod remote_write_proto;
+#[path = "../support/seed.rs"]
+mod seed;
 #[path = "../support/server_process.rs"]
 mod server_process;
+#[path = "../support/until.rs"]
+mod until;
 
 mod hung;
 mod kills;
@@ -26,22 +30,5 @@ mod queries;
 mod same_as_prometheus;
 mod setup;
 
-use std::time::Duration;
-
-/// The seed of a test: that of `TAILWATER_TEST_SEED` or a new one, printed either way.
-fn seed() -> u64 {
-    let given = std::env::var("TAILWATER_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = given.unwrap_or_else(|| fastrand::u64(..));
-    eprintln!("TAILWATER_TEST_SEED={seed}");
-    seed
-}
-
-/// Waits until a condition holds; fails after two minutes in these words.
-async fn until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
-    let wait = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(120), wait).await.is_ok(), "not within two minutes: {what}");
-}
+use seed::seed;
+use until::until;

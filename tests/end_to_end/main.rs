@@ -15,13 +15,9 @@ mod zero_copy;
 mod fault_proxy;
 #[path = "../support/http.rs"]
 mod http;
+#[path = "../support/seed.rs"]
+mod seed;
 #[path = "../support/elasticsearch_server.rs"]
 mod server;
 
-/// The seed of a test: that of `TAILWATER_TEST_SEED` or a new one, printed either way.
-fn seed() -> u64 {
-    let given = std::env::var("TAILWATER_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = given.unwrap_or_else(|| fastrand::u64(..));
-    eprintln!("TAILWATER_TEST_SEED={seed}");
-    seed
-}
+use seed::seed;

@@ -20,6 +20,8 @@ mod kubernetes_server;
 mod prometheus_server;
 #[path = "../support/server_process.rs"]
 mod server_process;
+#[path = "../support/until.rs"]
+mod until;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,6 +33,7 @@ use tailwater::sources::prometheus_scrape::discovery::{Found, Pace, start};
 use tailwater::telemetry::Telemetry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use until::until;
 
 /// The labels of a target, those of its group among them.
 type Target = BTreeMap<String, String>;
@@ -92,14 +95,4 @@ fn addresses(found: &Found) -> Vec<String> {
         .collect();
     all.sort();
     all
-}
-
-/// Waits until a condition holds; fails after two minutes in these words.
-async fn until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
-    let wait = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(120), wait).await.is_ok(), "not within two minutes: {what}");
 }
