@@ -59,9 +59,8 @@ async fn a_hung_sink_holds_nothing_back_and_gets_everything_after_a_reload_and_a
     late.hang(true);
     numbers.allow(900);
     within("the disk", numbers.settled(900)).await;
-    let begun = std::time::Instant::now();
+    // Whoever waited for what is on disk would wait for ever.
     within("the end", runner.shutdown(Duration::from_millis(300))).await;
-    assert!(begun.elapsed() < Duration::from_secs(4), "what is on disk is not waited for: {:?}", begun.elapsed());
 
     late.hang(false);
     let (runner, _ended) = Runner::start(plan(2), common.clone());
