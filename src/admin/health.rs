@@ -1,6 +1,7 @@
 //! The listener for probes and scrapes: `/livez`, `/readyz`, `/metrics`. It asks for no credentials and
 //! shows no data. Neither probe looks at destinations: restarting or isolating an agent does not bring a
-//! server back, and what the agent holds would be read again for nothing.
+//! server back, and what the agent holds would be read again for nothing. An agent is ready once every source
+//! that is to listen has its port: whoever sends to it would be refused until then.
 
 use axum::Router;
 use axum::extract::State;
@@ -49,12 +50,21 @@ pub(super) fn router(handles: Handles) -> Router {
         .with_state(handles)
 }
 
-async fn ready(State(handles): State<Handles>) -> (StatusCode, &'static str) {
-    match handles.agent.phase() {
-        Phase::Running => (StatusCode::OK, "ready\n"),
-        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the graph is being started\n"),
-        Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the agent is stopping\n"),
-    }
+async fn ready(State(handles): State<Handles>) -> (StatusCode, String) {
+    let why = match handles.agent.phase() {
+        Phase::Starting => "the graph is being started".to_owned(),
+        Phase::Draining => "the agent is stopping".to_owned(),
+        Phase::Running => {
+            let mut components = handles.telemetry.components();
+            components.retain(|component| component.health.lacks_port());
+            if components.is_empty() {
+                return (StatusCode::OK, "ready\n".to_owned());
+            }
+            let names: Vec<_> = components.iter().map(|component| format!("`{}`", component.name)).collect();
+            format!("no port for {}", names.join(", "))
+        }
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n"))
 }
 
 async fn metrics(State(handles): State<Handles>) -> Response {

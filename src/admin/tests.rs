@@ -89,6 +89,13 @@ async fn probes_follow_the_phase_and_not_the_destinations() {
     handles.telemetry.component("sink", "elasticsearch/logs").health.unhealthy("connection refused");
     assert_eq!(ask("GET", health, "/readyz", "").await.0, 200);
     assert_eq!(ask("GET", health, "/livez", "").await.0, 200);
+    let sources = ["otlp", "zipkin"].map(|name| handles.telemetry.component("source", name));
+    sources.iter().for_each(|source| source.health.set_lacks_port(true));
+    let told = ask("GET", health, "/readyz", "").await;
+    assert_eq!(told, (503, "not ready: no port for `otlp`, `zipkin`\n".to_owned()));
+    assert_eq!(ask("GET", health, "/livez", "").await.0, 200);
+    sources.iter().for_each(|source| source.health.set_lacks_port(false));
+    assert_eq!(ask("GET", health, "/readyz", "").await.0, 200);
     handles.agent.enter(Phase::Draining);
     let (status, words) = ask("GET", health, "/readyz", "").await;
     assert_eq!((status, words.as_str()), (503, "not ready: the agent is stopping\n"));

@@ -209,6 +209,8 @@ struct HealthState {
     /// What is wrong with the buffer before it.
     buffer: Option<String>,
     last_error: Option<(UnixNanos, String)>,
+    /// Whether it is to listen, and does not.
+    lacks_port: bool,
 }
 
 /// A look at a component's health.
@@ -244,6 +246,16 @@ impl Health {
             state.last_error = Some((UnixNanos::now(), words.clone()));
         }
         state.buffer = wrong;
+    }
+
+    /// Whether the component is to listen and does not, yet or because its port is taken: what is sent to it goes astray.
+    pub fn set_lacks_port(&self, lacks: bool) {
+        self.lock().lacks_port = lacks;
+    }
+
+    /// See [`Health::set_lacks_port`].
+    pub fn lacks_port(&self) -> bool {
+        self.lock().lacks_port
     }
 
     /// How the component feels now.

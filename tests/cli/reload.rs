@@ -166,6 +166,28 @@ fn what_cannot_be_had_is_told_with_what_to_do() {
 }
 
 #[test]
+fn an_agent_is_not_ready_while_a_source_has_no_port() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let path = at.join("tailwater.yaml");
+    let config = format!(
+        "{SECTIONS}data_dir: {}\nsources: {{ zipkin/in: {{ listen: \"{}\" }} }}\n\
+         sinks: {{ blackhole/out: {{ inputs: [zipkin/in] }} }}\n",
+        at.join("data").display(),
+        taken.local_addr().expect("bound")
+    );
+    fs::write(&path, config).expect("written");
+    let mut agent = Agent::start(&path);
+    let (_, health) = agent.listening();
+    agent.logged(&["component failed", "zipkin/in"]);
+    assert_eq!(http("GET", &health, "/readyz"), (503, "not ready: no port for `zipkin/in`\n".to_owned()));
+    assert_eq!(http("GET", &health, "/livez").0, 200);
+    drop(taken);
+    until("the source listens", || http("GET", &health, "/readyz").0 == 200);
+}
+
+#[test]
 fn a_token_that_changes_in_its_file_is_taken_without_a_reload() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();

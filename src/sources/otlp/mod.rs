@@ -83,6 +83,8 @@ struct Otlp {
 
 impl Source for Otlp {
     fn start(self: Box<Self>, cx: SourceContext) -> Task {
+        let Options { grpc, http, .. } = &self.options;
+        cx.metrics.health.set_lacks_port(grpc.address(GRPC).or(http.address(HTTP)).is_some());
         Box::pin(self.run(cx))
     }
 }
@@ -105,6 +107,7 @@ impl Otlp {
                 tracing::info!(component = %cx.id, protocol = section, address = %server.address(), "listens");
             }));
         }
+        cx.metrics.health.set_lacks_port(false);
         tokio::select! {
             () = serve(servers, cx.shutdown) => {}
             () = senders.tell(&cx.metrics) => {}

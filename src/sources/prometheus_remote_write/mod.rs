@@ -70,6 +70,7 @@ struct RemoteWrite {
 
 impl Source for RemoteWrite {
     fn start(self: Box<Self>, cx: SourceContext) -> Task {
+        cx.metrics.health.set_lacks_port(self.options.shared.address(LISTEN).is_some());
         Box::pin(self.run(cx))
     }
 }
@@ -96,6 +97,7 @@ impl RemoteWrite {
         let router = receiver.router(&own.path);
         let server = Server::receive(address, &cx.id.0, &self.options.shared, router).await;
         let server = server.map_err(|error| TaskError(error.to_string()))?;
+        cx.metrics.health.set_lacks_port(false);
         tracing::info!(component = %cx.id, address = %server.address(), "listens");
         cx.shutdown.cancelled().await;
         server.stop().await;

@@ -66,6 +66,7 @@ struct Zipkin {
 
 impl Source for Zipkin {
     fn start(self: Box<Self>, cx: SourceContext) -> Task {
+        cx.metrics.health.set_lacks_port(self.options.shared.address(LISTEN).is_some());
         Box::pin(self.run(cx))
     }
 }
@@ -88,6 +89,7 @@ impl Zipkin {
         };
         let server = Server::receive(address, &cx.id.0, &self.options.shared, receiver.router()).await;
         let server = server.map_err(|error| TaskError(error.to_string()))?;
+        cx.metrics.health.set_lacks_port(false);
         tracing::info!(component = %cx.id, address = %server.address(), "listens");
         tokio::select! {
             () = cx.shutdown.cancelled() => {}
