@@ -12,8 +12,8 @@ use axum::routing::get;
 use schemars::JsonSchema;
 
 use super::Handles;
-use crate::options::Listen;
 use crate::options::section::{Section, Value};
+use crate::options::{Listen, Spanned};
 use crate::telemetry::Phase;
 
 /// The registry's entry: the root section `health`.
@@ -23,6 +23,10 @@ pub const SECTION: Section = Section {
     plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?) as Value),
     default: || Box::new(Options::default()),
     problems: |_| Vec::new(),
+    listeners: |section| {
+        let listen = section.downcast_ref::<Options>().and_then(|options| options.listen.address());
+        listen.map(Spanned::unknown).into_iter().collect()
+    },
     schema: |generator| Options::json_schema(generator),
 };
 

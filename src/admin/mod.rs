@@ -22,7 +22,7 @@ use crate::alerting::paging::Dispatch;
 use crate::alerting::{AlertStatus, GroupStatus};
 use crate::data::MemoryBudget;
 use crate::options::section::{Section, Value};
-use crate::options::{Listen, Secret};
+use crate::options::{Listen, Secret, Spanned};
 use crate::telemetry::{AgentStatus, Rates, SeriesWatch, Telemetry};
 pub use server::Listeners;
 pub use status::Node;
@@ -34,6 +34,10 @@ pub const SECTION: Section = Section {
     plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?) as Value),
     default: || Box::new(Options::default()),
     problems: |_| Vec::new(),
+    listeners: |section| {
+        let listen = section.downcast_ref::<Options>().and_then(|options| options.listen.address());
+        listen.map(Spanned::unknown).into_iter().collect()
+    },
     schema: |generator| Written::json_schema(generator),
 };
 

@@ -27,6 +27,7 @@ pub const CYCLE: Code = Code("TW0306");
 pub const WRONG_SIGNAL: Code = Code("TW0307");
 pub const OUTPUT_UNNAMED: Code = Code("TW0308");
 pub const NOTHING_TO_RUN: Code = Code("TW0309");
+pub const PORT_TAKEN: Code = Code("TW0310");
 
 pub const UNKNOWN_FRAGMENT: Code = Code("TW0404");
 pub const FRAGMENT_CYCLE: Code = Code("TW0402");

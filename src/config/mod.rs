@@ -16,6 +16,7 @@ mod interpolate;
 mod mask;
 mod one_file;
 mod plan;
+mod ports;
 mod scalar;
 mod schema;
 mod test_case;

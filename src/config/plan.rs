@@ -10,6 +10,7 @@ use super::de::Context;
 use super::document::Document;
 use super::error::{Errors, Located, Place};
 use super::fragments::Fragments;
+use super::ports::Ports;
 use super::test_case::TestCase;
 use super::topology::{self, Draft};
 use super::wiring;
@@ -105,9 +106,11 @@ pub(super) fn make(document: &Document, tables: Tables, context: &Context<'_>, f
         Some((section, value))
     });
     let sections: Vec<_> = sections.collect();
+    let mut ports = Ports::default();
     for (section, value) in &sections {
         let key = document.get(section.name).map_or(Span::UNKNOWN, |entry| entry.key_span);
         findings.problems.extend((section.problems)(&**value).into_iter().map(|problem| problem.at_least(key)));
+        findings.problems.extend(ports.take(section.name, key, (section.listeners)(&**value)));
     }
     let sections = Sections(sections.into_iter().map(|(section, value)| (section.name, value)).collect());
 
@@ -126,6 +129,9 @@ pub(super) fn make(document: &Document, tables: Tables, context: &Context<'_>, f
         let descriptor = Some(tables.alerting);
         let problems = &mut findings.problems;
         drafts.push(draft("transform", entry, descriptor, Role::Transform, &identity, context, problems));
+    }
+    for (draft, role) in drafts.iter().filter_map(|draft| Some((draft, draft.role.as_ref()?))) {
+        findings.problems.extend(ports.take(&draft.id.0, draft.span, role.plan().listeners()));
     }
     let beside = drafts.iter().filter_map(|draft| draft.role.as_ref()).flat_map(|role| role.plan().files());
     let beside: Vec<PathBuf> = beside.collect();

@@ -71,10 +71,12 @@ pub struct Login {
 impl HttpServerOptions {
     /// The address to listen on, where `default` is the component's own; `None` where it is `off`.
     pub fn address(&self, default: Listen) -> Option<SocketAddr> {
-        match self.listen.as_ref().map_or(default, |listen| listen.value) {
-            Listen::Off => None,
-            Listen::On(address) => Some(address),
-        }
+        self.listener(default).map(|address| address.value)
+    }
+
+    /// The same, and where it was written.
+    pub fn listener(&self, default: Listen) -> Option<Spanned<SocketAddr>> {
+        self.listen.clone().unwrap_or_else(|| Spanned::unknown(default)).address()
     }
 
     /// What is wrong beyond the shape.

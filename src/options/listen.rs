@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
+use super::Spanned;
+
 /// An address to listen on, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listen {
@@ -30,12 +32,27 @@ impl Listen {
         numeric.parse().ok().map(Self::On)
     }
 
+    /// The address; `None` for `off`.
+    pub const fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::Off => None,
+            Self::On(address) => Some(address),
+        }
+    }
+
     /// Whether other machines can reach it.
     pub const fn is_exposed(&self) -> bool {
         match self {
             Self::Off => false,
             Self::On(address) => !address.ip().is_loopback(),
         }
+    }
+}
+
+impl Spanned<Listen> {
+    /// The address, and where it was written; `None` for `off`.
+    pub fn address(&self) -> Option<Spanned<SocketAddr>> {
+        self.value.address().map(|value| Spanned { span: self.span, value })
     }
 }
 

@@ -1,8 +1,9 @@
 //! Root sections of the configuration that belong to one part of the agent: `admin`, `health`, …
 
 use std::any::Any;
+use std::net::SocketAddr;
 
-use super::Problem;
+use super::{Problem, Spanned};
 
 /// A section, read: of the type that its owner downcasts to.
 pub type Value = Box<dyn Any + Send + Sync>;
@@ -19,6 +20,8 @@ pub struct Section {
     pub default: fn() -> Value,
     /// Everything that is wrong with the value beyond its shape, each with its place.
     pub problems: fn(&(dyn Any + Send + Sync)) -> Vec<Problem>,
+    /// The addresses that the section's owner listens on, each with its place.
+    pub listeners: fn(&(dyn Any + Send + Sync)) -> Vec<Spanned<SocketAddr>>,
     /// The JSON Schema of the section.
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }

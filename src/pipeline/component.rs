@@ -7,6 +7,7 @@
 //! and positions and returns the task that runs until its shutdown token says otherwise.
 
 use std::any::Any;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use crate::data::{MemoryBudget, Names, Resource, SeriesTable, Signal};
 use crate::delivery::Message;
 use crate::delivery::queue::EdgeReceiver;
 use crate::kubernetes::Pods;
-use crate::options::{Identity, Problem, Span};
+use crate::options::{Identity, Problem, Span, Spanned};
 use crate::telemetry::{ComponentMetrics, Telemetry};
 
 /// How the registry knows a kind of component: one constant beside each implementation.
@@ -48,6 +49,11 @@ pub trait Plan: Any + Send + Sync {
     /// Files beside the configuration that it is made of, such as rule files: where one of them changes it is another plan.
     /// Folders stand for the files that may come into them.
     fn files(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// The addresses that it listens on, each with its place.
+    fn listeners(&self) -> Vec<Spanned<SocketAddr>> {
         Vec::new()
     }
 

@@ -15,6 +15,7 @@ pub const SECTION: Section = Section {
         let otlp = section.downcast_ref::<Options>().and_then(|options| options.otlp.as_ref());
         otlp.map(own_traces::Options::problems).unwrap_or_default()
     },
+    listeners: |_| Vec::new(),
     schema: |generator| Options::json_schema(generator),
 };
 

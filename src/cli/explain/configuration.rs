@@ -144,4 +144,10 @@ pub(super) const CODES: &[Explanation] = &[
         "there is nothing to run",
         "The configuration has neither sources nor sinks. Write at least one of each.",
     ),
+    code(
+        "TW0310",
+        "two parts listen on one port",
+        "Only one of them would get it, and the other would never start. An address of all interfaces, such as `0.0.0.0`, \
+         takes its port from every other. Give each `listen` a port of its own, or `off` to what is not needed.",
+    ),
 ];

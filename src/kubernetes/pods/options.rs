@@ -13,6 +13,7 @@ pub const SECTION: Section = Section {
     plan: |options| Ok(Box::new(erased_serde::deserialize::<Options>(options)?) as Value),
     default: || Box::new(Options::default()),
     problems: |_| Vec::new(),
+    listeners: |_| Vec::new(),
     schema: |generator| Options::json_schema(generator),
 };
 

@@ -6,6 +6,7 @@
 mod accept;
 mod held;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration as StdDuration;
 
@@ -80,6 +81,10 @@ impl Plan for Options {
             problems.push(problem.help("write a number of series, such as 100000"));
         }
         problems
+    }
+
+    fn listeners(&self) -> Vec<Spanned<SocketAddr>> {
+        self.shared.listener(DEFAULT_LISTEN).into_iter().collect()
     }
 }
 

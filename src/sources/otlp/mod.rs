@@ -12,6 +12,7 @@ mod points;
 mod receive;
 mod resources;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::data::{MemoryBudget, Resource, SeriesTable, Signal};
 use crate::kubernetes::Pods;
 use crate::net::http_server::{BodyLimits, Server};
-use crate::options::{HttpServerOptions, Identity, Listen, Problem};
+use crate::options::{HttpServerOptions, Identity, Listen, Problem, Spanned};
 use crate::pipeline::component::{Plan, PrepareContext, Source};
 use crate::pipeline::{Descriptor, Outputs, PrepareError, Senders, SourceContext, SourcePlan, Task, TaskError};
 use options::Options;
@@ -47,6 +48,10 @@ const OUTPUTS: [Signal; 3] = [Signal::Logs, Signal::Metrics, Signal::Traces];
 impl Plan for Options {
     fn problems(&self) -> Vec<Problem> {
         options::problems(self)
+    }
+
+    fn listeners(&self) -> Vec<Spanned<SocketAddr>> {
+        self.grpc.listener(GRPC).into_iter().chain(self.http.listener(HTTP)).collect()
     }
 }
 

@@ -12,13 +12,14 @@ mod take;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 
 use crate::data::{MemoryBudget, Resource, SeriesTable, Signal};
 use crate::net::http_server::{BodyLimits, Server};
-use crate::options::{Listen, Problem};
+use crate::options::{Listen, Problem, Spanned};
 use crate::pipeline::component::{Plan, PrepareContext, Source};
 use crate::pipeline::pushed::Intake;
 use crate::pipeline::{Descriptor, Outputs, PrepareError, SourceContext, SourcePlan, Task, TaskError};
@@ -39,6 +40,10 @@ const LISTEN: Listen = Listen::loopback(9201);
 impl Plan for Options {
     fn problems(&self) -> Vec<Problem> {
         options::problems(self)
+    }
+
+    fn listeners(&self) -> Vec<Spanned<SocketAddr>> {
+        self.shared.listener(LISTEN).into_iter().collect()
     }
 }
 

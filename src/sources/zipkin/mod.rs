@@ -7,6 +7,7 @@
 mod options;
 mod receive;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -14,7 +15,7 @@ use schemars::JsonSchema;
 use crate::data::{MemoryBudget, Signal};
 use crate::kubernetes::Pods;
 use crate::net::http_server::{BodyLimits, Server};
-use crate::options::{Identity, Listen, Problem};
+use crate::options::{Identity, Listen, Problem, Spanned};
 use crate::pipeline::component::{Plan, PrepareContext, Source};
 use crate::pipeline::pushed::Intake;
 use crate::pipeline::{Descriptor, Outputs, PrepareError, Senders, SourceContext, SourcePlan, Task, TaskError};
@@ -35,6 +36,10 @@ const LISTEN: Listen = Listen::loopback(9411);
 impl Plan for Options {
     fn problems(&self) -> Vec<Problem> {
         options::problems(self)
+    }
+
+    fn listeners(&self) -> Vec<Spanned<SocketAddr>> {
+        self.shared.listener(LISTEN).into_iter().collect()
     }
 }
 
