@@ -356,8 +356,8 @@ mod tests {
             assert_eq!(written(value, push_scientific), scientific);
         }
         // Half way between two of the shortest it is the even one.
-        assert_eq!(written(698_921_842_421_627.25, push_plain), "698921842421627.2");
-        assert_eq!(written(698_921_842_421_627.75, push_plain), "698921842421627.8");
+        assert_eq!(written(698_921_842_421_627.0 + 0.25, push_plain), "698921842421627.2");
+        assert_eq!(written(698_921_842_421_627.0 + 0.75, push_plain), "698921842421627.8");
         assert_eq!(written(f64::MAX, push_scientific), "1.7976931348623157e+308");
         assert_eq!(written(5e-324, push_scientific), "5e-324");
     }
