@@ -1,6 +1,7 @@
 //! Floor 11: the command line, one file a verb. Prints are for people; logs are for operators.
 
 mod agent;
+pub mod alerts;
 pub mod check;
 pub mod convert;
 mod demo;
@@ -145,6 +146,16 @@ Exit codes: 0 valid, 1 not valid")]
 
 Exit codes: 0 shown, 1 the agent does not answer, 2 it has no such job")]
     Targets(targets::TargetsArgs),
+    /// Show what fires, is pending or held in a running agent
+    ///
+    /// Since when, with which value and why it is held; and which of it is silenced or inhibited.
+    #[command(after_help = "Examples:
+  tailwater alerts
+  tailwater alerts Down instance=~'web-.*'
+  tailwater alerts --admin http://10.0.0.7:7780 --format json
+
+Exit codes: 0 shown, 1 the agent does not answer, 2 the question makes no sense")]
+    Alerts(alerts::AlertsArgs),
     /// Make, list and end silences of a running agent
     #[command(after_help = "Examples:
   tailwater silence add alertname=Down instance=~'web-.*' --duration 2h --comment 'new disks'
@@ -255,6 +266,10 @@ pub fn main() -> ExitCode {
             }
         }),
         Verb::Targets(args) => targets::targets(&args).map(|text| {
+            print(&text);
+            exit::DONE
+        }),
+        Verb::Alerts(args) => alerts::alerts(&args).map(|text| {
             print(&text);
             exit::DONE
         }),

@@ -194,7 +194,7 @@ fn expire(args: &ExpireArgs) -> Result<String, Failed> {
 }
 
 /// Matchers of the command line; a first one without an operator is the name of an alert.
-fn matchers(texts: &[String]) -> Result<Vec<Matcher>, Failed> {
+pub(super) fn matchers(texts: &[String]) -> Result<Vec<Matcher>, Failed> {
     let read = |(index, text): (usize, &String)| match matcher::parse_one(text) {
         Ok(matcher) => Ok(matcher),
         Err(_) if index == 0 && !text.contains(['=', '!']) => {

@@ -1,0 +1,245 @@
+//! `tailwater alerts`: what fires, is pending or held in a running agent, and what is silenced of it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use clap::Args;
+use http::{Method, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::Format;
+use super::agent::AgentArgs;
+use super::run::Failed;
+use super::silence::matchers;
+use crate::alerting::matcher::Matcher;
+
+/// Which alerts of which agent are shown.
+#[derive(Debug, Args)]
+pub struct AlertsArgs {
+    #[command(flatten)]
+    agent: AgentArgs,
+    /// Only alerts whose labels fulfil these; the first may be the name of an alert alone
+    #[arg(value_name = "MATCHER")]
+    matchers: Vec<String>,
+    /// What is printed: a table, or a JSON list
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Labels or annotations.
+type Texts = BTreeMap<String, String>;
+
+/// An alert of the rules, with what keeps people from hearing of it.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Alert {
+    labels: Texts,
+    annotations: Texts,
+    state: String,
+    active_at: String,
+    value: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_firing_since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_because: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    silenced_by: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    inhibited_by: Vec<String>,
+}
+
+/// `/api/v1/alerts`.
+#[derive(Deserialize)]
+struct Evaluated {
+    data: Alerts,
+}
+
+#[derive(Deserialize)]
+struct Alerts {
+    alerts: Vec<Alert>,
+}
+
+/// An element of `/api/v2/alerts`.
+#[derive(Deserialize)]
+struct Dispatched {
+    labels: Texts,
+    status: Suppressed,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Suppressed {
+    silenced_by: Vec<String>,
+    inhibited_by: Vec<String>,
+}
+
+/// Asks the agent; returns what to print.
+pub(super) fn alerts(args: &AlertsArgs) -> Result<String, Failed> {
+    let matchers = matchers(&args.matchers)?;
+    let unreadable = |error: serde_json::Error| args.agent.failed(format!("this is no Tailwater: {error}"));
+    let evaluated: Evaluated = serde_json::from_slice(&args.agent.get("api/v1/alerts", &[])?).map_err(unreadable)?;
+    // Where nobody is told of alerts there are no silences.
+    let dispatched: Vec<Dispatched> = match args.agent.send(Method::GET, "api/v2/alerts", None)? {
+        (StatusCode::NOT_FOUND, _) => Vec::new(),
+        answer => serde_json::from_slice(&args.agent.success(answer)?).map_err(unreadable)?,
+    };
+    let alerts = joined(evaluated.data.alerts, &dispatched, &matchers);
+    match args.format {
+        Format::Text => Ok(table(&alerts)),
+        Format::Json => Ok(format!("{}\n", serde_json::to_string(&alerts).map_err(unreadable)?)),
+    }
+}
+
+/// The alerts that fit, firing ones first, each with what suppresses it.
+fn joined(mut alerts: Vec<Alert>, dispatched: &[Dispatched], matchers: &[Matcher]) -> Vec<Alert> {
+    let fits = |alert: &Alert| {
+        let label = |name: &str| alert.labels.get(name).map_or("", String::as_str);
+        matchers.iter().all(|matcher| matcher.matches(label(matcher.name())))
+    };
+    alerts.retain(fits);
+    for alert in &mut alerts {
+        // On its way it got the agent's external labels.
+        let is_same =
+            |other: &&Dispatched| alert.labels.iter().all(|(name, value)| other.labels.get(name) == Some(value));
+        if let Some(Dispatched { status, .. }) =
+            dispatched.iter().filter(is_same).min_by_key(|other| other.labels.len())
+        {
+            (alert.silenced_by, alert.inhibited_by) = (status.silenced_by.clone(), status.inhibited_by.clone());
+        }
+    }
+    alerts.sort_by(|a, b| (&a.state, &a.labels).cmp(&(&b.state, &b.labels)));
+    alerts
+}
+
+const COLUMNS: [&str; 5] = ["alert", "state", "since", "value", "labels"];
+
+/// A table; below an alert what else is to be known of it.
+fn table(alerts: &[Alert]) -> String {
+    let rows: Vec<_> = alerts.iter().map(cells).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| &*row[column]).chain([COLUMNS[column]]);
+        cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+    };
+    let widths: [usize; COLUMNS.len()] = std::array::from_fn(width);
+    let mut out = String::new();
+    let mut line = |cells: [&str; COLUMNS.len()], below: &[String]| {
+        let padded: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        // Writing into memory does not fail.
+        let _ = writeln!(out, "{}", padded.join("  ").trim_end());
+        below.iter().for_each(|words| {
+            let _ = writeln!(out, "  {words}");
+        });
+    };
+    line(COLUMNS, &[]);
+    for (row, alert) in rows.iter().zip(alerts) {
+        line(row.each_ref().map(String::as_str), &below(alert));
+    }
+    let count = |is: fn(&Alert) -> bool| alerts.iter().filter(|alert| is(alert)).count();
+    let _ = writeln!(
+        out,
+        "\n{} firing, {} pending; {} held, {} silenced, {} inhibited",
+        count(|alert| alert.state == "firing"),
+        count(|alert| alert.state == "pending"),
+        count(|alert| alert.held_since.is_some()),
+        count(|alert| !alert.silenced_by.is_empty()),
+        count(|alert| !alert.inhibited_by.is_empty())
+    );
+    out
+}
+
+fn cells(alert: &Alert) -> [String; COLUMNS.len()] {
+    let mut state = alert.state.clone();
+    for (is_so, word) in [
+        (alert.held_since.is_some(), ", held"),
+        (!alert.silenced_by.is_empty(), ", silenced"),
+        (!alert.inhibited_by.is_empty(), ", inhibited"),
+    ] {
+        state.push_str(if is_so { word } else { "" });
+    }
+    let labels = alert.labels.iter().filter(|(name, _)| *name != "alertname");
+    let value: Result<f64, _> = alert.value.parse();
+    [
+        alert.labels.get("alertname").cloned().unwrap_or_default(),
+        state,
+        seconds(&alert.active_at),
+        value.map_or_else(|_| alert.value.clone(), |value| value.to_string()),
+        labels.map(|(name, value)| format!("{name}={value:?}")).collect::<Vec<_>>().join(" "),
+    ]
+}
+
+fn below(alert: &Alert) -> Vec<String> {
+    let mut words = Vec::new();
+    if let (Some(since), Some(because)) = (&alert.held_since, &alert.held_because) {
+        words.push(format!("held since {}: {because}", seconds(since)));
+    }
+    if let Some(since) = &alert.keep_firing_since {
+        words.push(format!("its condition does not hold any more since {}", seconds(since)));
+    }
+    if !alert.silenced_by.is_empty() {
+        words.push(format!("silenced by {}", alert.silenced_by.join(", ")));
+    }
+    words
+}
+
+/// A time without what is below a second.
+fn seconds(time: &str) -> String {
+    match time.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => time.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alerts() -> Vec<Alert> {
+        let json = serde_json::json!([
+            { "labels": { "alertname": "Slow", "job": "web" }, "annotations": {}, "state": "pending",
+              "activeAt": "2026-11-23T00:00:30.5Z", "value": "1.25e+00" },
+            { "labels": { "alertname": "Down", "instance": "a" }, "annotations": {}, "state": "firing",
+              "activeAt": "2026-11-23T00:00:00Z", "value": "0e+00", "heldSince": "2026-11-23T00:02:00.25Z",
+              "heldBecause": "the agent was away" },
+        ]);
+        serde_json::from_value(json).expect("alerts")
+    }
+
+    fn dispatched() -> Vec<Dispatched> {
+        let json = serde_json::json!([
+            { "labels": { "alertname": "Down", "instance": "b" }, "status": { "silencedBy": ["other"], "inhibitedBy": [] } },
+            { "labels": { "alertname": "Down", "instance": "a", "region": "eu" },
+              "status": { "silencedBy": ["id"], "inhibitedBy": [] } },
+        ]);
+        serde_json::from_value(json).expect("alerts")
+    }
+
+    #[test]
+    fn alerts_are_a_table_with_what_holds_and_silences_them() {
+        assert_eq!(
+            table(&joined(alerts(), &dispatched(), &[])),
+            "alert  state                   since                 value  labels\n\
+             Down   firing, held, silenced  2026-11-23T00:00:00Z  0      instance=\"a\"\n\
+             \u{20} held since 2026-11-23T00:02:00Z: the agent was away\n\
+             \u{20} silenced by id\n\
+             Slow   pending                 2026-11-23T00:00:30Z  1.25   job=\"web\"\n\
+             \n\
+             1 firing, 1 pending; 1 held, 1 silenced, 0 inhibited\n"
+        );
+        assert!(table(&[]).ends_with("\n\n0 firing, 0 pending; 0 held, 0 silenced, 0 inhibited\n"));
+    }
+
+    #[test]
+    fn only_those_that_fit_are_shown() {
+        let shown = |texts: &[&str]| {
+            let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            let Ok(matchers) = matchers(&texts) else { panic!("matchers") };
+            let fit = joined(alerts(), &[], &matchers);
+            fit.iter().map(|alert| alert.labels["alertname"].clone()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(shown(&["Down"]), "Down");
+        assert_eq!(shown(&["job=~w.*"]), "Slow");
+        assert_eq!(shown(&["instance=\"\""]), "Slow");
+    }
+}
