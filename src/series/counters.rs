@@ -1,5 +1,6 @@
 //! What the store counts.
 
+use prometheus::core::{Collector, Desc};
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts};
 
 use crate::telemetry::Telemetry;
@@ -111,6 +112,11 @@ impl Counters {
             registry.register(Box::new(gauge.clone()))?;
         }
         registry.register(Box::new(self.refused.clone()))
+    }
+
+    /// What has no value until something is refused.
+    pub fn described(&self) -> Vec<Desc> {
+        self.refused.desc().into_iter().cloned().collect()
     }
 
     /// Counts samples that were refused.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prometheus::core::{Collector, Desc};
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use super::component::ComponentMetrics;
@@ -86,6 +87,11 @@ impl Telemetry {
             components: Mutex::default(),
             own_traces: Arc::default(),
         }
+    }
+
+    /// What is counted of logs that were lost, which has no value until one is.
+    pub fn described(&self) -> Vec<Desc> {
+        self.lost_log_bytes.desc().into_iter().cloned().collect()
     }
 
     /// The registry, for metrics that belong to one part alone.

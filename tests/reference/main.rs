@@ -37,6 +37,15 @@ fn the_other_pages_are_fresh() {
 }
 
 #[test]
+fn every_metric_of_the_sources_is_on_its_page() {
+    let page = pages::metrics();
+    let named = pages::named_in_sources();
+    assert!(named.len() > 50, "{named:?}");
+    let missing: Vec<_> = named.iter().filter(|name| !page.contains(&format!("| `{name}` |"))).collect();
+    assert!(missing.is_empty(), "{missing:?} must be described in `pages::metrics`");
+}
+
+#[test]
 fn the_schema_for_editors_is_fresh() {
     hold("config/tailwater.schema.json", &format!("{:#}\n", schema::schema()));
 }

@@ -1,8 +1,10 @@
 //! The pages about codes, metrics and the command line.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use clap::CommandFactory;
+use prometheus::core::Desc;
 use tailwater::cli::Cli;
 use tailwater::cli::explain::codes;
 use tailwater::config::load;
@@ -61,13 +63,64 @@ pub fn metrics() -> String {
          exposes them in the Prometheus text format. Metrics of components have the labels `component`, the name in the configuration, and `kind`.\n\n\
          | metric | type | labels | what it says |\n|---|---|---|---|\n"
     );
+    let mut rows = BTreeMap::new();
+    let mut row = |name: &str, kind: &str, labels: Vec<&str>, help: &str| {
+        let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+        rows.insert(name.to_owned(), format!("| `{name}` | {kind} | {} | {help} |\n", labels.join(", ")));
+    };
     for family in telemetry.registry().gather() {
         let labels = family.get_metric().first().map(|metric| metric.get_label()).unwrap_or_default();
-        let labels: Vec<String> = labels.iter().map(|label| format!("`{}`", label.name())).collect();
         let kind = format!("{:?}", family.get_field_type()).to_lowercase();
-        writeln!(page, "| `{}` | {kind} | {} | {} |", family.name(), labels.join(", "), family.help()).expect("memory");
+        row(family.name(), &kind, labels.iter().map(|label| label.name()).collect(), family.help());
     }
+    for described in without_values(&telemetry) {
+        let kind = if described.fq_name.ends_with("_total") { "counter" } else { "gauge" };
+        let fixed = described.const_label_pairs.iter().map(|label| label.name());
+        let labels = fixed.chain(described.variable_labels.iter().map(String::as_str)).collect();
+        row(&described.fq_name, kind, labels, &described.help);
+    }
+    rows.values().for_each(|row| page.push_str(row));
     page
+}
+
+/// Metrics whose labels nobody knows before something happens.
+fn without_values(telemetry: &Telemetry) -> Vec<Desc> {
+    let table = tailwater::data::SeriesTable::new(1);
+    let rules = tailwater::alerting::Rules::new(table.clone(), Default::default()).expect("metrics");
+    let store = tailwater::series::Store::new(&Default::default(), table).expect("metrics");
+    [
+        rules.metrics().described(),
+        tailwater::alerting::paging::described().expect("a fresh registry"),
+        store.counters().described(),
+        tailwater::sinks::elasticsearch::described(),
+        telemetry.described(),
+    ]
+    .concat()
+}
+
+/// Names of metrics in the sources, which the page must have: one that has no value in a test is easily forgotten.
+pub fn named_in_sources() -> Vec<String> {
+    fn walk(folder: &std::path::Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).expect("readable") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("text");
+                // Whatever stands between two quotes: some of it is no literal, and no name either.
+                let literals = text.split('"');
+                let is_name = |name: &&str| {
+                    name.starts_with("tailwater_") && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase())
+                };
+                found.extend(literals.filter(is_name).map(str::to_owned));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk("src".as_ref(), &mut found);
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// The help of the binary and of every verb.

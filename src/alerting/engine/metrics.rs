@@ -1,5 +1,6 @@
 //! What rules count of themselves.
 
+use prometheus::core::{Collector, Desc};
 use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGaugeVec, Opts};
 
 use super::super::group::{Group, Tally};
@@ -66,13 +67,24 @@ impl RuleMetrics {
     /// # Errors
     /// Where the process exposes those of other rules already.
     pub fn register(&self, telemetry: &Telemetry) -> Result<(), prometheus::Error> {
-        let registry = telemetry.registry();
-        for counter in [&self.iterations, &self.missed, &self.evaluations, &self.failures] {
-            registry.register(Box::new(counter.clone()))?;
-        }
-        registry.register(Box::new(self.duration.clone()))?;
-        registry.register(Box::new(self.alerts.clone()))?;
-        registry.register(Box::new(self.journal_errors.clone()))
+        self.collectors().into_iter().try_for_each(|collector| telemetry.registry().register(collector))
+    }
+
+    fn collectors(&self) -> [Box<dyn Collector>; 7] {
+        [
+            Box::new(self.iterations.clone()),
+            Box::new(self.missed.clone()),
+            Box::new(self.evaluations.clone()),
+            Box::new(self.failures.clone()),
+            Box::new(self.duration.clone()),
+            Box::new(self.alerts.clone()),
+            Box::new(self.journal_errors.clone()),
+        ]
+    }
+
+    /// What they are, also those that have no value yet.
+    pub fn described(&self) -> Vec<Desc> {
+        self.collectors().iter().flat_map(|collector| collector.desc().into_iter().cloned()).collect()
     }
 
     /// A group was evaluated; `before` is what it had counted until then.

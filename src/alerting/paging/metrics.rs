@@ -1,6 +1,6 @@
 //! What is counted of alerts and pages.
 
-use prometheus::core::Collector;
+use prometheus::core::{Collector, Desc};
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::core::Core;
@@ -159,6 +159,15 @@ impl Metrics {
         self.groups.set(groups as i64);
         self.bytes.set(bytes as i64);
     }
+}
+
+/// What they are, also those that have no value yet.
+///
+/// # Errors
+/// Never: the names are constants.
+pub fn described() -> Result<Vec<Desc>, RegisterError> {
+    let metrics = Metrics::register(&Telemetry::new())?;
+    Ok(metrics.collectors().iter().flat_map(|collector| collector.desc().into_iter().cloned()).collect())
 }
 
 impl Drop for Metrics {

@@ -22,7 +22,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{Notify, oneshot};
 
 pub use keeper::KIND;
-pub use metrics::RegisterError;
+pub use metrics::{RegisterError, described};
 
 use self::core::Core;
 use super::alert::Alert;

@@ -40,6 +40,7 @@ use options::{DataStream, Options, Template};
 use parcel::Parcel;
 use request::Delivery;
 use server::Server;
+pub use shared::described;
 use shared::{BodyPool, Renamed, Shared};
 
 /// The registry's entry.
