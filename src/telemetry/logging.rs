@@ -183,6 +183,8 @@ impl Line {
         write!(out, "{}", Printable(&self.fields.message))?;
         for (name, value) in &self.fields.others {
             match value {
+                // Below the line.
+                FieldValue::Text(text) if is_report(name, text) => {}
                 FieldValue::Text(text) if text.contains([' ', '"', '=']) || text.is_empty() => {
                     write!(out, " {name}={text:?}")?;
                 }
@@ -196,7 +198,16 @@ impl Line {
         if self.suppressed > 0 {
             write!(out, " suppressed={}", self.suppressed)?;
         }
-        writeln!(out)
+        writeln!(out)?;
+        for (name, value) in &self.fields.others {
+            if let FieldValue::Text(text) = value
+                && is_report(name, text)
+            {
+                // Indented, so that none of its lines looks like a line of the log.
+                text.lines().try_for_each(|line| writeln!(out, "    {}", Printable(line)))?;
+            }
+        }
+        Ok(())
     }
 
     fn json(&self) -> Result<String, serde_json::Error> {
@@ -215,6 +226,11 @@ impl Line {
         map.end()?;
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
+}
+
+/// Whether a field is for people and has several lines, as what is wrong with a configuration has.
+fn is_report(name: &str, text: &str) -> bool {
+    name == "reason" && text.contains('\n')
 }
 
 fn rfc3339(time: UnixNanos) -> String {

@@ -25,6 +25,9 @@ use crate::delivery::journal::{Journal, Place, Restored};
 use crate::promql::Query;
 pub use metrics::RuleMetrics;
 
+/// A rule that has failed so often in a row is in trouble.
+const FAILS: u64 = 3;
+
 /// A step of the wall clock by less than this hides nothing from a query.
 const STEP: i64 = 60 * 1_000_000_000;
 
@@ -159,6 +162,17 @@ impl Rules {
         if let Some(asked) = asked.into_iter().find(|asked| asked.ticket == ticket) {
             asked.answers = Some(answers);
         }
+    }
+
+    /// What is wrong with the rules, in words: those that fail again and again.
+    pub fn trouble(&self) -> Option<String> {
+        let mut failing = self.rules().filter(|rule| rule.failing.times >= FAILS);
+        let first = failing.next()?;
+        let (name, error) = (first.name(), first.outcome.error.as_deref().unwrap_or_default());
+        Some(match failing.count() {
+            0 => format!("the rule `{name}` fails: {error}"),
+            others => format!("{} rules fail; the first, `{name}`: {error}", others + 1),
+        })
     }
 
     /// The groups, by file and name.

@@ -10,7 +10,7 @@ use super::alert::Alert;
 use super::elsewhere::{Answered, Asked, Questions, Ticket};
 use super::moment::{Clock, Moment, Steady, Timeline, nanos};
 use super::results::{self, Batches, Row, Store};
-use super::rule::{Evaluating, Rule, Settings, Sight, Since};
+use super::rule::{Evaluating, News, Rule, Settings, Sight, Since};
 use super::rule_file;
 use crate::data::{MetricBatch, UnixMillis, UnixNanos};
 use crate::promql::Query;
@@ -268,8 +268,8 @@ impl Rule {
         self.due(cx, result.is_err(), &mut out.alerts);
         self.outcome.error = result.err().map(|error| error.to_string());
         self.outcome.rows = rows.len();
-        if let Some(error) = &self.outcome.error {
-            tracing::warn!(rule = self.name(), "evaluating the rule failed: {error}");
+        if self.outcome.error.is_some() {
+            self.tell();
             return true;
         }
         // A series that another rule writes as well need not be ended here: what the store says of markers is no news.
@@ -278,14 +278,25 @@ impl Rule {
         cx.store.append(cx.query_at, &ended, began);
         rows.extend(ended);
         out.metrics.extend(batches.batch(cx.query_at, &rows, &mut self.series));
-        if let Some((why, _)) = refused.first() {
-            let count: u64 = refused.iter().map(|(_, count)| count).sum();
-            let why = results::words(*why);
-            tracing::warn!(rule = self.name(), "the store refused {count} results of the rule: {why}");
-            self.outcome.error = Some(why.to_owned());
-        }
+        self.outcome.error = refused.first().map(|(why, _)| results::words(*why).to_owned());
+        self.tell();
         // Prometheus tells the rule's health by it, and does not count it as a failure.
         false
+    }
+}
+
+impl Rule {
+    /// Tells in the log what is news of a rule that fails.
+    fn tell(&mut self) {
+        let (name, error) = (self.written.name(), self.outcome.error.as_deref());
+        match self.failing.follow(error) {
+            Some(News::Fails) => {
+                let (times, error) = (self.failing.times, error.unwrap_or_default());
+                tracing::warn!(times, "the rule `{name}` fails: {error}");
+            }
+            Some(News::Over(times)) => tracing::info!(times, "the rule `{name}` does not fail any more"),
+            None => {}
+        }
     }
 }
 

@@ -69,6 +69,8 @@ pub(super) struct Rule {
     pub series: Written,
     /// How the last evaluation went.
     pub outcome: Outcome,
+    /// How often in a row it has failed, and with what that was told.
+    pub failing: Failing,
     /// The last time at which it was evaluated, in this process or one before.
     pub evaluated: Option<Since>,
     /// Whether its state is that of another process and was not looked at yet.
@@ -112,6 +114,40 @@ pub(super) struct Outcome {
     pub error: Option<String>,
     /// How many rows it wrote.
     pub rows: usize,
+}
+
+/// Evaluations in a row that failed. A rule that fails does so at every evaluation: only changes are told.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Failing {
+    /// How many.
+    pub times: u64,
+    told: Option<String>,
+}
+
+/// What is news of a rule that fails.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// It fails, or with another error than before.
+    Fails,
+    /// It does not any more, after so many times.
+    Over(u64),
+}
+
+impl Failing {
+    /// An evaluation went so. Returns what is to be told.
+    pub fn follow(&mut self, error: Option<&str>) -> Option<News> {
+        let Some(error) = error else {
+            let over = (self.times > 0).then_some(News::Over(self.times));
+            *self = Self::default();
+            return over;
+        };
+        self.times += 1;
+        let is_news = self.told.as_deref() != Some(error);
+        is_news.then(|| {
+            self.told = Some(error.to_owned());
+            News::Fails
+        })
+    }
 }
 
 /// Why an evaluation of a rule failed, in Prometheus's words.
@@ -193,6 +229,7 @@ impl Rule {
             alerting,
             series: Written::default(),
             outcome: Outcome::default(),
+            failing: Failing::default(),
             evaluated: None,
             restored: false,
             resumed: None,
@@ -234,4 +271,28 @@ pub(super) fn is_same(a: &rule_file::Rule, b: &rule_file::Rule) -> bool {
 /// The labels of a rule, as they were written.
 pub(super) fn label_set(labels: &[Label]) -> LabelSet {
     labels.iter().map(|label| (&label.name, &label.value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failing, News};
+
+    #[test]
+    fn a_rule_that_fails_is_told_once_a_change_and_at_the_end() {
+        let mut failing = Failing::default();
+        let errors = [None, Some("a"), Some("a"), Some("a"), Some("b"), Some("b"), None, None, Some("b")];
+        let told: Vec<_> = errors.into_iter().map(|error| (failing.follow(error), failing.times)).collect();
+        let expected = [
+            (None, 0),
+            (Some(News::Fails), 1),
+            (None, 2),
+            (None, 3),
+            (Some(News::Fails), 4),
+            (None, 5),
+            (Some(News::Over(5)), 0),
+            (None, 0),
+            (Some(News::Fails), 1),
+        ];
+        assert_eq!(told, expected);
+    }
 }

@@ -81,6 +81,24 @@ fn text_stays_on_one_line_and_levels_filter() {
 }
 
 #[test]
+fn a_reason_of_several_lines_is_below_the_line_and_cannot_pass_for_one() {
+    let reason = "error[TW0201]: unknown key `a`\n --> t.yaml:1:1\n2026-11-23T00:00:00Z ERROR forged\x1b[0m";
+    let text = printed(Format::Text, || tracing::error!(reason, component = "c", "configuration rejected"));
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].ends_with("ERROR configuration rejected component=c"), "{text}");
+    assert_eq!(
+        lines[1..],
+        [
+            "    error[TW0201]: unknown key `a`",
+            "     --> t.yaml:1:1",
+            "    2026-11-23T00:00:00Z ERROR forged\\u{1b}[0m"
+        ]
+    );
+    let json = printed(Format::Json, || tracing::error!(reason, "configuration rejected"));
+    assert_eq!(json.lines().count(), 1, "{json}");
+}
+
+#[test]
 fn another_reason_is_another_line() {
     let text = printed(Format::Text, || {
         for _ in 0..5 {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::super::missing_input::MissingInput;
 use super::super::super::rule::Settings;
-use super::super::super::testing::{Answer, START, World, encoded, series};
+use super::super::super::testing::{Answer, Remote, START, World, encoded, series};
 use crate::data::metrics::is_stale;
 use crate::series::{ExemplarPoint, SeriesExemplars};
 
@@ -241,4 +241,18 @@ fn traces_of_what_was_counted_ride_along() {
     let seen: Vec<_> = seen.map(|seen| (seen.time.0 / 1000 - START as i64, &*seen.trace_id, &*seen.line)).collect();
     // Of one that two series have the page shows one, that which has a line.
     assert_eq!(seen, [(2, "two", "it is high"), (1, "one", "")]);
+}
+
+#[test]
+fn rules_that_fail_again_and_again_are_in_trouble_until_they_do_not() {
+    let rules = "groups:\n- name: g\n  interval: 15s\n  rules:\n  - {record: a, expr: 'avg_over_time(x[30d])'}\n  - {record: b, expr: x}\n";
+    let mut world = World::new(Settings::default(), rules);
+    world.remote = Remote::Fails;
+    world.run(30);
+    assert_eq!(world.rules.trouble(), None);
+    world.run(30);
+    assert_eq!(world.rules.trouble().as_deref(), Some("the rule `a` fails: the remote fails"));
+    world.remote = Remote::Has(Some("a"));
+    world.run(15);
+    assert_eq!(world.rules.trouble(), None);
 }
