@@ -182,24 +182,44 @@ impl Keeper {
         let found = place.found()?;
         let bytes = |kind| found.iter().filter(|file| file.kind == kind).map(|file| file.bytes).sum::<u64>();
         let (snapshots, journals) = (bytes(FileKind::Snapshot), bytes(FileKind::Journal));
-        let mut keeper = Self {
-            store,
-            place,
-            generation: newest,
-            journal: None,
-            journal_bytes: 0,
-            snapshot_bytes: snapshots,
-            begun: now.0,
-            wants_snapshot: false,
-            buffer: Vec::new(),
-            retry_at: i64::MIN,
-            least: LEAST,
-        };
+        let mut keeper = Self::behind(newest, store, place);
+        keeper.snapshot_bytes = snapshots;
         keeper.begin(now)?;
         // What would be replayed once more becomes a snapshot the sooner.
         keeper.journal_bytes += journals;
         keeper.tell_bytes();
         Ok((keeper, restored))
+    }
+
+    /// Keeps from now on a store that has samples already. What the folder has from before is of another past: nothing of it
+    /// is read, and it goes once the first snapshot is there.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read or made.
+    pub fn take_over(store: Arc<Store>, place: Place, now: UnixMillis) -> io::Result<Self> {
+        place.files.make_folder(&place.folder)?;
+        let newest = place.found()?.last().map_or(0, |file| file.generation);
+        let mut keeper = Self::behind(newest, store, place);
+        keeper.wants_snapshot = true;
+        keeper.begin(now)?;
+        Ok(keeper)
+    }
+
+    /// A keeper without a journal yet, whose next generation is that behind `newest`.
+    fn behind(newest: u64, store: Arc<Store>, place: Place) -> Self {
+        Self {
+            store,
+            place,
+            generation: newest,
+            journal: None,
+            journal_bytes: 0,
+            snapshot_bytes: 0,
+            begun: 0,
+            wants_snapshot: false,
+            buffer: Vec::new(),
+            retry_at: i64::MIN,
+            least: LEAST,
+        }
     }
 
     /// Whether [`Self::commit`] has something to do.
@@ -235,11 +255,18 @@ impl Keeper {
         if self.wants_snapshot && now.0 >= self.retry_at { self.snapshot(now) } else { Ok(()) }
     }
 
-    /// Writes everything down before the process ends.
+    /// Writes everything down before the process ends, or the store is kept in memory alone.
     ///
     /// # Errors
     /// What is not in the journal either is lost.
     pub fn finish(mut self, now: UnixMillis) -> io::Result<()> {
+        let written = self.write_down(now);
+        // Nobody writes down what comes from now on.
+        self.give_up();
+        written
+    }
+
+    fn write_down(&mut self, now: UnixMillis) -> io::Result<()> {
         self.write_pending()?;
         if let Some(journal) = &mut self.journal {
             journal.sync()?;

@@ -349,3 +349,37 @@ fn what_comes_while_a_generation_begins_is_in_one_of_the_two() {
     assert!(commits > 1 && restored.complaints.is_empty(), "{commits} {restored:?}");
     assert_eq!(everything(&second), everything(&first));
 }
+
+#[test]
+fn a_store_that_has_samples_is_kept_on_disk_from_now_on_and_not_any_more_later() {
+    let disk = SimulatedDisk::default();
+    let table = SeriesTable::new(1000);
+    let list = list(&table, 0..SERIES);
+    // Somebody had a store here once.
+    let earlier = store(&table);
+    let (mut keeper, _) = open(&earlier, &disk, 1000);
+    scrape(&earlier, &list, 0, 1000);
+    keeper.commit(UnixMillis(1000)).expect("committed");
+    drop(keeper);
+    // What is in memory goes to disk, and nothing of that is read.
+    let store_now = store(&table);
+    scrape(&store_now, &list, 0, 5000);
+    let mut keeper = Keeper::take_over(store_now.clone(), place(&disk), UnixMillis(5000)).expect("taken over");
+    assert!(keeper.is_pending(UnixMillis(5000)));
+    scrape(&store_now, &list, 0, 6000);
+    keeper.commit(UnixMillis(6000)).expect("committed");
+    scrape(&store_now, &list, 0, 7000);
+    keeper.commit(UnixMillis(7000)).expect("committed");
+    let restored = store(&SeriesTable::new(1000));
+    open(&restored, &disk, 7000);
+    assert_eq!(everything(&restored), everything(&store_now));
+    assert_eq!(scrapes(&restored, 1, 0), BTreeSet::from([(0, 5000), (0, 6000), (0, 7000)]));
+    // In memory alone again: nothing waits for somebody who writes it down.
+    let keeper = Keeper::take_over(store_now.clone(), place(&disk), UnixMillis(7000)).expect("taken over");
+    keeper.finish(UnixMillis(8000)).expect("written");
+    scrape(&store_now, &list, 0, 9000);
+    assert!(store_now.read().ahead.is_none());
+    let restored = store(&SeriesTable::new(1000));
+    open(&restored, &disk, 9000);
+    assert_eq!(scrapes(&restored, 1, 0), BTreeSet::from([(0, 5000), (0, 6000), (0, 7000)]));
+}
