@@ -41,10 +41,22 @@ struct Keeping {
 /// What the component that drives it finds.
 #[derive(Debug, Default)]
 pub struct Turn {
-    /// Whether the samples that an earlier process left were taken over, and are looked after.
-    pub is_kept: bool,
+    /// How the samples are kept.
+    pub kept: Kept,
     /// Whether the alerts that an earlier process left were taken over.
     pub is_restored: bool,
+}
+
+/// How the samples are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kept {
+    /// Nobody looks after them yet; what an earlier process left is still on disk alone.
+    #[default]
+    NotYet,
+    /// In memory.
+    InMemory,
+    /// On disk too.
+    OnDisk,
 }
 
 impl Running {
@@ -73,28 +85,33 @@ impl Running {
         })
     }
 
-    /// Looks after the samples from now on, and keeps them on disk where there is a keeper. Call it once, within a runtime.
+    /// Looks after the samples from now on, and keeps them on disk where there is a keeper. Call it within a runtime, and where
+    /// somebody looks after them already, behind [`Self::let_go`].
     pub fn keep(&self, keeper: Option<Keeper>) {
         let stop = CancellationToken::new();
         let task = tokio::spawn(series::keep(self.store.clone(), keeper, UnixMillis::now, stop.clone()));
         *self.keeping.lock().unwrap_or_else(PoisonError::into_inner) = Some(Keeping { task, stop });
     }
 
+    /// Nobody looks after the samples any more. Those that are kept on disk are written down.
+    pub async fn let_go(&self) {
+        let keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Keeping { task, stop }) = keeping else { return };
+        stop.cancel();
+        if let Err(error) = task.await {
+            tracing::error!(%error, "the samples for rules could not be written down");
+        }
+    }
+
     /// Ends what goes on beside the graph: pages under way have a moment to arrive, and the samples are written down.
     pub async fn finish(&self) {
-        let keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner).take();
         let dispatch = self.dispatch();
         let stopped = tokio::task::spawn_blocking(move || {
             if let Some(dispatch) = dispatch {
                 dispatch.stop();
             }
         });
-        if let Some(Keeping { task, stop }) = keeping {
-            stop.cancel();
-            if let Err(error) = task.await {
-                tracing::error!(%error, "the samples for rules could not be written down");
-            }
-        }
+        self.let_go().await;
         if let Err(error) = stopped.await {
             tracing::error!(%error, "the way of alerts to people did not end by itself");
         }

@@ -14,7 +14,7 @@ pub struct Findings {
     pub errors: Errors,
     /// What is unusual.
     pub warnings: Errors,
-    /// What the configuration holds, in one line; empty where it is wrong.
+    /// What the configuration holds, in one line, and a line for each part that holds more; empty where it is wrong.
     pub summary: String,
 }
 
@@ -61,5 +61,11 @@ fn summary(plan: &Plan) -> String {
         (plan.tests.len(), "test"),
     ];
     let parts = parts.map(|(count, what)| format!("{count} {what}{}", if count == 1 { "" } else { "s" }));
-    format!("the configuration is valid: {}", parts.join(", "))
+    let mut summary = format!("the configuration is valid: {}", parts.join(", "));
+    for component in &plan.graph.components {
+        if let Some(contents) = component.role.plan().contents() {
+            summary += &format!("\n{}: {contents}", component.id);
+        }
+    }
+    summary
 }

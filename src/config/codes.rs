@@ -11,6 +11,7 @@ pub const ENV_UNSET: Code = Code("TW0101");
 pub const FILE_UNREADABLE: Code = Code("TW0102");
 pub const BAD_REFERENCE: Code = Code("TW0103");
 pub const SECRET_INLINE: Code = Code("TW0104");
+pub const KEY_FILE: Code = Code("TW0105");
 
 pub const UNKNOWN_KEY: Code = Code("TW0201");
 pub const WRONG_TYPE: Code = Code("TW0202");

@@ -101,6 +101,11 @@ impl<'a> Context<'a> {
         look(&self.notes.borrow())
     }
 
+    /// Notes what is unusual.
+    pub fn warn(&self, warnings: impl IntoIterator<Item = Problem>) {
+        self.notes.borrow_mut().warnings.extend(warnings);
+    }
+
     /// All notes.
     pub fn into_notes(self) -> Notes {
         self.notes.into_inner()

@@ -13,6 +13,7 @@ mod fault;
 mod fragments;
 mod include;
 mod interpolate;
+mod key_files;
 mod mask;
 mod one_file;
 mod plan;
@@ -110,6 +111,9 @@ fn load_files(
     };
     if findings.problems.iter().any(broken) {
         return Err(Errors::locate(findings.problems, &files, &context.into_notes()));
+    }
+    if let Some(alerting) = document.get(tables.alerting.name) {
+        key_files::missing(&alerting.node, &mut findings.warnings);
     }
     let mut plan = plan::make(&document, tables, &context, &mut findings);
     let mut notes = context.into_notes();

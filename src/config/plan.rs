@@ -242,12 +242,14 @@ fn draft<P: ?Sized + component::Plan>(
             (descriptor.plan)(&mut <dyn erased_serde::Deserializer<'_>>::erase(de.beside(wired)))
         })
     });
+    // What its files say is looked at before they are read: one that changes between the two makes it another plan.
+    let beside = plan.as_ref().map_or(0, |plan| contents(&plan.files()));
     if let Some(plan) = &plan {
+        context.warn(plan.unusual().into_iter().map(|warning| warning.at_least(entry.key_span)));
         let wrong = plan.problems().into_iter().chain(plan.misplaced(identity));
         problems.extend(wrong.map(|problem| problem.at_least(entry.key_span)));
     }
     let role = plan.map(|plan| role(Arc::from(plan)));
-    let beside = role.as_ref().map_or(0, |role| contents(&role.plan().files()));
     let defaults = match &role {
         Some(Role::Sink(plan)) => plan.default_buffer(),
         Some(Role::Transform(plan)) => plan.default_buffer(),

@@ -46,6 +46,16 @@ pub trait Plan: Any + Send + Sync {
         Vec::new()
     }
 
+    /// What is unusual in the options, but no error, each with its place.
+    fn unusual(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// What it holds besides itself, in words: for whoever checks a configuration.
+    fn contents(&self) -> Option<String> {
+        None
+    }
+
     /// Files beside the configuration that it is made of, such as rule files: where one of them changes it is another plan.
     /// Folders stand for the files that may come into them.
     fn files(&self) -> Vec<PathBuf> {

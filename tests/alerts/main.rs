@@ -24,6 +24,7 @@ mod server_process;
 mod until;
 
 mod hung;
+mod journal;
 mod kills;
 mod occurrences;
 mod queries;

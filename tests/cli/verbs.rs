@@ -36,8 +36,8 @@ fn version_help_and_a_wrong_command_line() {
     let help = run(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
     for verb in [
-        "run", "validate", "test", "graph", "check", "targets", "silence", "relabel", "rules", "promql", "convert",
-        "explain", "schema",
+        "run", "validate", "test", "graph", "check", "targets", "alerts", "silence", "relabel", "rules", "promql",
+        "convert", "explain", "schema",
     ] {
         assert!(text(&help.stdout).contains(&format!("  {verb} ")), "{verb} is listed");
         let help = run(&[verb, "--help"]);
@@ -206,4 +206,23 @@ fn check_openmetrics_tells_line_column_and_reason() {
     let told = text(&checked("a 1\nb{c=\"d\"} 2 1000\n").stderr).to_owned();
     assert!(told.starts_with("3:1: ") && told.contains("looks like Prometheus's text format"), "{told}");
     assert_eq!(run(&["check"]).status.code(), Some(2));
+}
+
+#[test]
+fn validate_says_what_rules_there_are_and_where_they_can_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = "groups:\n- name: g\n  rules:\n  - {alert: Down, expr: up == 0}\n  - {record: 'job:x', expr: sum by (job) (x)}\n  - {alert: Far, expr: 'avg_over_time(up[30d]) < 1'}\n";
+    let rules = file(&folder, "rules.yaml", rules);
+    let config = format!(
+        "identity: {{ cluster: c, role: aggregator }}\nsources: {{ internal/i: {{}} }}\nalerting:\n  inputs: [internal/i]\n  rule_files: \
+         [{}]\n  remote: {{ url: 'http://localhost:9' }}\n",
+        rules.display()
+    );
+    let config = file(&folder, "tailwater.yaml", &config);
+    let ran = run(&["validate", "--config", config.to_str().expect("UTF-8")]);
+    let told = text(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(0), "{told}");
+    let expected = "\nalerting: 1 rule file, 1 group, 2 alerting rules, 1 recording rule, 0 receivers; on a node can run all but 1, \
+                    which need the series of all nodes; `alerting.remote` evaluates 1\n";
+    assert!(told.ends_with(expected), "{told}");
 }

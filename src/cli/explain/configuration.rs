@@ -71,6 +71,12 @@ pub(super) const CODES: &[Explanation] = &[
          A file is read again when it changes, without a restart.",
     ),
     code(
+        "TW0105",
+        "a file with a key is not there",
+        "A warning. An option such as `routing_key_file` or `smtp_auth_password_file` names a file that cannot be read now. It \
+         is read when something is sent, and again when it changes; until it is there nothing can be sent that way.",
+    ),
+    code(
         "TW0201",
         "a key is not known here",
         "The key is misspelt, indented to the wrong place, or belongs to another component. The error names the \

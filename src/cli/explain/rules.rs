@@ -40,4 +40,22 @@ pub(super) const CODES: &[Explanation] = &[
          the rule on an aggregator or by `alerting.remote`, or write `allow_across_nodes: true` where the result of one node \
          is what is meant.",
     ),
+    code(
+        "TW1067",
+        "there are no rules",
+        "A warning. A pattern in `rule_files` fits no file, or no file has a rule. Patterns are Go's: `*` matches no `/`, and \
+         a relative one begins at the working directory.",
+    ),
+    code(
+        "TW1068",
+        "a rule reads further back than samples are kept",
+        "A warning. The rule's ranges and offsets go back further than `alerting.store.retention`, so that it sees a part of \
+         what it asks for. Raise that, or name a server that has more in `alerting.remote`.",
+    ),
+    code(
+        "TW1069",
+        "links in pages lead nowhere",
+        "A warning. Links to the query of an alert begin with `alerting.external_url`, which is not written. It is the address \
+         at which people reach the agent's `admin`, or a Prometheus or Grafana that has its metrics.",
+    ),
 ];

@@ -1,13 +1,13 @@
 //! The files beside the configuration: rules and templates, found by their patterns and read.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::options::{Options, Telling};
 use crate::alerting::rule_file::{self, Reading, RuleFile};
 use crate::alerting::sending::{Speaker, templates_with};
-use crate::options::{Code, Identity, Problem, Spanned, whole_file};
+use crate::options::{Code, Identity, Problem, Span, Spanned, whole_file};
 use crate::promql::Query;
 use crate::series::Matcher;
 
@@ -19,15 +19,35 @@ pub const TEMPLATES: Code = Code("TW1062");
 /// Largest file of templates.
 const MOST_TEMPLATES: u64 = 4 << 20;
 
-/// Every rule file that there is.
-///
-/// # Errors
-/// With everything that is wrong with any of them, each at the pattern that found it.
-pub fn rules(patterns: &[Spanned<String>]) -> Result<Vec<RuleFile>, Vec<Problem>> {
-    let (mut files, mut problems) = (Vec::<RuleFile>::new(), Vec::new());
+/// The rule files that the patterns find, read once for all that asks for them.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOnce(OnceLock<Arc<Read>>);
+
+/// What became of the patterns.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// Every rule file that is right.
+    pub files: Vec<RuleFile>,
+    /// The pattern that found it, for each.
+    pub spans: Vec<Span>,
+    /// Everything that is wrong with any of them, each at the pattern that found it.
+    pub problems: Vec<Problem>,
+    /// Patterns that find nothing.
+    pub empty: Vec<Spanned<String>>,
+}
+
+impl ReadOnce {
+    /// The files of the patterns, as they were when they were asked for first.
+    pub fn get(&self, patterns: &[Spanned<String>]) -> &Arc<Read> {
+        self.0.get_or_init(|| Arc::new(read(patterns)))
+    }
+}
+
+fn read(patterns: &[Spanned<String>]) -> Read {
+    let mut read = Read::default();
     for pattern in patterns {
         let mut wrong = |message: String, help: &str| {
-            problems.push(Problem::new(RULE_FILE, pattern.span, message).help(help));
+            read.problems.push(Problem::new(RULE_FILE, pattern.span, message).help(help));
         };
         let found = match rule_file::find(Path::new(&pattern.value)) {
             Ok(found) => found,
@@ -36,20 +56,29 @@ pub fn rules(patterns: &[Spanned<String>]) -> Result<Vec<RuleFile>, Vec<Problem>
                 continue;
             }
         };
-        if found.is_empty() && !is_pattern(&pattern.value) {
-            wrong(format!("there is no rule file `{}`", pattern.value), "write the file, or leave its name out");
+        if found.is_empty() {
+            if is_pattern(&pattern.value) {
+                read.empty.push(pattern.clone());
+            } else {
+                wrong(format!("there is no rule file `{}`", pattern.value), "write the file, or leave its name out");
+            }
         }
         for path in found {
-            if files.iter().any(|file| file.path == path) {
+            if read.files.iter().any(|file| file.path == path) {
                 continue;
             }
             match RuleFile::read(&path, Reading::default()) {
-                Ok(file) => files.push(file),
-                Err(error) => wrong(error.to_string(), "`tailwater rules check` tells more"),
+                Ok(file) => {
+                    read.files.push(file);
+                    read.spans.push(pattern.span);
+                }
+                Err(error) => read.problems.push(
+                    Problem::new(RULE_FILE, pattern.span, error.to_string()).help("`tailwater rules check` tells more"),
+                ),
             }
         }
     }
-    if problems.is_empty() { Ok(files) } else { Err(problems) }
+    read
 }
 
 /// Files and folders that the patterns are about.

@@ -8,12 +8,14 @@ mod files;
 mod options;
 mod reader;
 mod task;
+mod unusual;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 
+use self::files::Read;
 use self::options::{Options, Telling};
 use self::task::Alerting;
 use crate::alerting::paging::Receivers;
@@ -95,6 +97,11 @@ impl Options {
         Ok(all)
     }
 
+    /// The rule files.
+    fn read(&self) -> &Arc<Read> {
+        self.rules.get(&self.rule_files)
+    }
+
     fn settings(&self, identity: &Identity) -> Settings {
         let external_labels: LabelSet = identity.external_labels.iter().collect();
         Settings {
@@ -163,10 +170,16 @@ impl Plan for Options {
             is_address("url", &remote.url.expose(), remote.url.span, &mut problems);
         }
         self.problems_of_telling(&mut problems);
-        if let Err(wrong) = files::rules(&self.rule_files) {
-            problems.extend(wrong);
-        }
+        problems.extend(self.read().problems.iter().cloned());
         problems
+    }
+
+    fn unusual(&self) -> Vec<Problem> {
+        unusual::unusual(self)
+    }
+
+    fn contents(&self) -> Option<String> {
+        Some(unusual::contents(self))
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -183,13 +196,8 @@ impl Plan for Options {
         }
         let of_one_node = matches!(identity.role, Role::Node | Role::Sidecar);
         if of_one_node && !self.allow_across_nodes {
-            for (pattern, files) in self
-                .rule_files
-                .iter()
-                .filter_map(|pattern| Some((pattern, files::rules(std::slice::from_ref(pattern)).ok()?)))
-            {
-                problems.extend(files.iter().flat_map(|file| across_nodes(file, pattern.span)));
-            }
+            let Read { files, spans, .. } = &**self.read();
+            problems.extend(files.iter().zip(spans).flat_map(|(file, span)| across_nodes(file, *span)));
         }
         problems
     }
@@ -237,7 +245,10 @@ impl TransformPlan for Options {
         let speaker = files::speaker(self, self.telling(), &common.identity).map_err(words)?;
         Ok(PreparedTransform::Task(Box::new(Alerting {
             running,
-            files: files::rules(&self.rule_files).map_err(words)?,
+            read: match self.read() {
+                read if read.problems.is_empty() => read.clone(),
+                read => return Err(words(read.problems.clone())),
+            },
             routing: self.routing().map_err(words)?,
             receivers: self.receivers(&speaker)?,
             settings: self.settings(&common.identity),

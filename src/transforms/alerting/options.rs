@@ -6,6 +6,7 @@ use std::time::Duration as StdDuration;
 
 use schemars::JsonSchema;
 
+use super::files::ReadOnce;
 use crate::alerting::MissingInput;
 use crate::alerting::outbox::OutboxOptions;
 use crate::alerting::remote::RemoteOptions;
@@ -61,6 +62,9 @@ pub struct RulesOptions {
     pub alertmanager: Option<Spanned<Verbatim<Telling>>>,
     /// A file with that configuration: it is read as if it were written under `alertmanager`. Default: none.
     pub alertmanager_config: Option<Spanned<PathBuf>>,
+    /// The rule files, once they were read.
+    #[serde(skip)]
+    pub(super) rules: ReadOnce,
 }
 
 impl Default for RulesOptions {
@@ -81,6 +85,7 @@ impl Default for RulesOptions {
             dead_mans_switch: None,
             alertmanager: None,
             alertmanager_config: None,
+            rules: ReadOnce::default(),
         }
     }
 }

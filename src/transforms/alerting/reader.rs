@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::alerting::remote::Remote;
-use crate::alerting::rule_file::RuleFile;
 use crate::alerting::{Answers, Questions, Row, Store as RuleStore, Ticket};
 use crate::data::UnixMillis;
 use crate::data::labels::Labels;
@@ -24,23 +23,6 @@ impl Reader {
         Self { store, remote: remote.map(Arc::new), retention }
     }
 
-    /// Tells of rules that read further back than there are samples, where nobody else is asked.
-    pub fn warn_of(&self, files: &[RuleFile]) {
-        if self.remote.is_some() {
-            return;
-        }
-        for rule in files.iter().flat_map(|file| &file.groups).flat_map(|group| &group.rules) {
-            if self.is_beyond(&rule.query) {
-                tracing::warn!(
-                    rule = rule.name(),
-                    "the rule reads further back than samples are kept ({}): raise `alerting.store.retention`, or name a \
-                     server that has them in `alerting.remote`",
-                    crate::options::Duration(self.retention)
-                );
-            }
-        }
-    }
-
     /// Asks what a group has to know; without anybody to ask there are no answers.
     pub async fn answer(self: Arc<Self>, questions: Questions) -> (Ticket, Answers) {
         let answers = match &self.remote {
@@ -51,8 +33,13 @@ impl Reader {
     }
 
     fn is_beyond(&self, query: &Query) -> bool {
-        query.selectors().any(|selector| selector.pinned.is_some() || selector.back > self.retention)
+        is_beyond(query, self.retention)
     }
+}
+
+/// Whether a query reads further back than samples are kept.
+pub fn is_beyond(query: &Query, retention: Duration) -> bool {
+    query.selectors().any(|selector| selector.pinned.is_some() || selector.back > retention)
 }
 
 impl Samples for Reader {

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use futures_util::future::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::files;
+use super::files::{self, Read};
 use super::options::Options;
 use super::reader::Reader;
 use crate::alerting::dead_mans_switch::Pulse;
@@ -20,7 +21,7 @@ use crate::alerting::paging::{Disk, Dispatch, Paging, Receivers};
 use crate::alerting::remote::Remote;
 use crate::alerting::route::Routing;
 use crate::alerting::rule_file::RuleFile;
-use crate::alerting::running::Turn;
+use crate::alerting::running::{Kept, Turn};
 use crate::alerting::{Clock, Evaluated, Running, Settings};
 use crate::data::{Batch, UnixMillis};
 use crate::delivery::files::RealFiles;
@@ -40,7 +41,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// The component, ready to run.
 pub(super) struct Alerting {
     pub running: Arc<Running>,
-    pub files: Vec<RuleFile>,
+    pub read: Arc<Read>,
     pub routing: Option<Routing>,
     pub receivers: Receivers,
     pub settings: Settings,
@@ -68,6 +69,8 @@ struct Evaluating {
     outlet: Outlet,
     metrics: Arc<ComponentMetrics>,
     pulse: Option<Arc<Pulse>>,
+    /// What was wrong with the rules when somebody looked last.
+    trouble: Option<Option<String>>,
     stop: CancellationToken,
 }
 
@@ -90,6 +93,7 @@ impl Alerting {
             outlet,
             metrics: metrics.clone(),
             pulse: pulse.clone(),
+            trouble: None,
             stop: stop.clone(),
         };
         let mut evaluating = tokio::spawn(evaluating.run());
@@ -125,22 +129,19 @@ impl Alerting {
     }
 
     fn put_in_force(self, turn: &mut Turn) -> Result<Begun, TaskError> {
-        let Self { running, files, routing, receivers, settings, selectors, options, telemetry, data_dir, remote } =
+        let Self { running, read, routing, receivers, settings, selectors, options, telemetry, data_dir, remote } =
             self;
         let failed = |error: String| TaskError(error);
+        let files = &read.files;
         let folder = data_dir.join("alerting");
         let store = running.store();
-        let retention = options.store.retention_for(files::reach(&files));
+        let retention = options.store.retention_for(files::reach(files));
         store.set_limits(&options.store);
-        store.set_selection(&files::selection(&files, &selectors), retention);
+        store.set_selection(&files::selection(files, &selectors), retention);
         let place =
             |name: &str, kind| Place { files: Arc::new(RealFiles), folder: folder.clone(), name: name.into(), kind };
         // Each is tried again, with the component, where it failed: to go on without would forget what is on disk.
-        if !turn.is_kept {
-            let kept = options.store.journal.then(|| series_on_disk(store, &data_dir)).transpose()?;
-            running.keep(kept);
-            turn.is_kept = true;
-        }
+        keep(&running, &mut turn.kept, options.store.journal, &data_dir)?;
         if !turn.is_restored {
             let complaints = running.rules().restore(place("rules", crate::alerting::KIND));
             let complaints = complaints.map_err(|error| failed(format!("the journal of alerts: {error}")))?;
@@ -150,7 +151,7 @@ impl Alerting {
         for warning in files.iter().flat_map(|file| &file.warnings) {
             tracing::warn!("{warning}");
         }
-        let every = interval(&files, &settings);
+        let every = interval(files, &settings);
         let watched = options.dead_mans_switch.as_ref().map(|switch| (switch, Arc::new(switch.switch())));
         let heartbeat = match watched {
             None => None,
@@ -165,17 +166,39 @@ impl Alerting {
             }
         };
         let reader = Reader::new(store.clone(), remote, retention);
-        reader.warn_of(&files);
         let now = running.clock().now();
-        running.rules().load(settings, &files, now);
+        running.rules().load(settings, files, now);
         dispatch(&running, routing, receivers, &options, &folder, every, &telemetry)?;
         Ok(Begun { reader: Arc::new(reader), switch: heartbeat })
     }
 }
 
-/// Fills the store with what an earlier process left on disk.
-fn series_on_disk(store: &Arc<Store>, data_dir: &Path) -> Result<Keeper, TaskError> {
+/// Has the samples looked after, on disk or in memory alone. The first time the store is filled with what an earlier process
+/// left; later it has the samples itself. Blocks.
+fn keep(running: &Running, kept: &mut Kept, on_disk: bool, data_dir: &Path) -> Result<(), TaskError> {
+    let wanted = if on_disk { Kept::OnDisk } else { Kept::InMemory };
+    if *kept == wanted {
+        return Ok(());
+    }
     let place = SeriesPlace { files: Arc::new(RealFiles), folder: data_dir.join("series") };
+    let store = running.store();
+    let keeper = match (&*kept, on_disk) {
+        (_, false) => None,
+        (Kept::NotYet, true) => Some(series_on_disk(store, place)?),
+        (_, true) => {
+            let begun = Keeper::take_over(store.clone(), place, UnixMillis::now());
+            Some(begun.map_err(|error| TaskError(format!("samples cannot be kept on disk: {error}")))?)
+        }
+    };
+    // Who looked after them so far writes down what he has to.
+    Handle::current().block_on(running.let_go());
+    running.keep(keeper);
+    *kept = wanted;
+    Ok(())
+}
+
+/// Fills the store with what an earlier process left on disk.
+fn series_on_disk(store: &Arc<Store>, place: SeriesPlace) -> Result<Keeper, TaskError> {
     let opened = Keeper::open(store.clone(), place, UnixMillis::now());
     let (keeper, restored) =
         opened.map_err(|error| TaskError(format!("the samples on disk cannot be read: {error}")))?;
@@ -268,10 +291,14 @@ impl Evaluating {
                 return;
             }
             let (running, reader) = (self.running.clone(), self.reader.clone());
-            let evaluated = blocking(move || running.rules().evaluate(running.clock(), &*reader)).await;
-            match evaluated {
-                Ok(Some(Evaluated { metrics, alerts, asks })) => {
+            let evaluated = blocking(move || {
+                let mut rules = running.rules();
+                (rules.evaluate(running.clock(), &*reader), rules.trouble())
+            });
+            match evaluated.await {
+                Ok((Some(Evaluated { metrics, alerts, asks }), trouble)) => {
                     self.beat();
+                    self.feel(trouble);
                     asking.extend(asks.map(|questions| self.reader.clone().answer(questions)));
                     if let Some(dispatch) = self.running.dispatch() {
                         dispatch.put(alerts);
@@ -280,13 +307,25 @@ impl Evaluating {
                         self.offer(Batch::Metrics(batch), &lost);
                     }
                 }
-                Ok(None) => {}
+                Ok((None, _)) => {}
                 Err(error) => {
                     tracing::error!("a group of rules could not be evaluated: {error}");
                     tokio::time::sleep(LOOK).await;
                 }
             }
         }
+    }
+
+    /// Says how the rules feel, where that is another than before.
+    fn feel(&mut self, trouble: Option<String>) {
+        if self.trouble.as_ref() == Some(&trouble) {
+            return;
+        }
+        match &trouble {
+            Some(words) => self.metrics.health.unhealthy(words),
+            None => self.metrics.health.healthy(),
+        };
+        self.trouble = Some(trouble);
     }
 
     /// Says that rules are evaluated, and alerts have somebody who dispatches them.
