@@ -29,19 +29,26 @@ pub enum Style {
 
 /// The float without a sign unless it is negative; with the fewest digits that read back as it, if no `precision` is given.
 /// `pad` keeps zeros at the end that [`Style::Shorter`] leaves out.
-pub fn float(number: f64, style: Style, precision: Option<usize>, pad: bool) -> String {
-    if number.is_nan() {
+pub fn float(value: f64, style: Style, precision: Option<usize>, pad: bool) -> String {
+    if value.is_nan() {
         return "NaN".into();
     }
-    if number.is_infinite() {
-        return if number > 0.0 { "+Inf" } else { "-Inf" }.into();
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.into();
     }
-    match (style, precision) {
-        (Style::Exponent, Some(precision)) => with_exponent(&format!("{number:.precision$e}")),
-        (Style::Exponent, None) => with_exponent(&format!("{number:e}")),
-        (Style::Plain, Some(precision)) => format!("{number:.precision$}"),
-        (Style::Plain, None) => format!("{number}"),
-        (Style::Shorter, _) => shorter(number, precision, pad),
+    let Some(precision) = precision else {
+        let mut text = Vec::with_capacity(24);
+        match style {
+            Style::Exponent => number::push_scientific(value, &mut text),
+            Style::Plain => number::push_plain(value, &mut text),
+            Style::Shorter => number::push(value, &mut text),
+        }
+        return String::from_utf8_lossy(&text).into_owned();
+    };
+    match style {
+        Style::Exponent => with_exponent(&format!("{value:.precision$e}")),
+        Style::Plain => format!("{value:.precision$}"),
+        Style::Shorter => shorter(value, precision.max(1), pad),
     }
 }
 
@@ -55,18 +62,12 @@ fn with_exponent(text: &str) -> String {
     format!("{mantissa}e{sign}{digits:0>2}")
 }
 
-fn shorter(number: f64, precision: Option<usize>, pad: bool) -> String {
-    let precision = precision.map(|precision| precision.max(1));
-    let scientific = match precision {
-        Some(precision) => format!("{number:.*e}", precision - 1),
-        None => format!("{number:e}"),
-    };
+fn shorter(number: f64, precision: usize, pad: bool) -> String {
+    let scientific = format!("{number:.*e}", precision - 1);
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();
-    // Where any number of digits will do, six decide.
-    let limit = precision.map_or(6, |precision| i32::try_from(precision).unwrap_or(i32::MAX));
     let kept = if pad { mantissa } else { trimmed(mantissa) };
-    if exponent < -4 || exponent >= limit {
+    if exponent < -4 || exponent >= i32::try_from(precision).unwrap_or(i32::MAX) {
         return with_exponent(&format!("{kept}e{exponent}"));
     }
     let digits = kept.bytes().filter(u8::is_ascii_digit).count();
@@ -151,6 +152,8 @@ mod tests {
             (0.000_01, "1e-05"),
             (1e100, "1e+100"),
             (5e-324, "5e-324"),
+            // Half way between two of the fewest digits it is the even one.
+            (698_921_842_421_627.25, "6.989218424216272e+14"),
         ];
         for (number, expected) in table {
             assert_eq!(float(number, Style::Shorter, None, false), expected);
