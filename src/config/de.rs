@@ -20,7 +20,7 @@ use super::interpolate::{self, Environment, Interpolated};
 use super::scalar::{self, Resolved};
 use crate::formats::yaml::{Entry, Node, Scalar, Value};
 use crate::options::joined::JOINED;
-use crate::options::secret::{SECRET, SECRET_ADDRESS};
+use crate::options::secret::{SECRET, SECRET_ADDRESS, TOKEN_ADDRESS, holds_token};
 use crate::options::spanned::SPANNED;
 use crate::options::tls::{UNCHECKED_IF_FALSE, UNCHECKED_IF_TRUE};
 use crate::options::verbatim::VERBATIM;
@@ -45,6 +45,8 @@ pub struct Notes {
     before: usize,
     /// Scalars that are secrets.
     pub secrets: BTreeSet<Span>,
+    /// Scalars that are addresses of which no more than the host is shown.
+    pub addresses: BTreeSet<Span>,
     /// Scalars that named something, with what came of them.
     pub interpolated: BTreeMap<Span, Interpolated>,
     /// Files that secrets come from.
@@ -333,6 +335,16 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
             SECRET_ADDRESS => {
                 let (file, value) = match &self.node.value {
                     Value::Scalar(scalar) if !scalar.text.contains(['@', '$']) => {
+                        (String::new(), scalar.text.to_string())
+                    }
+                    _ => self.context.secret(self.node, self.verbatim)?,
+                };
+                visitor.visit_seq(de::value::SeqDeserializer::new([file, value].into_iter()))
+            }
+            TOKEN_ADDRESS => {
+                let (file, value) = match &self.node.value {
+                    Value::Scalar(scalar) if !scalar.text.contains(['@', '$']) && !holds_token(&scalar.text) => {
+                        self.context.notes.borrow_mut().addresses.insert(self.node.span);
                         (String::new(), scalar.text.to_string())
                     }
                     _ => self.context.secret(self.node, self.verbatim)?,

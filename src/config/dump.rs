@@ -83,6 +83,7 @@ fn feed(state: &mut Xxh3, node: &Node, notes: &Notes) {
 fn masked(node: &Node, notes: &Notes) -> Json {
     match &node.value {
         Value::Scalar(_) if notes.secrets.contains(&node.span) => "***".into(),
+        Value::Scalar(scalar) if notes.addresses.contains(&node.span) => host_of(&scalar.text),
         Value::Scalar(Scalar { text, plain: true }) => match scalar::resolve(text) {
             Resolved::Null => Json::Null,
             Resolved::Bool(value) => value.into(),
@@ -106,6 +107,15 @@ fn without_logins(text: &str) -> Json {
     text.into()
 }
 
+/// An address without what stands behind its host.
+fn host_of(address: &str) -> Json {
+    let host = address.find("://").map_or(0, |scheme| scheme + 3);
+    match address[host..].find(['/', '?', '#']).map(|end| address.split_at(host + end)) {
+        Some((shown, rest)) if rest != "/" => format!("{shown}/***").into(),
+        _ => without_logins(address),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,5 +126,17 @@ mod tests {
         let root = crate::formats::yaml::parse(1, written).expect("YAML").expect("something");
         let shown = serde_json::json!({ "a": "http://***@h/x", "b": ["https://*@h", 5, "http://h"] });
         assert_eq!(masked(&root, &Notes::default()), shown);
+    }
+
+    #[test]
+    fn of_an_address_that_lets_in_only_the_host_is_shown() {
+        for (address, shown) in [
+            ("https://h:8443/hook/a?b=c", "https://h:8443/***"),
+            ("http://h?key=a", "http://h/***"),
+            ("http://h/", "http://h/"),
+            ("http://h", "http://h"),
+        ] {
+            assert_eq!(host_of(address), shown);
+        }
     }
 }

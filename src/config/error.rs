@@ -171,7 +171,8 @@ fn place(problem: &Problem, file: &SourceFile, interpolated: Option<&Interpolate
     let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..start]).count() + 1;
     let width = text[start..end.clamp(start, line_end)].chars().count().max(1);
     let mut shown = text[line_start..line_end].trim_end_matches('\r').to_owned();
-    for secret in notes.secrets.iter().rev().filter(|secret| secret.file == problem.span.file) {
+    let secrets: Vec<_> = notes.secrets.union(&notes.addresses).filter(|of| of.file == problem.span.file).collect();
+    for secret in secrets.into_iter().rev() {
         let (from, to) = (clamp(secret.start).max(line_start), clamp(secret.end).min(line_end));
         if from < to && !notes.interpolated.contains_key(secret) && !text[from..to].contains("${") {
             shown.replace_range(

@@ -12,7 +12,7 @@ use crate::alerting::dead_mans_switch::{DeadMansSwitch, Verdict};
 use crate::alerting::sending::{Address, Credential, Endpoint, Global, LIMIT, Post, either, is_address, missing};
 use crate::alerting::{Alert, Notification, Notifier, Refusal};
 use crate::data::UnixMillis;
-use crate::options::{Duration, HttpClientOptions, Problem, SecretAddress, Span, Spanned};
+use crate::options::{Duration, HttpClientOptions, Problem, Span, Spanned, TokenAddress};
 
 /// The kind's name.
 const KIND: &str = "dead_mans_switch";
@@ -26,7 +26,7 @@ const WATCHDOG: &str = "Watchdog";
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
     /// Where a request is sent. One of this, `url_file` and `receiver` is required.
-    pub url: Option<Spanned<SecretAddress>>,
+    pub url: Option<Spanned<TokenAddress>>,
     /// A file with the address, read again before each request.
     pub url_file: Option<Spanned<PathBuf>>,
     /// The request: `POST` without a body, or `GET`. Default: `post`.

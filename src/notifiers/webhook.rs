@@ -17,7 +17,7 @@ use crate::alerting::sending::{
     is_address, missing, notification_id, notification_key, templates,
 };
 use crate::alerting::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
-use crate::options::{Duration, HttpClientOptions, Problem, SecretAddress, Span, Spanned};
+use crate::options::{Duration, HttpClientOptions, Problem, Span, Spanned, TokenAddress};
 
 /// The kind's name.
 const KIND: &str = "webhook";
@@ -41,7 +41,7 @@ pub struct Options {
     /// How it speaks HTTP. Default: `global.http_config`.
     pub http_config: Option<Spanned<HttpClientOptions>>,
     /// Where requests are sent. One of this and `url_file` is required. An error never repeats more of it than its host.
-    pub url: Option<Spanned<SecretAddress>>,
+    pub url: Option<Spanned<TokenAddress>>,
     /// A file with the address, read again before each request.
     pub url_file: Option<Spanned<PathBuf>>,
     /// Most alerts of a request; how many are left out, it says. Default: `0`, all of them.

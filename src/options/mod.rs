@@ -27,7 +27,7 @@ pub use joined::Joined;
 pub use listen::Listen;
 pub use problem::{Code, Problem, Span};
 pub use prometheus::{PrometheusDuration, PrometheusSize};
-pub use secret::{Secret, SecretAddress};
+pub use secret::{Secret, SecretAddress, TokenAddress};
 pub use section::Section;
 pub use senders::SendersPods;
 pub use size::{ByteSize, Duration, Percent};

@@ -155,6 +155,61 @@ impl schemars::JsonSchema for SecretAddress {
     }
 }
 
+/// Name of the newtype by which a deserializer recognises [`TokenAddress`]: it answers as for [`SECRET_ADDRESS`], also where
+/// the path or the query [holds a token](holds_token), and shows of any other no more than its host.
+pub const TOKEN_ADDRESS: &str = "$tailwater::TokenAddress";
+
+/// An address that lets in whoever knows it, such as a webhook's: a secret where a token stands in it, and elsewhere nobody
+/// knows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenAddress(pub Secret);
+
+impl std::ops::Deref for TokenAddress {
+    type Target = Secret;
+
+    fn deref(&self) -> &Secret {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(TOKEN_ADDRESS, Visit).map(Self)
+    }
+}
+
+impl schemars::JsonSchema for TokenAddress {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TokenAddress".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        SecretAddress::json_schema(generator)
+    }
+}
+
+/// Letters and digits in one piece from which on nobody would have chosen them as a name.
+const LEAST_TOKEN: usize = 16;
+
+/// Whether what stands behind the host of an address is clearly a secret: a UUID, or a long piece of letters and digits.
+pub fn holds_token(address: &str) -> bool {
+    let behind = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let Some(from) = behind.find(['/', '?']) else { return false };
+    let is_mixed = |piece: &str| {
+        let has = |is: fn(&u8) -> bool| piece.bytes().any(|byte| is(&byte));
+        has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
+    };
+    behind[from..].split(['/', '?', '&', '=', '#']).any(|part| {
+        let is_uuid = part.len() == 36 && part.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+        let mut pieces = part.split(|letter: char| !letter.is_ascii_alphanumeric());
+        is_uuid || pieces.any(|piece| piece.len() >= LEAST_TOKEN && is_mixed(piece))
+    })
+}
+
 /// Reads a secret from whatever a deserializer answers with.
 struct Visit;
 
@@ -189,5 +244,45 @@ impl schemars::JsonSchema for Secret {
             "description": "A secret: `${file:/path}` or `${env:NAME}`. Written inline it is an error.",
             "pattern": SECRET_PATTERN
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_behind_the_host_is_told_from_words() {
+        for address in [
+            "https://hooks.example.com/services/T00000000/B00000000/X0X0X0X0X0X0X0X0X0X0X0X0",
+            "https://hc-ping.com/1c3f5d7e-8a9b-4c0d-9e1f-2a3b4c5d6e7f",
+            "https://api.example.com/v1/heartbeats/abcdef0123456789ab",
+            "https://example.com/hook?key=a1b2c3d4e5f6a7b8c9",
+        ] {
+            assert!(holds_token(address), "{address}");
+        }
+        for address in [
+            "http://alerts.example.com",
+            "http://10.0.0.1:8080/hook",
+            "http://ip-10-0-0-1a2b3c4d5e6f7a8b9c:8080/alerts",
+            "https://example.com/webhooks/alertmanager-prod-eu-1/notifications",
+            "https://example.com/internationalization",
+        ] {
+            assert!(!holds_token(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_frozen_secret_stays_what_it_is() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "one\n").expect("written");
+        let secret = Secret::from_file(file.path()).expect("read");
+        let clone = secret.clone();
+        std::fs::write(file.path(), "two").expect("written");
+        assert!(secret.reread().expect("read") && &*clone.expose() == "two");
+        secret.freeze();
+        std::fs::write(file.path(), "three").expect("written");
+        assert!(!clone.reread().expect("frozen") && !clone.is_older(Duration::ZERO));
+        assert_eq!(&*secret.expose(), "two");
     }
 }
