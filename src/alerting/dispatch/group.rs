@@ -67,7 +67,9 @@ impl Dispatcher {
             let is_news = |kept: &&Arc<Kept>| {
                 !integration.keeps_open
                     || reason == Reason::Repeat
-                    || before.is_none_or(|told| !told.firing.contains(&kept.fingerprint))
+                    || before.is_none_or(|told| {
+                        !told.firing.contains(&kept.fingerprint) || told.attended.contains(&kept.fingerprint)
+                    })
             };
             let firing = seen.firing.iter().filter(|kept| kept.is_confirmed).filter(is_news);
             let mut alerts: Vec<_> = firing.chain(resolved).map(|kept| kept.alert.clone()).collect();

@@ -258,7 +258,10 @@ impl Dispatcher {
         };
         self.bytes -= known.map_or(0, |before| before.kept.bytes());
         self.bytes += kept.bytes();
-        self.inhibitor.remember(&self.routing.inhibit_rules, &kept);
+        if known.is_none() {
+            // Its labels are what it is known by, so that nothing of this changes.
+            self.inhibitor.remember(&self.routing.inhibit_rules, &kept);
+        }
         for id in &places {
             self.join(*id, &kept, now);
         }
@@ -395,11 +398,6 @@ impl Dispatcher {
     /// Alerts, their bytes about, and groups that are kept.
     pub fn size(&self) -> (usize, usize, usize) {
         (self.alerts.len(), self.bytes, self.groups.len())
-    }
-
-    /// How many are kept at most.
-    pub fn limits(&self) -> Limits {
-        self.limits
     }
 }
 

@@ -58,6 +58,8 @@ pub enum Reason {
     First,
     /// Alerts joined the group.
     NewAlerts,
+    /// Alerts are silenced no more of which it was told that somebody takes care of them.
+    Unsilenced,
     /// Alerts resolved, others fire.
     SomeResolved,
     /// None fires any more.
@@ -117,6 +119,10 @@ impl Notified {
         if seen.firing.iter().any(|alert| !told.firing.contains(&alert.fingerprint)) {
             return Some(if told.firing.is_empty() { Reason::First } else { Reason::NewAlerts });
         }
+        // Somebody took a silence back: what was told as taken care of is not.
+        if seen.firing.iter().any(|alert| told.attended.contains(&alert.fingerprint)) {
+            return Some(Reason::Unsilenced);
+        }
         let closes = seen.resolved.iter().any(|alert| told.open.contains(&alert.fingerprint));
         if seen.firing.is_empty() {
             return (!told.firing.is_empty() || (closes && wish.send_resolved)).then_some(Reason::AllResolved);
@@ -141,8 +147,9 @@ impl Notified {
             open.clear();
         }
         let until = UnixMillis(now.0.saturating_add(2 * wish.repeat.as_millis() as i64));
-        let attended = before.map(|told| told.attended.intersection(&open).copied().collect()).unwrap_or_default();
         let (firing, resolved) = (set(&seen.firing), set(&seen.resolved));
+        let still = |alert: &&Fingerprint| open.contains(alert) && !firing.contains(alert);
+        let attended = before.map(|told| told.attended.iter().filter(still).copied().collect()).unwrap_or_default();
         let told = Told { at: now, until, firing, resolved, open, attended };
         let mut records = Vec::new();
         for kept in &seen.firing {

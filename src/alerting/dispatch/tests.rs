@@ -282,6 +282,25 @@ fn what_a_receiver_keeps_open_is_closed_even_where_it_is_silenced() {
 }
 
 #[test]
+fn what_is_silenced_no_more_is_told_with_the_next_look() {
+    let mut world = world(&[PAGER, CHAT]);
+    for name in ["a", "b"] {
+        world.fires("x", name);
+    }
+    world.until(MINUTE);
+    world.silence("i=a", 2 * HOUR);
+    assert_eq!(world.until(6 * MINUTE), ["pager acknowledge a"]);
+    world.silences.expire("0", UnixMillis(world.now)).expect("there");
+    // Somebody else is taken care of meanwhile, and stays so.
+    world.silence("i=b", 2 * HOUR);
+    assert_eq!(world.until(11 * MINUTE), ["pager acknowledge b", "630s pager Unsilenced +a -"]);
+    assert_eq!(world.until(60 * MINUTE), Vec::<String>::new(), "once");
+    world.restart(HOUR + MINUTE, &[PAGER, CHAT], ROUTE);
+    world.fires("x", "a");
+    assert_eq!(world.until(65 * MINUTE), Vec::<String>::new(), "over a restart too");
+}
+
+#[test]
 fn a_restart_neither_repeats_nor_forgets() {
     for later in [2 * MINUTE, 50 * MINUTE] {
         let mut world = world(&[PAGER]);
