@@ -4,6 +4,7 @@
 //!
 //! This is the decision alone; `notifiers` sends.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +50,45 @@ impl Pulse {
     /// The work was done at `now`.
     pub fn beat(&self, now: Instant) {
         *self.0.reported.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+}
+
+/// The pulses of groups of rules, each watched by its own interval: one that is evaluated rarely hides none that is
+/// evaluated often.
+#[derive(Debug)]
+pub struct Pulses {
+    /// That of whoever evaluates, should there be no group.
+    all: Pulse,
+    groups: HashMap<(String, String), Pulse>,
+}
+
+impl Pulses {
+    /// Groups by file and name, each with its interval; `every` is how often anything is to be done at least.
+    pub fn new(switch: &DeadMansSwitch, groups: &[(String, String, Duration)], every: Duration) -> Self {
+        let now = Instant::now();
+        let of = |(file, name, interval): &(String, String, Duration)| {
+            let pulse = switch.watch(&format!("the evaluation of the group `{name}` of {file}"), *interval, now);
+            ((file.clone(), name.clone()), pulse)
+        };
+        let all = switch.watch("the evaluation of rules", every, now);
+        Self { all, groups: groups.iter().map(of).collect() }
+    }
+
+    /// Groups report that are not due yet at `running`: what was due before is done.
+    pub fn beat<'a>(
+        &self,
+        due: impl Iterator<Item = (&'a str, &'a str, Option<Duration>)>,
+        running: Duration,
+        now: Instant,
+    ) {
+        self.all.beat(now);
+        for (file, name, due) in due {
+            if due.is_some_and(|due| due > running)
+                && let Some(pulse) = self.groups.get(&(file.to_owned(), name.to_owned()))
+            {
+                pulse.beat(now);
+            }
+        }
     }
 }
 
@@ -113,6 +153,26 @@ mod tests {
         assert_eq!(switch.verdict(start + SECOND * 300), stuck("rule evaluation", 100));
         drop(rules);
         assert_eq!(switch.verdict(start + SECOND * 300), Verdict::Alive, "what ended on purpose is not missed");
+    }
+
+    #[test]
+    fn a_group_that_is_late_is_named_though_others_are_not() {
+        let (start, switch) = (Instant::now(), DeadMansSwitch::new(SECOND * 60, 3));
+        let group = |name: &str, seconds| ("r.yml".to_owned(), name.to_owned(), SECOND * seconds);
+        let pulses = Pulses::new(&switch, &[group("often", 15), group("rare", 600)], SECOND * 600);
+        // The one has been due since 10 s and is not evaluated, the other will be due.
+        for second in 1..100u32 {
+            let due = [("r.yml", "often", Some(SECOND * 10)), ("r.yml", "rare", Some(SECOND * 600))];
+            pulses.beat(due.into_iter(), SECOND * second, start + SECOND * second);
+        }
+        let Verdict::Stuck { what, since } = switch.verdict(start + SECOND * 99) else { panic!("it is late") };
+        assert_eq!(&*what, "the evaluation of the group `often` of r.yml");
+        assert!(since > SECOND * 89, "{since:?}");
+        // So is one that waits for an answer that does not come.
+        pulses.beat([("r.yml", "often", None)].into_iter(), SECOND * 100, start + SECOND * 100);
+        assert!(matches!(switch.verdict(start + SECOND * 100), Verdict::Stuck { .. }));
+        pulses.beat([("r.yml", "often", Some(SECOND * 115))].into_iter(), SECOND * 101, start + SECOND * 101);
+        assert_eq!(switch.verdict(start + SECOND * 101), Verdict::Alive);
     }
 
     #[test]

@@ -114,6 +114,12 @@ impl Rules {
         groups.chain(self.leaving.iter().map(|leaving| leaving.due)).min()
     }
 
+    /// Groups by file and name, each with when it is due; one that waits for an answer is not.
+    pub fn due(&self) -> impl Iterator<Item = (&str, &str, Option<Duration>)> {
+        let running = |at| self.timeline.as_ref().map(|timeline| timeline.running(at));
+        self.groups.iter().map(move |group| (&*group.file, &*group.name, group.due().and_then(running)))
+    }
+
     /// Evaluates the group that has been due for the longest; `None` where nothing is due. What it says is journalled when
     /// this returns. A group that has to know first what somebody else answers asks for that, and waits.
     pub fn evaluate(&mut self, clock: &dyn Clock, store: &dyn Store) -> Option<Evaluated> {

@@ -1,8 +1,9 @@
 //! The pages of one integration: a queue for each key, and the order in which they are due.
 
 mod succession;
+mod trouble;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::{Around, Attempt, Counts, Event, LaneName, LaneStatus, Settings, late
 use crate::alerting::notifier::{Page, PageKind, Refusal};
 use crate::data::UnixMillis;
 use crate::delivery::retry::Backoff;
+use trouble::Trouble;
 
 /// Longest pause that a receiver may ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(600);
@@ -25,12 +27,12 @@ pub(super) struct Lane {
     /// Keys whose first page waits, by when it is due.
     due: BTreeSet<(UnixMillis, Arc<str>)>,
     /// Keys of pages by their ids.
-    keys: HashMap<u64, Arc<str>>,
+    keys: BTreeMap<u64, Arc<str>>,
     under_way: usize,
     presence: Presence,
     /// Whether what is open was not remembered in full.
     forgot: bool,
-    last_error: Option<String>,
+    trouble: Option<Trouble>,
     pub counts: Counts,
 }
 
@@ -326,24 +328,29 @@ impl Lane {
         match result {
             Ok(()) => {
                 (queue.backoff, queue.not_before) = (None, now);
-                self.last_error = None;
                 self.counts.delivered += 1;
                 self.end(attempt.id, &key, End::Delivered, around);
+                self.end_trouble(around);
             }
             Err(Refusal::ForGood(why)) => {
                 self.counts.refused += 1;
-                self.last_error = Some(why.clone());
+                queue.backoff = None;
+                self.trouble.get_or_insert_default().say(&why, &attempt.page.about);
                 let about = attempt.page.about.clone();
                 around.events.push(Event::Refused { lane: around.name.clone(), key: key.clone(), about, why });
                 self.end(attempt.id, &key, End::Refused, around);
             }
             Err(Refusal::ForNow { why, after }) => {
                 self.counts.retries += 1;
-                self.last_error = Some(why);
                 let backoff = queue.backoff.get_or_insert_with(|| Backoff::new(around.random.fork()));
                 let pause = backoff.next(None);
                 let asked = after.map_or(Duration::ZERO, |asked| asked.min(LONGEST_ASKED) + pause / 4);
                 queue.not_before = later(now, pause.max(asked));
+                let about = &attempt.page.about;
+                if self.trouble.get_or_insert_default().say(&why, about) {
+                    let (lane, about) = (around.name.clone(), about.clone());
+                    around.events.push(Event::Waits { lane, about, why, next: queue.not_before });
+                }
                 // What came behind it meanwhile says more.
                 if is_first && queue.says_more() {
                     self.counts.superseded += 1;
@@ -355,12 +362,33 @@ impl Lane {
         self.settle(&key, around, now);
     }
 
+    /// A page arrived: all is well again, unless other keys wait for another attempt.
+    fn end_trouble(&mut self, around: &mut Around<'_>) {
+        let Some(trouble) = &self.trouble else { return };
+        if self.queues.values().all(|queue| queue.backoff.is_none()) {
+            let (lane, about) = (around.name.clone(), trouble.about.clone());
+            around.events.push(Event::Arrives { lane, about });
+            self.trouble = None;
+        }
+    }
+
+    /// What is wrong, in words.
+    pub fn complaint(&self, name: &LaneName) -> Option<String> {
+        let trouble = self.trouble.as_ref()?;
+        let waiting = self.keys.len();
+        let waiting = if waiting == 0 { String::new() } else { format!("; pages that wait: {waiting}") };
+        Some(format!("{} ({}) was not told of {}: {}{waiting}", name.receiver, name.kind(), trouble.about, trouble.why))
+    }
+
     fn give_up(&mut self, key: &Arc<str>, around: &mut Around<'_>, now: UnixMillis) {
         let Some(first) = self.queues.get(key).and_then(|queue| queue.waiting.front()) else { return };
         let first = &first.written;
         let (id, is_resolve, origin) = (first.id, first.is_resolve(), first.origin.clone());
         let about = first.page.about.clone();
         self.counts.given_up += 1;
+        if let Some(queue) = self.queues.get_mut(key) {
+            queue.backoff = None;
+        }
         around.events.push(Event::GivenUp { lane: around.name.clone(), key: key.clone(), about, is_resolve, origin });
         self.end(id, key, End::GivenUp, around);
         self.settle(key, around, now);
@@ -418,14 +446,17 @@ impl Lane {
     }
 
     pub fn status(&self, name: &LaneName) -> LaneStatus {
-        let waiting = || self.queues.values().flat_map(|queue| &queue.waiting);
+        // Ids are given in the order in which pages are written.
+        let oldest = self
+            .keys
+            .first_key_value()
+            .and_then(|(id, key)| self.queues.get(key)?.waiting.iter().find(|waiting| waiting.written.id == *id));
         LaneStatus {
             lane: name.clone(),
-            is_configured: self.presence != Presence::Gone,
-            waiting: waiting().count(),
+            waiting: self.keys.len(),
             under_way: self.under_way,
-            oldest: waiting().map(|waiting| waiting.written.written_at).min(),
-            last_error: self.last_error.clone(),
+            oldest: oldest.map(|waiting| waiting.written.written_at),
+            complaint: self.complaint(name),
             counts: self.counts,
         }
     }

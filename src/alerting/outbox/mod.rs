@@ -94,6 +94,24 @@ pub struct Full;
 /// Something that somebody should hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// A page waits for another attempt, for a reason that was not told yet.
+    Waits {
+        /// By whom it was not taken.
+        lane: LaneName,
+        /// Names of the alerts.
+        about: String,
+        /// Its words, or what failed.
+        why: String,
+        /// When it is tried again.
+        next: UnixMillis,
+    },
+    /// Pages arrive again.
+    Arrives {
+        /// Where.
+        lane: LaneName,
+        /// Names of the alerts of the page that did not.
+        about: String,
+    },
     /// A page was refused for good.
     Refused {
         /// By whom.
@@ -162,16 +180,14 @@ pub struct Counts {
 pub struct LaneStatus {
     /// Which one.
     pub lane: LaneName,
-    /// Whether the configuration has it.
-    pub is_configured: bool,
     /// Pages that wait or are under way.
     pub waiting: usize,
     /// Requests under way.
     pub under_way: usize,
     /// When the oldest page that waits was written.
     pub oldest: Option<UnixMillis>,
-    /// What its receiver said last, where the last attempt failed.
-    pub last_error: Option<String>,
+    /// What is wrong, in words: what its receiver said last, or what failed.
+    pub complaint: Option<String>,
     /// What happened so far.
     pub counts: Counts,
 }
@@ -336,14 +352,14 @@ impl Outbox {
         self.lanes.iter().flat_map(|(name, lane)| lane.state(name)).collect()
     }
 
+    /// What is wrong, in words.
+    pub fn complaints(&self) -> impl Iterator<Item = String> {
+        self.lanes.iter().filter_map(|(name, lane)| lane.complaint(name))
+    }
+
     /// How the integrations are doing.
     pub fn status(&self) -> Vec<LaneStatus> {
         self.lanes.iter().map(|(name, lane)| lane.status(name)).collect()
-    }
-
-    /// Bytes of the pages that wait.
-    pub fn bytes(&self) -> usize {
-        self.bytes
     }
 
     /// How pages are sent.

@@ -95,6 +95,13 @@ impl World {
         self.journal.extend(self.outbox.take_records());
     }
 
+    /// What was told of pages that wait no more.
+    fn ended(&mut self) -> Vec<Event> {
+        let mut events = self.outbox.take_events();
+        events.retain(|event| !matches!(event, Event::Waits { .. } | Event::Arrives { .. }));
+        events
+    }
+
     fn counts(&self) -> Counts {
         self.outbox.status().into_iter().find(|status| status.lane == lane("a")).expect("there").counts
     }
@@ -113,7 +120,7 @@ fn pages_of_one_key_go_out_one_after_the_other_and_keys_beside_each_other() {
     world.delivered("x2");
     world.delivered("y1");
     assert_eq!(world.later(HOUR), Vec::<String>::new());
-    assert_eq!((world.counts().delivered, world.outbox.bytes()), (3, 0));
+    assert_eq!((world.counts().delivered, world.outbox.bytes), (3, 0));
 }
 
 #[test]
@@ -231,6 +238,35 @@ fn what_also_tells_of_ends_waits_its_turn() {
 }
 
 #[test]
+fn a_page_that_waits_is_told_once_and_so_is_its_arrival() {
+    let mut world = world(settings());
+    let waits =
+        |why: &str, next: UnixMillis| Event::Waits { lane: lane("a"), about: "Down".into(), why: why.into(), next };
+    let is_wait = |events: &[Event], of: &str| matches!(events, [Event::Waits { why, about, .. }] if why == of && about == "Down");
+    world.fires("x", "x1");
+    world.fires("y", "y1");
+    world.sends();
+    world.refused("x1");
+    let events = world.outbox.take_events();
+    let next = world.outbox.next_due().expect("another attempt");
+    assert_eq!(events, [waits("busy", next)]);
+    world.refused("y1");
+    assert_eq!(world.outbox.take_events(), [], "it is known");
+    world.now += HOUR;
+    world.sends();
+    world.answer("x1", Err(Refusal::ForNow { why: "429".into(), after: None }));
+    assert!(is_wait(&world.outbox.take_events(), "429"), "another reason is news");
+    assert!(world.outbox.complaints().any(|told| told == "r (a) was not told of Down: 429; pages that wait: 2"));
+    world.delivered("y1");
+    assert_eq!(world.outbox.take_events(), [], "one still waits");
+    world.now += HOUR;
+    world.sends();
+    world.delivered("x1");
+    assert_eq!(world.outbox.take_events(), [Event::Arrives { lane: lane("a"), about: "Down".into() }]);
+    assert_eq!(world.outbox.complaints().count(), 0);
+}
+
+#[test]
 fn what_is_refused_for_good_is_never_tried_again() {
     let mut world = world(settings());
     world.fires("x", "x1");
@@ -322,7 +358,7 @@ fn what_a_crash_left_unanswered_is_not_tried_for_longer_in_the_next_life() {
     assert_eq!(world.sends(), ["x1"]);
     world.answer("x1", Err(Refusal::ForNow { why: "429".into(), after: Some(Duration::from_secs(20)) }));
     assert_eq!(world.later(HOUR), Vec::<String>::new());
-    assert!(matches!(world.outbox.take_events()[..], [Event::GivenUp { is_resolve: false, .. }]));
+    assert!(matches!(world.ended()[..], [Event::GivenUp { is_resolve: false, .. }]));
 }
 
 #[test]
@@ -354,7 +390,7 @@ fn a_resolve_is_tried_long_and_not_for_ever() {
         world.now = world.outbox.next_due().map_or(25 * HOUR, |due| due.0);
     }
     assert_eq!(world.sends(), Vec::<String>::new());
-    assert!(matches!(world.outbox.take_events()[..], [Event::GivenUp { is_resolve: true, .. }]));
+    assert!(matches!(world.ended()[..], [Event::GivenUp { is_resolve: true, .. }]));
 }
 
 #[test]
@@ -366,7 +402,7 @@ fn a_trigger_is_tried_as_long_as_it_is_so() {
         world.refused("x1");
         world.now = world.outbox.next_due().expect("due").0;
     }
-    assert_eq!(world.outbox.take_events(), []);
+    assert_eq!(world.ended(), []);
 }
 
 #[test]
@@ -389,7 +425,7 @@ fn what_waits_for_a_receiver_that_is_gone_waits_for_its_return() {
     world.refused("x1");
     world.outbox.configure(world.settings, [(lane("b"), true)]);
     assert_eq!(world.later(HOUR), Vec::<String>::new());
-    assert!(matches!(world.outbox.take_events()[..], [Event::GivenUp { is_resolve: false, .. }]));
+    assert!(matches!(world.ended()[..], [Event::GivenUp { is_resolve: false, .. }]));
 }
 
 #[test]

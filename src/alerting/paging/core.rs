@@ -31,8 +31,8 @@ pub(super) struct Core {
     pub wants_state: bool,
     /// What somebody should hear of beside what the outbox says.
     pub(super) events: Vec<Event>,
-    /// Notices that could not be written, and the words of the last, by integration.
-    pub unwritten: BTreeMap<LaneName, (u64, String)>,
+    /// Notices that could not be written, by integration, and why, where that is so of the last one.
+    pub unwritten: BTreeMap<LaneName, (u64, Option<String>)>,
 }
 
 /// What is to be done now, in this order: keep the records, durably if so it says, then make the attempts.
@@ -177,7 +177,7 @@ impl Core {
 struct PageDesk<'a> {
     outbox: &'a mut Outbox,
     ways: &'a Ways,
-    unwritten: &'a mut BTreeMap<LaneName, (u64, String)>,
+    unwritten: &'a mut BTreeMap<LaneName, (u64, Option<String>)>,
     now: UnixMillis,
     wrote: bool,
 }
@@ -199,10 +199,30 @@ impl Desk for PageDesk<'_> {
             let put = self.outbox.put(&lane, &origin, pages, tell_of_ends, self.now);
             put.map_err(|_| "too many pages wait already".to_owned())
         });
-        if let Err(why) = &written {
-            tracing::warn!(receiver = %lane, group = %told.group_key, "a notification cannot be written: {why}");
-            let known = self.unwritten.entry(lane).or_default();
-            *known = (known.0 + 1, why.clone());
+        match &written {
+            Err(why) => {
+                let known = self.unwritten.entry(lane.clone()).or_default();
+                if known.1.as_ref() != Some(why) {
+                    let (receiver, kind) = (&*lane.receiver, lane.kind());
+                    let alertname = told.names();
+                    tracing::warn!(
+                        receiver,
+                        kind,
+                        alertname,
+                        "a notification cannot be written, and is tried again: {why}"
+                    );
+                }
+                *known = (known.0 + 1, Some(why.clone()));
+            }
+            Ok(()) => {
+                if self.unwritten.get_mut(&lane).is_some_and(|known| known.1.take().is_some()) {
+                    tracing::info!(
+                        receiver = &*lane.receiver,
+                        kind = lane.kind(),
+                        "notifications can be written again"
+                    );
+                }
+            }
         }
         written.is_ok()
     }

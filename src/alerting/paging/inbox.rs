@@ -11,19 +11,25 @@ pub(super) struct Inbox {
     alerts: Vec<Kept>,
     at: HashMap<Fingerprint, usize>,
     most: usize,
+    bytes: usize,
+    most_bytes: usize,
     refused: u64,
 }
 
 impl Inbox {
-    pub fn new(most: usize) -> Self {
-        Self { alerts: Vec::new(), at: HashMap::new(), most, refused: 0 }
+    /// One that keeps so many alerts at most, and so many bytes of them, about.
+    pub fn new(most: usize, most_bytes: usize) -> Self {
+        Self { alerts: Vec::new(), at: HashMap::new(), most, bytes: 0, most_bytes, refused: 0 }
     }
 
     pub fn put(&mut self, kept: Kept, now: UnixMillis) {
         if let Some(at) = self.at.get(&kept.fingerprint) {
             let before = &mut self.alerts[*at];
+            self.bytes -= before.bytes();
             *before = before.then(kept, now);
-        } else if self.alerts.len() < self.most {
+            self.bytes += before.bytes();
+        } else if self.alerts.len() < self.most && self.bytes < self.most_bytes {
+            self.bytes += kept.bytes();
             self.at.insert(kept.fingerprint, self.alerts.len());
             self.alerts.push(kept);
         } else {
@@ -31,9 +37,15 @@ impl Inbox {
         }
     }
 
+    /// So many more found no place elsewhere.
+    pub fn refuse(&mut self, alerts: u64) {
+        self.refused += alerts;
+    }
+
     /// What came, and how many found no place.
     pub fn take(&mut self) -> (Vec<Kept>, u64) {
         self.at.clear();
+        self.bytes = 0;
         (std::mem::take(&mut self.alerts), std::mem::take(&mut self.refused))
     }
 }
@@ -45,7 +57,7 @@ mod tests {
 
     #[test]
     fn the_last_word_counts_and_there_is_a_limit() {
-        let mut inbox = Inbox::new(2);
+        let mut inbox = Inbox::new(2, 1 << 20);
         for (name, ends) in [("a", 100), ("b", 100), ("c", 100), ("a", 200)] {
             inbox.put(kept(&[("i", name)], 0, ends), UnixMillis(0));
         }
@@ -53,5 +65,11 @@ mod tests {
         let seen: Vec<_> = alerts.iter().map(|kept| (kept.alert.labels.get("i"), kept.alert.ends_at.0)).collect();
         assert_eq!((seen, refused), (vec![("a", 200), ("b", 100)], 1));
         assert_eq!(inbox.take().0.len(), 0);
+        let mut inbox = Inbox::new(100, 1000);
+        for number in 0..100 {
+            inbox.put(kept(&[("i", &number.to_string())], 0, 100), UnixMillis(0));
+        }
+        let (alerts, refused) = inbox.take();
+        assert_eq!((alerts.len(), refused), (4, 96), "bytes are limited too");
     }
 }

@@ -1,5 +1,9 @@
 //! What is counted of alerts and pages.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use prometheus::core::{Collector, Desc};
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
@@ -31,7 +35,18 @@ pub(super) struct Metrics {
     alerts: IntGauge,
     groups: IntGauge,
     bytes: IntGauge,
+    shown: Mutex<Shown>,
 }
+
+/// What was shown last.
+#[derive(Debug, Default)]
+struct Shown {
+    at: Option<Instant>,
+    lanes: BTreeSet<LaneName>,
+}
+
+/// How often metrics are shown at most: however much goes on, they cost the same.
+const SHOWN_EVERY: Duration = Duration::from_millis(500);
 
 const LANE: [&str; 2] = ["receiver", "integration"];
 
@@ -82,6 +97,7 @@ impl Metrics {
             alerts: IntGauge::new("tailwater_alerts_kept", "Alerts that are kept on their way to people.")?,
             groups: IntGauge::new("tailwater_alert_groups", "Groups of alerts.")?,
             bytes: IntGauge::new("tailwater_alerts_bytes", "Bytes of the alerts that are kept, about.")?,
+            shown: Mutex::default(),
         };
         for collector in metrics.collectors() {
             metrics.registry.register(collector)?;
@@ -112,8 +128,13 @@ impl Metrics {
         self.left_open.with_label_values(&[&*lane.receiver, lane.kind()]).inc();
     }
 
-    /// Shows what is so now.
+    /// Shows what is so now, unless that was done a moment ago.
     pub fn update(&self, core: &Core, silences: &Silences, now: UnixMillis) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.at.is_some_and(|at| at.elapsed() < SHOWN_EVERY) {
+            return;
+        }
+        shown.at = Some(Instant::now());
         let count = |family: &IntCounterVec, labels: &[&str], so_far: u64| {
             let counter = family.with_label_values(labels);
             counter.inc_by(so_far.saturating_sub(counter.get()));
@@ -129,7 +150,15 @@ impl Metrics {
         for (lane, (times, _)) in &core.unwritten {
             count(&self.unwritten, &[&lane.receiver, &lane.integration], *times);
         }
-        for status in core.outbox.status() {
+        let lanes = core.outbox.status();
+        let there: BTreeSet<LaneName> = lanes.iter().map(|status| status.lane.clone()).collect();
+        for gone in shown.lanes.difference(&there) {
+            let lane = [&*gone.receiver, &*gone.integration];
+            // Nothing waits there any more, and nobody will say so again.
+            let _ = (self.waiting.remove_label_values(&lane), self.oldest.remove_label_values(&lane));
+        }
+        shown.lanes = there;
+        for status in lanes {
             let lane = [&*status.lane.receiver, &*status.lane.integration];
             let counts = status.counts;
             for (what, so_far) in [

@@ -4,6 +4,7 @@
 
 mod clock;
 mod core;
+mod door;
 mod inbox;
 mod keeper;
 mod metrics;
@@ -21,6 +22,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, oneshot};
 
+pub use door::Door;
 pub use keeper::KIND;
 pub use metrics::{RegisterError, described};
 
@@ -146,7 +148,7 @@ impl Dispatch {
         complaints.extend(more);
         complaints.iter().for_each(|complaint| tracing::warn!("{complaint}"));
         let shared = Arc::new(Shared {
-            inbox: Mutex::new(Inbox::new(paging.limits.alerts)),
+            inbox: Mutex::new(Inbox::new(paging.limits.alerts, paging.limits.bytes)),
             core: Mutex::new(core),
             bell: Notify::new(),
             silences,
@@ -184,6 +186,15 @@ impl Dispatch {
         self.shared.bell.notify_one();
     }
 
+    fn let_in(&self, alerts: Vec<Kept>, refused: u64) {
+        let now = self.now();
+        let mut inbox = self.shared.inbox();
+        alerts.into_iter().for_each(|kept| inbox.put(kept, now));
+        inbox.refuse(refused);
+        drop(inbox);
+        self.shared.bell.notify_one();
+    }
+
     /// The silences, to be read and changed.
     pub fn silences(&self) -> &SilenceBook {
         &self.shared.silences
@@ -215,14 +226,21 @@ impl Dispatch {
     pub fn status(&self) -> Status {
         let core = self.shared.core();
         let (alerts, _, groups) = core.dispatcher.size();
-        let unwritten = core.unwritten.iter().map(|(lane, (_, why))| format!("{lane}: {why}"));
-        let failing = core.outbox.status();
-        let failing_words = failing.iter().filter_map(|lane| Some((lane, lane.last_error.as_ref()?)));
-        let mut complaints: Vec<String> =
-            unwritten.chain(failing_words.map(|(lane, why)| format!("{}: {why}", lane.lane))).collect();
+        let (counts, lanes) = (core.dispatcher.counts(), core.outbox.status());
+        drop(core);
+        Status { alerts, groups, counts, lanes, complaints: self.complaints() }
+    }
+
+    /// What is wrong, in words.
+    pub fn complaints(&self) -> Vec<String> {
+        let core = self.shared.core();
+        let unwritten = core.unwritten.iter();
+        let unwritten = unwritten.filter_map(|(lane, (_, why))| Some(format!("{lane}: {}", why.as_ref()?)));
+        let mut complaints: Vec<String> = unwritten.chain(core.outbox.complaints()).collect();
+        drop(core);
         let journal = self.shared.journal_complaint.lock().unwrap_or_else(PoisonError::into_inner);
         complaints.extend(journal.clone());
-        Status { alerts, groups, counts: core.dispatcher.counts(), lanes: failing, complaints }
+        complaints
     }
 
     /// Other routes, receivers and limits from now on. What is known and what is under way stays.

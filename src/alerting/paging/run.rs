@@ -89,6 +89,13 @@ fn step(shared: &Shared) -> Step {
     drop(core);
     for event in &step.events {
         match event {
+            Event::Waits { lane, about, why, next } => {
+                let seconds = (next.0 - now.0).max(0) / 1000;
+                tracing::warn!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, next_attempt_in = seconds, "a page was not taken and waits for its next attempt: {why}");
+            }
+            Event::Arrives { lane, about } => {
+                tracing::info!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, "pages arrive again");
+            }
             Event::Refused { lane, key, about, why } => {
                 tracing::error!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, key = %key, "a page was refused for good and is not sent again: {why}");
             }

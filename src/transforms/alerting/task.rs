@@ -15,12 +15,12 @@ use tokio_util::sync::CancellationToken;
 use super::files::{self, Read};
 use super::options::Options;
 use super::reader::Reader;
-use crate::alerting::dead_mans_switch::Pulse;
+use crate::alerting::dead_mans_switch::Pulses;
 use crate::alerting::dispatch::Limits as DispatchLimits;
-use crate::alerting::paging::{Disk, Dispatch, Paging, Receivers};
+use crate::alerting::paging::{Disk, Door, Paging, Receivers, StartError};
 use crate::alerting::remote::Remote;
 use crate::alerting::route::Routing;
-use crate::alerting::rule_file::RuleFile;
+use crate::alerting::rule_file::{Group, RuleFile};
 use crate::alerting::running::{Kept, Turn};
 use crate::alerting::{Clock, Evaluated, Running, Settings};
 use crate::data::{Batch, UnixMillis};
@@ -37,6 +37,9 @@ use crate::telemetry::{ComponentMetrics, Telemetry};
 
 /// Longest sleep between two looks at what is due: the wall clock may be set meanwhile.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How often it is tried again to dispatch alerts where their journals could not be opened.
+const DOOR_AGAIN: Duration = Duration::from_secs(5);
 
 /// The component, ready to run.
 pub(super) struct Alerting {
@@ -68,10 +71,30 @@ struct Evaluating {
     reader: Arc<Reader>,
     outlet: Outlet,
     metrics: Arc<ComponentMetrics>,
-    pulse: Option<Arc<Pulse>>,
-    /// What was wrong with the rules when somebody looked last.
-    trouble: Option<Option<String>>,
+    pulses: Option<Arc<Pulses>>,
+    /// Where alerts wait as long as nobody dispatches them.
+    door: Option<Waiting>,
+    /// When health was looked at last.
+    looked: Option<Instant>,
+    is_unwell: bool,
+    /// What was wrong with the rules when one was evaluated last.
+    trouble: Option<String>,
     stop: CancellationToken,
+}
+
+/// Alerts that wait for somebody who dispatches them.
+struct Waiting {
+    door: Arc<Door>,
+    /// Why they do.
+    why: String,
+    again: Instant,
+}
+
+impl Waiting {
+    fn new(door: Door, error: &StartError) -> Self {
+        tracing::error!(%error, "alerts wait: rules are evaluated, and nobody is told until this is over");
+        Self { door: Arc::new(door), why: error.to_string(), again: Instant::now() + DOOR_AGAIN }
+    }
 }
 
 impl Alerting {
@@ -82,17 +105,21 @@ impl Alerting {
         let turn = self.running.turn().await;
         let running = self.running.clone();
         let (begun, turn) = blocking(move || self.begin(turn)).await?;
-        let Begun { reader, switch } = begun?;
+        let Begun { reader, switch, door } = begun?;
         let stop = CancellationToken::new();
         // Held here too: where the loop of the rules is gone, its silence has to be noticed.
-        let pulse = switch.as_ref().map(|(_, pulse_of)| Arc::new(pulse_of()));
+        let pulses = switch.as_ref().map(|(_, pulses_of)| Arc::new(pulses_of()));
         let heartbeat = switch.map(|(heartbeat, _)| tokio::spawn(heartbeat.run(UnixMillis::now, stop.clone())));
         let evaluating = Evaluating {
             running: running.clone(),
             reader,
             outlet,
             metrics: metrics.clone(),
-            pulse: pulse.clone(),
+            pulses: pulses.clone(),
+            door,
+            looked: None,
+            // What the one before it said is no more.
+            is_unwell: true,
             trouble: None,
             stop: stop.clone(),
         };
@@ -160,16 +187,16 @@ impl Alerting {
                 let global = &options.telling().global;
                 let heartbeat =
                     Heartbeat::new(written, global, switch.clone(), told.unwrap_or_default(), UnixMillis::now());
-                let pulse_of: PulseOf =
-                    Box::new(move || switch.watch("the evaluation of rules", every, Instant::now()));
-                Some((heartbeat.map_err(failed)?, pulse_of))
+                let intervals = intervals(files, &settings);
+                let pulses_of: PulsesOf = Box::new(move || Pulses::new(&switch, &intervals, every));
+                Some((heartbeat.map_err(failed)?, pulses_of))
             }
         };
         let reader = Reader::new(store.clone(), remote, retention);
         let now = running.clock().now();
         running.rules().load(settings, files, now);
-        dispatch(&running, routing, receivers, &options, &folder, every, &telemetry)?;
-        Ok(Begun { reader: Arc::new(reader), switch: heartbeat })
+        let door = dispatch(&running, routing, receivers, &options, &folder, every, &telemetry);
+        Ok(Begun { reader: Arc::new(reader), switch: heartbeat, door })
     }
 }
 
@@ -209,16 +236,17 @@ fn series_on_disk(store: &Arc<Store>, place: SeriesPlace) -> Result<Keeper, Task
     Ok(keeper)
 }
 
-/// Makes the pulse by which the evaluation of rules reports.
-type PulseOf = Box<dyn Fn() -> Pulse + Send>;
+/// Makes the pulses by which the evaluation of rules reports.
+type PulsesOf = Box<dyn Fn() -> Pulses + Send>;
 
 /// What the loops need of what was put in force.
 struct Begun {
     reader: Arc<Reader>,
-    switch: Option<(Heartbeat, PulseOf)>,
+    switch: Option<(Heartbeat, PulsesOf)>,
+    door: Option<Waiting>,
 }
 
-/// Gives alerts their way to people, or takes it.
+/// Gives alerts their way to people, or takes it. Returns where they wait, if that cannot be.
 fn dispatch(
     running: &Running,
     routing: Option<Routing>,
@@ -226,14 +254,14 @@ fn dispatch(
     options: &Options,
     folder: &Path,
     every: Duration,
-    telemetry: &Telemetry,
-) -> Result<(), TaskError> {
+    telemetry: &Arc<Telemetry>,
+) -> Option<Waiting> {
     let Some(routing) = routing else {
         if let Some(dispatch) = running.dispatch() {
             running.set_dispatch(None);
             dispatch.stop();
         }
-        return Ok(());
+        return None;
     };
     // Four times the longest pause between evaluations, as alerts themselves have it.
     let limits = DispatchLimits::default();
@@ -241,13 +269,27 @@ fn dispatch(
     let paging = Paging { routing: Arc::new(routing), limits, outbox: options.outbox.settings() };
     if let Some(dispatch) = running.dispatch() {
         dispatch.reload(&paging, receivers);
-        return Ok(());
+        return None;
     }
     let disk = Disk { files: Arc::new(RealFiles), folder: folder.to_owned() };
-    let dispatch =
-        Dispatch::start(&paging, receivers, &disk, telemetry).map_err(|error| TaskError(error.to_string()))?;
-    running.set_dispatch(Some(Arc::new(dispatch)));
-    Ok(())
+    let door = Door::new(paging, receivers, disk, telemetry.clone());
+    match door.open() {
+        Ok(dispatch) => {
+            running.set_dispatch(Some(Arc::new(dispatch)));
+            None
+        }
+        Err(error) => Some(Waiting::new(door, &error)),
+    }
+}
+
+/// Groups by file and name, each with how often it is evaluated.
+fn intervals(files: &[RuleFile], settings: &Settings) -> Vec<(String, String, Duration)> {
+    let of = |file: &RuleFile| {
+        let path = file.path.display().to_string();
+        let one = |group: &Group| (path.clone(), group.name.to_string(), group.interval.unwrap_or(settings.interval));
+        file.groups.iter().map(one).collect::<Vec<_>>()
+    };
+    files.iter().flat_map(of).collect()
 }
 
 /// The longest time between two evaluations of a group.
@@ -277,8 +319,9 @@ impl Evaluating {
             }
             let (clock, next) = (*self.running.clock(), self.running.rules().next_due());
             let wait = next.map_or(LOOK, |due| due.saturating_sub(clock.now().running)).min(LOOK);
+            self.try_door().await;
+            self.look_around();
             if !wait.is_zero() {
-                self.beat();
                 tokio::select! {
                     biased;
                     () = self.stop.cancelled() => return,
@@ -297,11 +340,12 @@ impl Evaluating {
             });
             match evaluated.await {
                 Ok((Some(Evaluated { metrics, alerts, asks }), trouble)) => {
-                    self.beat();
-                    self.feel(trouble);
+                    self.trouble = trouble;
                     asking.extend(asks.map(|questions| self.reader.clone().answer(questions)));
                     if let Some(dispatch) = self.running.dispatch() {
                         dispatch.put(alerts);
+                    } else if let Some(waiting) = &self.door {
+                        waiting.door.put(alerts);
                     }
                     for batch in metrics {
                         self.offer(Batch::Metrics(batch), &lost);
@@ -316,24 +360,51 @@ impl Evaluating {
         }
     }
 
-    /// Says how the rules feel, where that is another than before.
-    fn feel(&mut self, trouble: Option<String>) {
-        if self.trouble.as_ref() == Some(&trouble) {
+    /// Once in a while: says which groups are evaluated in time, if alerts have somebody who dispatches them, and whether
+    /// people can be told.
+    fn look_around(&mut self) {
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
             return;
         }
-        match &trouble {
-            Some(words) => self.metrics.health.unhealthy(words),
-            None => self.metrics.health.healthy(),
-        };
-        self.trouble = Some(trouble);
+        self.looked = Some(Instant::now());
+        self.look_after_health();
+        self.beat();
     }
 
-    /// Says that rules are evaluated, and alerts have somebody who dispatches them.
     fn beat(&self) {
-        let dispatched = self.running.dispatch().is_none_or(|dispatch| dispatch.is_running());
-        if let Some(pulse) = self.pulse.as_ref().filter(|_| dispatched) {
-            pulse.beat(Instant::now());
+        let dispatched = self.door.is_none() && self.running.dispatch().is_none_or(|dispatch| dispatch.is_running());
+        if let Some(pulses) = self.pulses.as_ref().filter(|_| dispatched) {
+            let (rules, now) = (self.running.rules(), self.running.clock().now().running);
+            pulses.beat(rules.due(), now, Instant::now());
         }
+    }
+
+    /// Tries again to give alerts their way to people.
+    async fn try_door(&mut self) {
+        let Some(waiting) = self.door.as_mut().filter(|waiting| waiting.again <= Instant::now()) else { return };
+        let door = waiting.door.clone();
+        match blocking(move || door.open()).await {
+            Ok(Ok(dispatch)) => {
+                self.running.set_dispatch(Some(Arc::new(dispatch)));
+                self.door = None;
+                tracing::info!("alerts are dispatched now");
+            }
+            Ok(Err(error)) => (waiting.why, waiting.again) = (error.to_string(), Instant::now() + DOOR_AGAIN),
+            Err(error) => (waiting.why, waiting.again) = (error.to_string(), Instant::now() + DOOR_AGAIN),
+        }
+    }
+
+    /// Says whether people can be told of alerts.
+    fn look_after_health(&mut self) {
+        let mut complaints = self.running.dispatch().map(|dispatch| dispatch.complaints()).unwrap_or_default();
+        complaints.extend(self.trouble.clone());
+        complaints.extend(self.door.as_ref().map(|waiting| format!("alerts wait: {}", waiting.why)));
+        if !complaints.is_empty() {
+            self.metrics.health.unhealthy(complaints.join("; "));
+        } else if self.is_unwell {
+            self.metrics.health.healthy();
+        }
+        self.is_unwell = !complaints.is_empty();
     }
 
     /// Hands on what rules wrote. It is there for queries already, so that nothing waits for who else wants it.

@@ -61,7 +61,7 @@ impl Lane {
     /// under way.
     pub fn take_over(&mut self, other: Self, around: &mut Around<'_>, now: UnixMillis) {
         self.forgot |= other.forgot;
-        self.last_error = self.last_error.take().or(other.last_error);
+        self.trouble = self.trouble.take().or(other.trouble);
         for (key, theirs) in other.queues {
             let ours = self.queues.entry(key.clone()).or_default();
             self.due.remove(&(ours.due, key.clone()));

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::alerting::dispatch::testing::alert;
-use crate::alerting::paging::{Disk, Dispatch, Receivers};
+use crate::alerting::paging::{Disk, Dispatch, Door, Receivers, StartError};
 use crate::alerting::sending::Target;
 use crate::alerting::{Alert, Notification, Notifier, Page, PageKind, Refusal, WriteError};
 use crate::data::UnixMillis;
@@ -152,6 +152,29 @@ fn a_page_is_sent_also_where_the_disk_fails_or_hangs() {
     dispatch.put([fires("a"), fires("b"), fires("c"), fires("d")]);
     until("what is new", || pager.sent().contains(&"Trigger d".to_owned()));
     assert_eq!(pager.sent().len(), 4, "and nothing else: {:?}", pager.sent());
+}
+
+#[test]
+fn alerts_wait_where_the_journals_cannot_be_opened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A file stands where the folder should be.
+    let place = folder.path().join("alerting");
+    std::fs::write(&place, "").expect("written");
+    let pager = phone("pager", false);
+    let receivers: Receivers = [("r".into(), vec![pager.clone() as Arc<dyn Notifier>])].into();
+    let door = Door::new(paging("0s", "1s"), receivers, real(folder.path()), Arc::new(Telemetry::new()));
+    door.put([fires("a"), fires("b")]);
+    for _ in 0..2 {
+        assert!(matches!(door.open(), Err(StartError::Journal(..))));
+    }
+    door.put([is_over("b"), fires("c")]);
+    std::fs::remove_file(&place).expect("removed");
+    let dispatch = door.open().expect("it is started");
+    until("what fires", || pager.sent().len() == 2);
+    let mut sent = pager.sent();
+    sent.sort();
+    assert_eq!(sent, ["Trigger a", "Trigger c"]);
+    drop(dispatch);
 }
 
 #[test]
