@@ -78,7 +78,8 @@ pub(super) const CODES: &[Explanation] = &[
     code(
         "TW0461",
         "a policy of `tail_sampling` is wrong",
-        "Each has a `type` and, under the key of that name, what it needs; at least one is there. They are those of the          OpenTelemetry Collector's processor of this name.",
+        "Each has a `type` and, under the key of that name, what it needs; at least one is there. They are those of the \
+         OpenTelemetry Collector's processor of this name.",
     ),
     code(
         "TW0470",

@@ -152,8 +152,8 @@ mod tests {
             (0.000_01, "1e-05"),
             (1e100, "1e+100"),
             (5e-324, "5e-324"),
-            // Half way between two of the fewest digits it is the even one.
-            (698_921_842_421_627.25, "6.989218424216272e+14"),
+            // 698921842421627.25: half way between two of the fewest digits it is the even one.
+            (2_795_687_369_686_509.0 / 4.0, "6.989218424216272e+14"),
         ];
         for (number, expected) in table {
             assert_eq!(float(number, Style::Shorter, None, false), expected);
