@@ -120,6 +120,9 @@ pub enum EvalError {
     /// The samples cannot be had.
     #[error("expanding series: {0}")]
     Samples(#[from] SelectError),
+    /// A duration in the query comes to nothing that makes sense at these steps, in Prometheus's words.
+    #[error("{0}")]
+    Duration(String),
     /// The query cannot be evaluated on these samples, in Prometheus's words.
     #[error("{0}")]
     Query(String),
@@ -155,7 +158,15 @@ impl Query {
     /// # Errors
     /// Where the text is no query.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        Ok(Self(Arc::new(Parsed { text: text.into(), root: syntax::parse(text)? })))
+        Ok(Self(Arc::new(Parsed { text: text.into(), root: syntax::parse(text, syntax::Names::Ascii)? })))
+    }
+
+    /// Parses a query of a script, in which names beyond ASCII may stand without quotes.
+    ///
+    /// # Errors
+    /// Where the text is no query.
+    pub(super) fn parse_scripted(text: &str) -> Result<Self, ParseError> {
+        Ok(Self(Arc::new(Parsed { text: text.into(), root: syntax::parse(text, syntax::Names::Unicode)? })))
     }
 
     /// What kind of value the query has.
@@ -202,11 +213,12 @@ impl Query {
     /// # Errors
     /// Where the query as it is then printed is none.
     pub fn pinned(&self, time: i64) -> Result<Option<Self>, ParseError> {
-        let mut root = syntax::parse(self.text())?;
+        // The text is a query already, perhaps one of a script.
+        let mut root = syntax::parse(self.text(), syntax::Names::Unicode)?;
         if !syntax::pin(&mut root, time) {
             return Ok(None);
         }
-        Self::parse(&root.to_string()).map(Some)
+        Self::parse_scripted(&root.to_string()).map(Some)
     }
 
     /// Evaluates the query.
@@ -238,7 +250,7 @@ impl Query {
 /// Where the text is something else.
 pub fn selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
     let refused = |message: &str| ParseError { message: message.to_owned(), at: None };
-    match syntax::parse(text)?.node {
+    match syntax::parse(text, syntax::Names::Ascii)?.node {
         Node::Select(selected) if selected.shift.at.is_none() && selected.shift.offset.is_none() => {
             Ok(selected.matchers)
         }

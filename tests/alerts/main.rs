@@ -28,6 +28,7 @@ mod journal;
 mod kills;
 mod occurrences;
 mod queries;
+mod refused_queries;
 mod same_as_prometheus;
 mod setup;
 

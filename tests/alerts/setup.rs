@@ -53,6 +53,11 @@ impl Setup {
         Some(body["data"].take())
     }
 
+    /// Where the agent's API is.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// A receiver that pages by PagerDuty at `url`, every alert alone and at once.
     pub fn pages(&self, url: &str) -> Value {
         json!({

@@ -97,6 +97,7 @@ impl From<EvalError> for Fault {
         match error {
             EvalError::Timeout => Self::timeout(message),
             EvalError::Samples(_) => Self::internal(message),
+            EvalError::Duration(_) => Self::parameter("query", message),
             _ => Self::execution(message),
         }
     }

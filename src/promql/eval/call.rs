@@ -1,7 +1,8 @@
 //! Calls of functions. The table of functions says of each how it is computed; here is who shows it what it computes on.
 
 use super::super::functions::{
-    self, Join, Kind, LabelFunction, Note, Order, Place, Replace, Special, by_labels, by_value,
+    self, Extension, Function, Join, Kind, LabelFunction, Note, Order, Place, Replace, Special, TABLE, by_labels,
+    by_value,
 };
 use super::super::histogram::FloatHistogram;
 use super::super::query::{EvalError, ValueType};
@@ -16,6 +17,7 @@ impl Evaluator<'_> {
     /// Evaluates a call that gives a vector.
     pub(super) fn call(&mut self, call: &Call, place: Place, steps: Steps) -> Result<Rows, EvalError> {
         let first = || call.arguments.first();
+        check_extension(call)?;
         match call.function.kind {
             Kind::Range(function) => self.range_call(call, &function, steps),
             Kind::Floats(compute) => {
@@ -285,6 +287,28 @@ impl Evaluator<'_> {
         absent.finish(|| Metric::new(&encoded), drop, Vec::new());
         Ok(absent)
     }
+}
+
+/// Only some functions know what to do with samples around a range.
+fn check_extension(call: &Call) -> Result<(), EvalError> {
+    for argument in &call.arguments {
+        let Node::Range(selected, _) = &argument.bare().node else { continue };
+        let allows = |function: &Function| match (function.kind, selected.extension) {
+            (_, Extension::None) => true,
+            (Kind::Range(function), Extension::Anchored) => function.anchored,
+            (Kind::Range(function), Extension::Smoothed) => function.smoothed,
+            _ => false,
+        };
+        if !allows(call.function) {
+            let word = if selected.extension == Extension::Anchored { "anchored" } else { "smoothed" };
+            let allowed = TABLE.iter().filter(|function| allows(function)).map(|function| function.name);
+            let allowed = allowed.collect::<Vec<_>>().join(", ");
+            let name = call.function.name;
+            let message = format!("{word} modifier can only be used with: {allowed} - not with {name}");
+            return Err(EvalError::Query(message));
+        }
+    }
+    Ok(())
 }
 
 /// A function that changes labels.

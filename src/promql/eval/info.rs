@@ -175,7 +175,7 @@ impl References {
 impl Evaluator<'_> {
     fn reference(&self, shift: &Shift) -> Result<(Option<i64>, i64), EvalError> {
         let offset = match &shift.offset {
-            Some(offset) => offset.signed(self.clock).map_err(EvalError::Query)?,
+            Some(offset) => offset.signed(self.clock).map_err(EvalError::Duration)?,
             None => 0,
         };
         let time = shift.at.map(|at| match at {

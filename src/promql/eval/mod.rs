@@ -30,6 +30,7 @@ use super::query::{EvalError, Limits, ValueType, When};
 use super::syntax::Clock;
 use super::tree::{At, Expr, Node, Shift};
 use super::value::{Annotations, Evaluation, Value};
+use crate::formats::go;
 use crate::series::Samples;
 
 /// Most steps of an evaluation, or of a subquery within one.
@@ -55,7 +56,7 @@ pub(super) fn evaluate(
     let mut evaluator = Evaluator::new(samples, limits, clock, (time, time));
     let value = match root.value_type {
         ValueType::Scalar => evaluator.scalar(root, steps).map(|values| Value::Scalar(values[0])),
-        ValueType::String => evaluator.text(root).map(|text| Value::String(text.to_owned())),
+        ValueType::String => whole_text(root).map(Value::String),
         ValueType::Vector => {
             evaluator.vector(root, steps).and_then(Rows::drop_names).map(|rows| result::vector(&rows, steps))
         }
@@ -204,7 +205,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// The text that an expression is.
+    /// The text that an argument is.
     fn text<'e>(&self, expr: &'e Expr) -> Result<&'e str, EvalError> {
         match &expr.bare().node {
             Node::Text(text) => Ok(text),
@@ -236,7 +237,7 @@ impl<'a> Evaluator<'a> {
     /// Which times a selector or a subquery reads at the steps.
     fn times(&self, shift: &Shift, steps: Steps) -> Result<Times, EvalError> {
         let offset = match &shift.offset {
-            Some(offset) => offset.signed(self.clock).map_err(EvalError::Query)?,
+            Some(offset) => offset.signed(self.clock).map_err(EvalError::Duration)?,
             None => 0,
         };
         let (first, step) = match shift.at {
@@ -246,6 +247,19 @@ impl<'a> Evaluator<'a> {
             Some(At::End) => (self.end, 0),
         };
         Ok(Times { first: first.saturating_sub(offset), step, count: steps.count })
+    }
+}
+
+/// The text that a query is. Bytes that are no UTF-8 are shown as what stands for them, as an answer in JSON has to.
+fn whole_text(expr: &Expr) -> Result<String, EvalError> {
+    match &expr.bare().node {
+        Node::Text(text) => Ok(text.as_ref().to_owned()),
+        Node::Bytes(written) => {
+            let quote = written.chars().next().unwrap_or('"');
+            let bytes = go::unquote(written.trim_matches(quote), quote).unwrap_or_default();
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        }
+        _ => Err(unexpected(expr)),
     }
 }
 

@@ -157,13 +157,13 @@ impl Evaluator<'_> {
         let rows = match &matrix.node {
             Node::Range(selected, range) => {
                 let times = self.times(&selected.shift, steps)?;
-                let range = range.positive(self.clock).map_err(EvalError::Query)?;
+                let range = range.positive(self.clock).map_err(EvalError::Duration)?;
                 let ranged = ranged(times, range, selected.extension);
                 self.range_of_series(selected, &ranged, function.wants_counter)
             }
             Node::Subquery(subquery) => {
                 let times = self.times(&subquery.shift, steps)?;
-                let range = subquery.range.positive(self.clock).map_err(EvalError::Query)?;
+                let range = subquery.range.positive(self.clock).map_err(EvalError::Duration)?;
                 let ranged = ranged(times, range, Extension::None);
                 self.range_of_subquery(subquery, &ranged, function.wants_counter)
             }
@@ -222,7 +222,7 @@ impl Evaluator<'_> {
         range: i64,
     ) -> Result<(Rows, Steps), EvalError> {
         let step = match &subquery.step {
-            Some(step) => step.positive(self.clock).map_err(EvalError::Query)?,
+            Some(step) => step.positive(self.clock).map_err(EvalError::Duration)?,
             None => self.interval,
         };
         let after = times.first.saturating_sub(range);
@@ -241,7 +241,7 @@ impl Evaluator<'_> {
         match &expr.bare().node {
             Node::Range(selected, range) => {
                 let times = self.times(&selected.shift, steps)?;
-                let range = range.positive(self.clock).map_err(EvalError::Query)?;
+                let range = range.positive(self.clock).map_err(EvalError::Duration)?;
                 let until = times.last();
                 let extension = selected.extension;
                 let (before, behind) = around(extension, self.lookback);
@@ -272,7 +272,7 @@ impl Evaluator<'_> {
             }
             Node::Subquery(subquery) => {
                 let times = self.times(&subquery.shift, steps)?;
-                let range = subquery.range.positive(self.clock).map_err(EvalError::Query)?;
+                let range = subquery.range.positive(self.clock).map_err(EvalError::Duration)?;
                 let (rows, steps) = self.subquery(subquery, times, range)?;
                 let rows = rows.drop_names()?;
                 let mut split = Split::default();

@@ -106,7 +106,7 @@ fn load(command: &Load, samples: &mut MemorySamples) -> Result<(), Failure> {
 fn eval(command: &Eval, samples: &MemorySamples, limits: &Limits) -> Result<(), Failure> {
     let expected = &command.expectations;
     let failed = |way, differences| Failure { line: command.line, what: command.expression.clone(), way, differences };
-    let query = match (Query::parse(&command.expression), &expected.failure) {
+    let query = match (Query::parse_scripted(&command.expression), &expected.failure) {
         (Ok(query), _) => query,
         // An expression that is none fails too, if it says what it should.
         (Err(error), Some(words)) if !matches!(words, super::expect::Words::Any) => {

@@ -5,7 +5,9 @@ use std::fmt;
 use std::ops::Range;
 
 use super::super::query::ParseError;
-use super::token::{Placed, Token, duration, number};
+use super::literal::{checked_number, duration};
+use super::refusal::Refusal;
+use super::token::{Token, Tokens};
 
 /// Deepest nesting of a duration's expression.
 const DEPTH: usize = 64;
@@ -120,26 +122,24 @@ impl Node {
 
 /// Reads a duration from tokens.
 pub(super) struct Reader<'a> {
-    pub text: &'a str,
-    pub tokens: &'a [Placed],
+    pub tokens: &'a Tokens<'a>,
     /// Token that is read next.
     pub at: usize,
 }
 
 impl Reader<'_> {
     /// The duration of a range or of a subquery's step: a whole expression, above zero.
-    pub fn length(&mut self) -> Result<Length, ParseError> {
+    pub fn length(&mut self) -> Result<Length, Refusal> {
         let start = self.at;
         let root = self.expression(0, 0)?;
-        let length = self.finish(start, root);
-        match length {
-            Length::Fixed(..=0) => Err(self.error(start, "duration must be greater than 0")),
-            _ => Ok(length),
+        if matches!(root, Node::Number(..=0.0, _)) {
+            return Err(self.error(start, "duration must be greater than 0".to_owned()));
         }
+        Ok(self.finish(start, root))
     }
 
     /// The duration of an offset: one operand, with a sign perhaps.
-    pub fn offset(&mut self) -> Result<Length, ParseError> {
+    pub fn offset(&mut self) -> Result<Length, Refusal> {
         let start = self.at;
         let root = self.operand(0)?;
         Ok(self.finish(start, root))
@@ -149,15 +149,15 @@ impl Reader<'_> {
         match root {
             Node::Number(seconds, _) => Length::Fixed((seconds * 1000.0).round() as i64),
             root => {
-                let at = self.tokens[start].at.start..self.tokens[self.at - 1].at.end;
+                let at = self.tokens.place(start).start..self.tokens.place(self.at - 1).end;
                 Length::Computed(Box::new(Computed { root, at }))
             }
         }
     }
 
-    fn expression(&mut self, least: u8, depth: usize) -> Result<Node, ParseError> {
+    fn expression(&mut self, least: u8, depth: usize) -> Result<Node, Refusal> {
         let mut left = self.operand(depth)?;
-        while let Some((sign, binds)) = self.sign().and_then(binding)
+        while let Some((sign, binds)) = self.sign()?.and_then(binding)
             && binds >= least
         {
             let at = self.at;
@@ -165,8 +165,8 @@ impl Reader<'_> {
             // `^` is the one that associates to the right.
             let right = self.expression(if sign == '^' { binds } else { binds + 1 }, depth + 1)?;
             match (sign, &right) {
-                ('/', Node::Number(0.0, _)) => return Err(self.error(at, "division by zero")),
-                ('%', Node::Number(0.0, _)) => return Err(self.error(at, "modulo by zero")),
+                ('/', Node::Number(0.0, _)) => return Err(self.error(at, "division by zero".to_owned())),
+                ('%', Node::Number(0.0, _)) => return Err(self.error(at, "modulo by zero".to_owned())),
                 _ => {}
             }
             left = Node::Binary(sign, Box::new([left, right]));
@@ -174,31 +174,16 @@ impl Reader<'_> {
         Ok(left)
     }
 
-    fn operand(&mut self, depth: usize) -> Result<Node, ParseError> {
+    fn operand(&mut self, depth: usize) -> Result<Node, Refusal> {
         if depth > DEPTH {
-            return Err(self.error(self.at, "duration expression is nested too deeply"));
+            return Err(self.error(self.at, "duration expression is nested too deeply".to_owned()));
         }
-        let Some(token) = self.tokens.get(self.at) else {
-            return Err(self.error(self.at, "unexpected end of input in duration expression"));
-        };
-        let text = &self.text[token.at.clone()];
-        self.at += 1;
-        match (token.token, text) {
-            (Token::Number, _) => {
-                let seconds = number(text).unwrap_or(f64::NAN);
-                if seconds.is_nan() || seconds > MOST {
-                    return Err(self.error(self.at - 1, "duration out of range"));
-                }
-                Ok(Node::Number(seconds, false))
-            }
-            (Token::Duration, _) => {
-                let milliseconds = duration(text).unwrap_or(i64::MAX) as f64;
-                if milliseconds / 1000.0 > MOST {
-                    return Err(self.error(self.at - 1, "duration out of range"));
-                }
-                Ok(Node::Number(milliseconds / 1000.0, true))
-            }
+        let Some((token, text)) = self.tokens.look(self.at)? else { return Err(self.unexpected()) };
+        match (token, text) {
+            (Token::Number, _) => self.number(checked_number(text), false),
+            (Token::Duration, _) => self.number(duration(text).map(|milliseconds| milliseconds as f64 / 1000.0), true),
             (Token::Sign, "+" | "-") => {
+                self.at += 1;
                 // A sign binds as tightly as `*`, so that `-2^2` is -4; within an offset it takes one operand.
                 let inner = if depth == 0 && !self.in_brackets() {
                     self.operand(depth + 1)?
@@ -212,6 +197,7 @@ impl Reader<'_> {
                 })
             }
             (Token::Sign, "(") => {
+                self.at += 1;
                 let inner = self.expression(0, depth + 1)?;
                 self.expect(")")?;
                 Ok(match inner {
@@ -220,22 +206,33 @@ impl Reader<'_> {
                 })
             }
             (Token::Word, word) => match word.to_ascii_lowercase().as_str() {
+                "inf" => self.number(Ok(f64::INFINITY), false),
+                "nan" => self.number(Ok(0.0), false),
                 "step" => self.empty_call(Node::Step),
                 "range" => self.empty_call(Node::Range),
                 "min_of" => self.either("min_of", depth),
                 "max_of" => self.either("max_of", depth),
-                _ => Err(self.error(self.at - 1, &format!("unexpected {word:?} in duration expression"))),
+                _ => Err(self.unexpected()),
             },
-            _ => Err(self.error(self.at - 1, &format!("unexpected {text:?} in duration expression"))),
+            _ => Err(self.unexpected()),
         }
+    }
+
+    fn number(&mut self, seconds: Result<f64, String>, is_duration: bool) -> Result<Node, Refusal> {
+        let seconds = seconds.map_err(|message| self.error(self.at, message))?;
+        if seconds > MOST {
+            return Err(self.error(self.at, "duration out of range".to_owned()));
+        }
+        self.at += 1;
+        Ok(Node::Number(seconds, is_duration))
     }
 
     /// Whether the tokens behind the one just read still stand in brackets.
     fn in_brackets(&self) -> bool {
-        self.tokens[self.at..]
-            .iter()
-            .filter(|token| token.token == Token::Sign)
-            .find_map(|token| match &self.text[token.at.clone()] {
+        let signs = self.tokens.all[self.at..].iter().filter(|token| token.token == Token::Sign);
+        signs
+            .map(|token| &self.tokens.text[token.at.clone()])
+            .find_map(|sign| match sign {
                 "]" => Some(true),
                 "[" => Some(false),
                 _ => None,
@@ -243,13 +240,15 @@ impl Reader<'_> {
             .unwrap_or(false)
     }
 
-    fn empty_call(&mut self, node: Node) -> Result<Node, ParseError> {
+    fn empty_call(&mut self, node: Node) -> Result<Node, Refusal> {
+        self.at += 1;
         self.expect("(")?;
         self.expect(")")?;
         Ok(node)
     }
 
-    fn either(&mut self, which: &'static str, depth: usize) -> Result<Node, ParseError> {
+    fn either(&mut self, which: &'static str, depth: usize) -> Result<Node, Refusal> {
+        self.at += 1;
         self.expect("(")?;
         let left = self.expression(0, depth + 1)?;
         self.expect(",")?;
@@ -258,22 +257,24 @@ impl Reader<'_> {
         Ok(Node::Either(which, Box::new([left, right])))
     }
 
-    fn sign(&self) -> Option<&str> {
-        let token = self.tokens.get(self.at).filter(|token| token.token == Token::Sign)?;
-        Some(&self.text[token.at.clone()])
+    fn sign(&self) -> Result<Option<&str>, Refusal> {
+        Ok(self.tokens.look(self.at)?.filter(|(token, _)| *token == Token::Sign).map(|(_, sign)| sign))
     }
 
-    fn expect(&mut self, sign: &str) -> Result<(), ParseError> {
-        if self.sign() != Some(sign) {
-            return Err(self.error(self.at, &format!("expected {sign:?} in duration expression")));
+    fn expect(&mut self, sign: &str) -> Result<(), Refusal> {
+        if self.sign()? != Some(sign) {
+            return Err(self.unexpected());
         }
         self.at += 1;
         Ok(())
     }
 
-    fn error(&self, token: usize, message: &str) -> ParseError {
-        let at = self.tokens.get(token).map_or(self.text.len()..self.text.len(), |token| token.at.clone());
-        ParseError { message: message.to_owned(), at: Some(at) }
+    fn unexpected(&self) -> Refusal {
+        Refusal::unexpected(self.tokens, self.at)
+    }
+
+    fn error(&self, token: usize, message: String) -> Refusal {
+        ParseError { message, at: Some(self.tokens.place(token)) }.into()
     }
 }
 
@@ -347,14 +348,13 @@ impl fmt::Display for Milliseconds {
 
 #[cfg(test)]
 mod tests {
-    use super::super::token::tokens;
     use super::*;
 
     fn read(text: &str) -> Result<Length, String> {
         let whole = format!("x[{text}]");
-        let tokens = tokens(&whole).map_err(|error| error.message)?;
-        let mut reader = Reader { text: &whole, tokens: &tokens, at: 2 };
-        reader.length().map_err(|error| error.message)
+        let tokens = Tokens::of(&whole, super::super::token::Names::Ascii);
+        let mut reader = Reader { tokens: &tokens, at: 2 };
+        reader.length().map_err(|refusal| ParseError::from(refusal).message)
     }
 
     #[test]

@@ -4,20 +4,12 @@
 
 use std::fmt::Write as _;
 
-use super::super::functions::{self, Extension};
+use super::super::functions::Extension;
 use super::super::query::ParseError;
-use super::super::tree::{At, Operator};
+use super::super::tree::{Aggregation, At, Operator};
 use super::length::{Length, Reader};
-use super::token::{Placed, Token, duration, number, unquote};
-
-/// Deepest nesting of parentheses.
-const DEPTH: usize = 64;
-
-/// Most signs before operands, and powers: each nests what is behind it.
-const NESTING_SIGNS: usize = 64;
-
-/// Most operators. The grammar's work grows with their square.
-const OPERATORS: usize = 500;
+use super::literal::{duration, number, unquote};
+use super::token::{Token, Tokens};
 
 /// The name and the value of a matcher that stands for a modifier of an instant selector.
 pub(super) const MODIFIER: &str = "0";
@@ -62,23 +54,13 @@ pub(super) enum What {
     Extension(Extension),
 }
 
-/// Makes the plain text.
-pub(super) fn plain(text: &str, tokens: &[Placed]) -> Result<Plain, ParseError> {
-    let plain = Plain { text: String::with_capacity(text.len()), items: Vec::new(), operators: Vec::new() };
-    let mut writer = Writer {
-        text,
-        tokens,
-        at: 0,
-        plain,
-        ended: false,
-        in_braces: false,
-        depth: 0,
-        operators: 0,
-        nesting_signs: 0,
-        selector: Selector::None,
-        comparison: "",
-    };
-    while writer.at < tokens.len() {
+/// Makes the plain text of a query that was checked.
+pub(super) fn plain(tokens: &Tokens) -> Result<Plain, ParseError> {
+    let text = String::with_capacity(tokens.text.len());
+    let plain = Plain { text, items: Vec::new(), operators: Vec::new() };
+    let mut writer =
+        Writer { tokens, at: 0, plain, ended: false, in_braces: false, selector: Selector::None, comparison: "" };
+    while writer.at < tokens.all.len() {
         writer.next()?;
     }
     Ok(writer.plain)
@@ -92,20 +74,15 @@ enum Selector {
     Instant(usize),
     /// A range selector, with the item of its range.
     Range(usize),
-    Subquery,
 }
 
 struct Writer<'a> {
-    text: &'a str,
-    tokens: &'a [Placed],
+    tokens: &'a Tokens<'a>,
     at: usize,
     plain: Plain,
     /// Whether an operand has just ended, so that an operator or a modifier may follow.
     ended: bool,
     in_braces: bool,
-    depth: usize,
-    operators: usize,
-    nesting_signs: usize,
     selector: Selector,
     /// How the matcher at hand compares, if not by `=`.
     comparison: &'static str,
@@ -113,7 +90,7 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn next(&mut self) -> Result<(), ParseError> {
-        let token = self.tokens[self.at].token;
+        let token = self.tokens.all[self.at].token;
         let text = self.source(self.at);
         self.at += 1;
         match token {
@@ -122,9 +99,7 @@ impl<'a> Writer<'a> {
             Token::Number => self.number(number(text).unwrap_or(f64::NAN), false),
             Token::Duration => self.number(duration(text).unwrap_or(0) as f64 / 1000.0, true),
             Token::Text => {
-                let Some(value) = unquote(text) else {
-                    return Err(self.error(self.at - 1, format!("invalid escape sequence in {text}")));
-                };
+                let value = unquote(text).unwrap_or_default();
                 let item = self.item(self.at - 1, What::Text(String::from_utf8(value).ok()));
                 let comparison = std::mem::take(&mut self.comparison);
                 self.write(format_args!("\"{comparison}{item}\""));
@@ -136,7 +111,7 @@ impl<'a> Writer<'a> {
     }
 
     fn source(&self, token: usize) -> &'a str {
-        self.tokens.get(token).map_or("", |token| &self.text[token.at.clone()])
+        self.tokens.source(token)
     }
 
     fn word(&mut self, word: &'a str) -> Result<(), ParseError> {
@@ -144,19 +119,19 @@ impl<'a> Writer<'a> {
         let called = self.source(self.at) == "(";
         match lower.as_str() {
             "and" | "or" | "unless" | "atan2" if self.ended => {
-                self.operator(&lower)?;
+                self.operator(&lower);
                 self.write(format_args!("{lower}"));
             }
             "offset" if self.ended => {
                 let first = self.at;
-                let mut reader = Reader { text: self.text, tokens: self.tokens, at: self.at };
+                let mut reader = Reader { tokens: self.tokens, at: self.at };
                 let length = reader.offset()?;
                 self.at = reader.at;
                 let item = self.item(first, What::Length(length, Extension::None));
                 self.write(format_args!("offset {item}ms"));
             }
-            "anchored" => self.extension(word, Extension::Anchored)?,
-            "smoothed" => self.extension(word, Extension::Smoothed)?,
+            "anchored" => self.extension(word, Extension::Anchored),
+            "smoothed" => self.extension(word, Extension::Smoothed),
             "inf" => self.number(f64::INFINITY, false),
             "nan" => self.number(f64::NAN, false),
             "time" | "pi" | "start" | "end" | "step" | "range" if called && self.source(self.at + 1) == ")" => {
@@ -166,6 +141,8 @@ impl<'a> Writer<'a> {
                 self.ended = true;
                 self.selector = Selector::None;
             }
+            // Where no aggregation is, they name a metric.
+            "by" | "without" if !self.ended && !self.behind_aggregation() => self.name(word),
             "by" | "without" | "on" | "ignoring" | "group_left" | "group_right" | "bool" => {
                 self.write(format_args!("{lower}"));
                 self.ended = false;
@@ -185,20 +162,25 @@ impl<'a> Writer<'a> {
                     self.name(word);
                 }
             }
-            _ if called => {
-                if functions::find(word).is_none() {
-                    return Err(self.error(self.at - 1, format!("unknown function with name {word:?}")));
-                }
-                self.write(format_args!("{word}"));
-            }
+            _ if called => self.write(format_args!("{word}")),
             _ => self.name(word),
         }
         Ok(())
     }
 
+    /// Whether the word just read stands behind the name of an aggregation.
+    fn behind_aggregation(&self) -> bool {
+        self.at > 1 && Aggregation::of(&self.source(self.at - 2).to_ascii_lowercase()).is_some()
+    }
+
     fn sign(&mut self, sign: &'a str) -> Result<(), ParseError> {
         match sign {
             "{" | "}" => {
+                // The grammar wants a matcher even where none need be: in what `info` joins.
+                if sign == "}" && self.at > 1 && self.source(self.at - 2) == "{" {
+                    let item = self.item(self.at - 1, What::Extension(Extension::None));
+                    self.write(format_args!("\"{MODIFIER}\"=\"{item}\""));
+                }
                 self.in_braces = sign == "{";
                 self.write(format_args!("{sign}"));
                 self.ended = !self.in_braces;
@@ -206,21 +188,12 @@ impl<'a> Writer<'a> {
                 return Ok(());
             }
             "[" => return self.brackets(),
-            "@" => return self.time(),
-            "(" => {
-                self.depth += 1;
-                if self.depth > DEPTH {
-                    return Err(self.error(self.at - 1, format!("query is nested more than {DEPTH} levels deep")));
-                }
-                self.ended = false;
+            "@" => {
+                self.time();
+                return Ok(());
             }
-            ")" => {
-                if self.depth == 0 {
-                    return Err(self.error(self.at - 1, "unexpected right parenthesis ')'".to_owned()));
-                }
-                self.depth -= 1;
-                self.ended = true;
-            }
+            "(" => self.ended = false,
+            ")" => self.ended = true,
             "," => self.ended = false,
             // Whether a matcher makes sense is decided by what it really says: the grammar sees `=` alone.
             "=" | "!=" | "=~" | "!~" if self.in_braces => {
@@ -234,7 +207,7 @@ impl<'a> Writer<'a> {
                 return Ok(());
             }
             _ if self.in_braces => {}
-            _ => self.operator(sign)?,
+            _ => self.operator(sign),
         }
         self.selector = Selector::None;
         // Trimming has the precedence of a comparison.
@@ -243,27 +216,17 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn operator(&mut self, sign: &str) -> Result<(), ParseError> {
-        self.operators += 1;
-        if self.operators > OPERATORS {
-            return Err(self.error(self.at - 1, format!("query has more than {OPERATORS} operators")));
-        }
-        self.nesting_signs += usize::from(!self.ended || sign == "^");
-        if self.nesting_signs > NESTING_SIGNS {
-            let message = format!("query has more than {NESTING_SIGNS} signs before operands and powers");
-            return Err(self.error(self.at - 1, message));
-        }
+    fn operator(&mut self, sign: &str) {
         if let ("==" | "</" | ">/", Some(operator)) = (sign, Operator::of(sign)) {
             self.plain.operators.push(operator);
         }
         self.ended = false;
-        Ok(())
     }
 
     /// `[range]` or `[range:step]`.
     fn brackets(&mut self) -> Result<(), ParseError> {
         let first = self.at;
-        let mut reader = Reader { text: self.text, tokens: self.tokens, at: self.at };
+        let mut reader = Reader { tokens: self.tokens, at: self.at };
         let range = reader.length()?;
         self.at = reader.at;
         let item = self.item(first, What::Length(range, Extension::None));
@@ -272,19 +235,15 @@ impl<'a> Writer<'a> {
         if self.source(self.at) == ":" {
             self.at += 1;
             self.plain.text.push(':');
-            self.selector = Selector::Subquery;
+            self.selector = Selector::None;
             if self.source(self.at) != "]" {
                 let first = self.at;
-                let mut reader = Reader { text: self.text, tokens: self.tokens, at: self.at };
+                let mut reader = Reader { tokens: self.tokens, at: self.at };
                 let step = reader.length()?;
                 self.at = reader.at;
                 let item = self.item(first, What::Length(step, Extension::None));
                 self.write(format_args!("{item}ms"));
             }
-        }
-        if self.source(self.at) != "]" {
-            let message = format!("unexpected {:?} in duration expression", self.source(self.at));
-            return Err(self.error(self.at, message));
         }
         self.at += 1;
         self.plain.text.push(']');
@@ -293,55 +252,36 @@ impl<'a> Writer<'a> {
     }
 
     /// `@ 1609746000` or `@ start()`.
-    fn time(&mut self) -> Result<(), ParseError> {
+    fn time(&mut self) {
         let first = self.at;
-        let word = self.source(self.at).to_ascii_lowercase();
-        let at = match word.as_str() {
-            "start" | "end" if self.source(self.at + 1) == "(" && self.source(self.at + 2) == ")" => {
+        let at = match self.source(self.at).to_ascii_lowercase().as_str() {
+            word @ ("start" | "end") => {
                 self.at += 3;
                 if word == "start" { At::Start } else { At::End }
             }
-            _ => {
-                let mut sign = 1.0;
-                while let found @ ("+" | "-") = self.source(self.at) {
-                    sign *= if found == "-" { -1.0 } else { 1.0 };
-                    self.at += 1;
-                }
+            sign => {
+                self.at += usize::from(matches!(sign, "+" | "-"));
                 let text = self.source(self.at);
-                let seconds = match text.to_ascii_lowercase().as_str() {
-                    "inf" => Some(f64::INFINITY),
-                    "nan" => Some(f64::NAN),
-                    _ => number(text).or_else(|| duration(text).map(|milliseconds| milliseconds as f64 / 1000.0)),
-                };
-                let Some(seconds) = seconds else {
-                    return Err(self.error(self.at, format!("unexpected {text:?} in @, expected timestamp literal")));
-                };
+                let seconds = number(text)
+                    .or_else(|| duration(text).ok().map(|milliseconds| milliseconds as f64 / 1000.0))
+                    .unwrap_or(f64::NAN);
                 self.at += 1;
-                let seconds = sign * seconds;
-                if !seconds.is_finite() || seconds.abs() >= i64::MAX as f64 {
-                    let message = format!("timestamp out of bounds for @ modifier: {seconds:.6}");
-                    return Err(self.error(self.at - 1, message));
-                }
-                At::Time((seconds * 1000.0).round() as i64)
+                At::Time(((if sign == "-" { -seconds } else { seconds }) * 1000.0).round() as i64)
             }
         };
         let item = self.item(first, What::At(at));
         self.write(format_args!("@ {item}"));
         self.ended = true;
-        Ok(())
     }
 
-    fn extension(&mut self, word: &str, extension: Extension) -> Result<(), ParseError> {
-        if !self.ended {
-            self.name(word);
-            return Ok(());
-        }
-        let again = "anchored and smoothed modifiers cannot be used together";
+    fn extension(&mut self, word: &str, extension: Extension) {
         match self.selector {
-            Selector::Range(item) => match &mut self.plain.items[item - 1].what {
-                What::Length(_, known) if *known == Extension::None || *known == extension => *known = extension,
-                _ => return Err(self.error(self.at - 1, again.to_owned())),
-            },
+            _ if !self.ended => self.name(word),
+            Selector::Range(item) => {
+                if let What::Length(_, known) = &mut self.plain.items[item - 1].what {
+                    *known = extension;
+                }
+            }
             Selector::Instant(end) => {
                 let item = self.item(self.at - 1, What::Extension(extension));
                 let braces = self.plain.text[..end].ends_with('}');
@@ -356,13 +296,9 @@ impl<'a> Writer<'a> {
                 self.plain.text.replace_range(start..end, &matcher);
                 self.selector = Selector::Instant(start + matcher.len());
             }
-            Selector::Subquery => {
-                let message = format!("{word} modifier is not supported for subqueries");
-                return Err(self.error(self.at - 1, message));
-            }
-            Selector::None => return Err(self.error(self.at - 1, format!("{word} modifier not implemented"))),
+            // What is checked has none there.
+            Selector::None => {}
         }
-        Ok(())
     }
 
     fn name(&mut self, name: &str) {
@@ -397,10 +333,5 @@ impl<'a> Writer<'a> {
         if apart(text[..end].chars().next_back()) && apart(text[end..].chars().next()) {
             text.insert(end, ' ');
         }
-    }
-
-    fn error(&self, token: usize, message: String) -> ParseError {
-        let at = self.tokens.get(token).map_or(self.text.len()..self.text.len(), |token| token.at.clone());
-        ParseError { message, at: Some(at) }
     }
 }

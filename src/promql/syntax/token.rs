@@ -4,10 +4,14 @@
 use std::ops::Range;
 
 use super::super::query::ParseError;
-use crate::formats::go;
+use super::literal;
+use super::refusal::Refusal;
 
 /// Longest query in bytes.
 const LENGTH: usize = 256 << 10;
+
+/// Deepest nesting of parentheses.
+const DEPTH: usize = 64;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,52 +35,121 @@ pub(super) struct Placed {
     pub at: Range<usize>,
 }
 
-/// Cuts a query into tokens; comments and blanks are left out.
-pub(super) fn tokens(text: &str) -> Result<Vec<Placed>, ParseError> {
-    if text.len() > LENGTH {
-        return Err(ParseError { message: format!("query is longer than {LENGTH} bytes"), at: None });
+/// The tokens of a query; comments and blanks are left out.
+#[derive(Debug)]
+pub(super) struct Tokens<'a> {
+    pub text: &'a str,
+    pub all: Vec<Placed>,
+    /// What follows the last token if it is none. It is said only where all before it makes sense.
+    refused: Option<ParseError>,
+}
+
+/// Which names may stand without quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Names {
+    /// ASCII letters, digits and `_`, as in Prometheus's API.
+    Ascii,
+    /// All letters and dots too, as in Prometheus's own scripts.
+    Unicode,
+}
+
+impl<'a> Tokens<'a> {
+    /// Cuts a query into tokens.
+    pub fn of(text: &'a str, names: Names) -> Self {
+        let mut lexer = Lexer { text, names, at: 0, tokens: Vec::new(), depth: 0, within: Within::Nothing };
+        let refused = if text.len() > LENGTH {
+            Some(ParseError { message: format!("query is longer than {LENGTH} bytes"), at: None })
+        } else {
+            loop {
+                match lexer.next() {
+                    Ok(true) => {}
+                    Ok(false) => break None,
+                    Err(error) => break Some(error),
+                }
+            }
+        };
+        Self { text, all: lexer.tokens, refused }
     }
-    let mut lexer = Lexer { text, at: 0, tokens: Vec::new(), in_braces: false, in_brackets: false };
-    while lexer.next()? {}
-    Ok(lexer.tokens)
+
+    /// The text of a token; nothing behind the last one.
+    pub fn source(&self, token: usize) -> &'a str {
+        self.all.get(token).map_or("", |token| &self.text[token.at.clone()])
+    }
+
+    /// Where a token stands.
+    pub fn place(&self, token: usize) -> Range<usize> {
+        self.all.get(token).map_or(self.text.len()..self.text.len(), |token| token.at.clone())
+    }
+
+    /// A token and its text, or the end.
+    ///
+    /// # Errors
+    /// Where what stands there is no token.
+    pub fn look(&self, token: usize) -> Result<Option<(Token, &'a str)>, Refusal> {
+        match (self.all.get(token), &self.refused) {
+            (Some(placed), _) => Ok(Some((placed.token, &self.text[placed.at.clone()]))),
+            (None, Some(refused)) => Err(refused.clone().into()),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// Where the lexer is: what a character means depends on it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    Nothing,
+    Braces,
+    /// Brackets, before the first number or duration in them.
+    Duration,
+    /// Brackets, behind it, and whether behind their colon.
+    Brackets(bool),
 }
 
 struct Lexer<'a> {
     text: &'a str,
+    names: Names,
     at: usize,
     tokens: Vec<Placed>,
-    in_braces: bool,
-    in_brackets: bool,
+    /// Open parentheses.
+    depth: usize,
+    within: Within,
 }
 
 impl Lexer<'_> {
     fn next(&mut self) -> Result<bool, ParseError> {
         let start = self.at;
         let Some(first) = self.peek() else {
-            return match (self.in_braces, self.in_brackets) {
-                (true, _) => Err(self.error(start, "unexpected end of input inside braces")),
-                (_, true) => Err(self.error(start, "unclosed left bracket")),
-                _ => Ok(false),
+            let message = match self.within {
+                Within::Braces => "unexpected end of input inside braces",
+                Within::Duration => "unexpected end of input in duration expression",
+                _ if self.depth > 0 => "unclosed left parenthesis",
+                Within::Brackets(_) => "unclosed left bracket",
+                Within::Nothing => return Ok(false),
             };
+            return Err(self.error(start, message));
         };
+        let named = self.within != Within::Duration;
         let token = match first {
             ' ' | '\t' | '\n' | '\r' => {
                 self.at += 1;
                 return Ok(true);
             }
-            '#' if !self.in_brackets => {
+            '#' if named => {
                 self.skip(|char| char != '\n' && char != '\r');
                 return Ok(true);
             }
-            '"' | '\'' | '`' if !self.in_brackets => {
+            '"' | '\'' | '`' if named => {
                 self.quoted(first)?;
                 Token::Text
             }
-            '0'..='9' => self.number()?,
-            '.' if self.text[self.at + 1..].starts_with(|char: char| char.is_ascii_digit()) => self.number()?,
-            _ if starts_name(first) || first == ':' && !self.in_brackets && !self.in_braces => {
-                let colons = !self.in_braces && !self.in_brackets;
-                self.skip(|char| continues_name(char) || colons && char == ':');
+            '0'..='9' if self.within != Within::Braces => self.number()?,
+            '.' if self.within != Within::Braces
+                && self.text[start + 1..].starts_with(|c: char| c.is_ascii_digit()) =>
+            {
+                self.number()?
+            }
+            _ if self.names.start(first) || first == ':' && self.within == Within::Nothing => {
+                self.word(first)?;
                 Token::Word
             }
             _ => {
@@ -97,9 +170,27 @@ impl Lexer<'_> {
         self.at += rest.find(|char| !wanted(char)).unwrap_or(rest.len());
     }
 
+    fn word(&mut self, first: char) -> Result<(), ParseError> {
+        let start = self.at;
+        let colons = self.within == Within::Nothing;
+        let names = self.names;
+        self.skip(|char| names.go_on(char) || colons && char == ':');
+        if matches!(self.within, Within::Nothing | Within::Braces) {
+            return Ok(());
+        }
+        let computes = ["step", "range", "min_of", "max_of"];
+        if computes.iter().any(|word| self.text[start..self.at].eq_ignore_ascii_case(word)) {
+            return Ok(());
+        }
+        Err(match self.within {
+            Within::Duration => self.error(start, &format!("unexpected character in duration expression: {first:?}")),
+            _ => self.error(start, &format!("unexpected character: {first:?}, expected ':'")),
+        })
+    }
+
     fn quoted(&mut self, quote: char) -> Result<(), ParseError> {
         let start = self.at;
-        let mut escaped = false;
+        let (mut escaped, mut end) = (false, self.text.len());
         for (at, char) in self.text[start..].char_indices().skip(1) {
             if escaped {
                 escaped = false;
@@ -107,207 +198,120 @@ impl Lexer<'_> {
                 escaped = true;
             } else if char == quote {
                 self.at = start + at + 1;
-                return Ok(());
+                let problem = literal::bad_escape(&self.text[start..self.at]);
+                return problem.map_or(Ok(()), |message| Err(self.error(start, &message)));
             } else if char == '\n' && quote != '`' {
+                end = start + at;
                 break;
             }
         }
-        Err(self.error(start, if quote == '`' { "unterminated raw string" } else { "unterminated quoted string" }))
+        let problem = literal::bad_escape(&self.text[start..end]);
+        let open = match quote {
+            '`' => "unterminated raw string",
+            _ if escaped => "escape sequence not terminated",
+            _ => "unterminated quoted string",
+        };
+        Err(self.error(start, problem.as_deref().unwrap_or(open)))
     }
 
-    /// A number, or what follows digits until it is neither letter nor digit: a duration, if it is made of amounts and units.
     fn number(&mut self) -> Result<Token, ParseError> {
         let start = self.at;
-        let bytes = self.text.as_bytes();
-        let hexadecimal = bytes[start] == b'0' && matches!(bytes.get(start + 1), Some(b'x' | b'X'));
-        let mut at = start;
-        while let Some(byte) = bytes.get(at) {
-            let exponent = !hexadecimal && at > start && matches!(bytes[at - 1], b'e' | b'E');
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_') || exponent && matches!(byte, b'+' | b'-') {
-                at += 1;
-            } else {
-                break;
-            }
+        let (length, token) = literal::scan(&self.text[start..]);
+        self.at += length;
+        let Some(token) = token else {
+            return Err(self.error(start, &format!("bad number or duration syntax: {:?}", &self.text[start..self.at])));
+        };
+        if self.within == Within::Duration {
+            self.within = Within::Brackets(false);
         }
-        self.at = at;
-        let text = &self.text[start..at];
-        if number(text).is_some() {
-            return Ok(Token::Number);
-        }
-        if duration(text).is_some() {
-            return Ok(Token::Duration);
-        }
-        Err(self.error(start, &format!("bad number or duration syntax: {text:?}")))
+        Ok(token)
     }
 
     fn sign(&mut self, first: char) -> Result<(), ParseError> {
         let start = self.at;
         let second = self.text[start + first.len_utf8()..].chars().next();
-        let length = match (first, second) {
-            ('=', Some('=')) if !self.in_braces => 2,
-            ('=', Some('~')) if self.in_braces => 2,
-            ('=', Some('~')) => return Err(self.error(start, "unexpected character after '=': '~'")),
-            ('!', Some('=')) => 2,
-            ('!', Some('~')) if self.in_braces => 2,
-            ('!', _) => return Err(self.error(start, "unexpected character after '!'")),
-            ('<' | '>', Some('=' | '/')) if !self.in_braces => 2,
-            ('=', _) | ('<' | '>', _) if !self.in_braces => 1,
-            ('=', _) | (',', _) => 1,
-            ('{', _) if !self.in_braces && !self.in_brackets => {
-                self.in_braces = true;
-                1
-            }
-            ('}', _) if self.in_braces => {
-                self.in_braces = false;
-                1
-            }
-            ('[', _) if !self.in_braces && !self.in_brackets => {
-                self.in_brackets = true;
-                1
-            }
-            (']', _) if self.in_brackets => {
-                self.in_brackets = false;
-                1
-            }
-            (':', _) if self.in_brackets => 1,
-            ('+' | '-' | '*' | '/' | '%' | '^' | '(' | ')', _) if !self.in_braces => 1,
-            ('@', _) if !self.in_braces && !self.in_brackets => 1,
-            _ => {
-                let inside = if self.in_braces {
-                    " inside braces"
-                } else if self.in_brackets {
-                    " in duration expression"
-                } else {
-                    ""
-                };
-                return Err(self.error(start, &format!("unexpected character{inside}: {first:?}")));
-            }
+        let length = match self.within {
+            Within::Braces => self.sign_in_braces(first, second)?,
+            Within::Duration => self.sign_in_duration(first)?,
+            Within::Nothing | Within::Brackets(_) => self.sign_between(first, second)?,
         };
-        self.at += length;
+        self.at = start + length;
+        match first {
+            '(' => {
+                self.depth += 1;
+                if self.depth > DEPTH {
+                    return Err(self.error(start, &format!("query is nested more than {DEPTH} levels deep")));
+                }
+            }
+            ')' => match self.depth.checked_sub(1) {
+                Some(depth) => self.depth = depth,
+                None => return Err(self.error(self.at, "unexpected right parenthesis ')'")),
+            },
+            _ => {}
+        }
         Ok(())
     }
 
-    fn error(&self, start: usize, message: &str) -> ParseError {
-        ParseError { message: message.to_owned(), at: Some(start..self.at.max(start)) }
-    }
-}
-
-/// Whether an unquoted name can begin so.
-pub(super) fn starts_name(char: char) -> bool {
-    char == '_' || char.is_alphabetic()
-}
-
-/// Whether an unquoted name can go on so: as in OpenTelemetry's names there may be dots.
-pub(super) fn continues_name(char: char) -> bool {
-    starts_name(char) || char.is_ascii_digit() || char == '.' || !char.is_ascii() && char.is_numeric()
-}
-
-/// The value of a number as Go reads one: digits may be grouped by `_`, and whole numbers may be hexadecimal, octal or
-/// binary.
-pub(super) fn number(text: &str) -> Option<f64> {
-    let plain = text.replace('_', "");
-    let groups = !text.starts_with('_') && !text.ends_with('_') && !text.contains("__");
-    if !groups || plain.is_empty() {
-        return None;
-    }
-    let whole = |digits: &str, radix| i64::from_str_radix(digits, radix).ok().map(|number| number as f64);
-    let lower = plain.to_ascii_lowercase();
-    if let Some(digits) = lower.strip_prefix("0x") {
-        return whole(digits, 16).or_else(|| u128::from_str_radix(digits, 16).ok().map(|number| number as f64));
-    }
-    if let Some(value) = lower.strip_prefix('0').and_then(|digits| whole(digits, 8)) {
-        return Some(value);
-    }
-    // Rust reads `inf` and `nan`, which are words here.
-    lower.starts_with(|char: char| char.is_ascii_digit() || char == '.').then(|| lower.parse().ok()).flatten()
-}
-
-/// Milliseconds of a duration such as `1h30m`: each unit once, from years down to milliseconds.
-pub(super) fn duration(text: &str) -> Option<i64> {
-    const UNITS: [(&str, i64); 7] = [
-        ("y", 365 * 86_400_000),
-        ("w", 7 * 86_400_000),
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1_000),
-        ("ms", 1),
-    ];
-    let (mut rest, mut sum, mut units) = (text, 0i64, &UNITS[..]);
-    while !rest.is_empty() {
-        let digits = rest.find(|char: char| !char.is_ascii_digit()).filter(|digits| *digits > 0)?;
-        let amount: i64 = rest[..digits].parse().ok()?;
-        let letters = &rest[digits..];
-        let letters = &letters[..letters.find(|char: char| char.is_ascii_digit()).unwrap_or(letters.len())];
-        let unit = units.iter().position(|(name, _)| *name == letters)?;
-        sum = sum.checked_add(amount.checked_mul(units[unit].1)?)?;
-        units = &units[unit + 1..];
-        rest = &rest[digits + letters.len()..];
-    }
-    (!text.is_empty()).then_some(sum)
-}
-
-/// The bytes that a quoted text means: with Go's escapes between quotes, without any between backticks.
-pub(super) fn unquote(quoted: &str) -> Option<Vec<u8>> {
-    let quote = quoted.chars().next()?;
-    let inner = quoted.get(1..quoted.len().checked_sub(1)?)?;
-    if quote == '`' {
-        return Some(inner.into());
-    }
-    go::unquote(inner, quote)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_read_as_go_reads_them() {
-        for (text, value) in [
-            ("1", Some(1.0)),
-            ("1_000", Some(1000.0)),
-            ("0x1F", Some(31.0)),
-            ("017", Some(15.0)),
-            ("018", Some(18.0)),
-            (".5", Some(0.5)),
-            ("1e-3", Some(0.001)),
-            ("5.", Some(5.0)),
-            ("1__0", None),
-            ("1_", None),
-            ("0x", None),
-            ("5m", None),
-        ] {
-            assert_eq!(number(text), value, "{text}");
+    fn sign_in_braces(&mut self, first: char, second: Option<char>) -> Result<usize, ParseError> {
+        let fail = |message: String| Err(self.error(self.at, &message));
+        match (first, second) {
+            ('=' | '!', Some('~')) | ('!', Some('=')) => Ok(2),
+            ('!', _) => {
+                fail(format!("unexpected character after '!' inside braces: {:?}", second.unwrap_or('\u{fffd}')))
+            }
+            ('=' | ',', _) => Ok(1),
+            ('}', _) => {
+                self.within = Within::Nothing;
+                Ok(1)
+            }
+            ('{', _) => fail("unexpected left brace '{'".to_owned()),
+            _ => fail(format!("unexpected character inside braces: {first:?}")),
         }
     }
 
-    #[test]
-    fn durations_go_down_in_their_units() {
-        for (text, value) in [
-            ("1h30m", Some(5_400_000)),
-            ("1m5ms", Some(60_005)),
-            ("1y", Some(31_536_000_000)),
-            ("30m1h", None),
-            ("1m1m", None),
-            ("1x", None),
-            ("m", None),
-            ("99999999999999y", None),
-        ] {
-            assert_eq!(duration(text), value, "{text}");
+    fn sign_in_duration(&mut self, first: char) -> Result<usize, ParseError> {
+        match first {
+            ']' => self.within = Within::Nothing,
+            ':' => return Err(self.error(self.at + 1, "unexpected colon before duration in duration expression")),
+            '+' | '-' | '*' | '/' | '%' | '^' | '(' | ')' | ',' => {}
+            _ => return Err(self.error(self.at, &format!("unexpected character in duration expression: {first:?}"))),
         }
+        Ok(1)
     }
 
-    #[test]
-    fn texts_have_gos_escapes() {
-        for (quoted, text) in [
-            (r#""a\tb\"""#, Some("a\tb\"")),
-            (r"'\x41\101\u00e9'", Some("AA\u{e9}")),
-            (r"`a\n`", Some(r"a\n")),
-            (r#""\q""#, None),
-            (r#""\'""#, None),
-            (r#""\u12""#, None),
-        ] {
-            assert_eq!(unquote(quoted).as_deref(), text.map(str::as_bytes), "{quoted}");
+    fn sign_between(&mut self, first: char, second: Option<char>) -> Result<usize, ParseError> {
+        let fail = |message: String| Err(self.error(self.at, &message));
+        match (first, second) {
+            ('=', Some('~')) => return fail("unexpected character after '=': '~'".to_owned()),
+            ('!', _) if second != Some('=') => {
+                return fail(format!("unexpected character after '!': {:?}", second.unwrap_or('\u{fffd}')));
+            }
+            ('=' | '!', Some('=')) | ('<' | '>', Some('=' | '/')) => return Ok(2),
+            ('{', _) => self.within = Within::Braces,
+            ('[', _) if self.within == Within::Nothing => self.within = Within::Duration,
+            ('[', _) => return fail("unexpected left bracket '['".to_owned()),
+            (']', _) if self.within == Within::Nothing => return fail("unexpected right bracket ']'".to_owned()),
+            (']', _) => self.within = Within::Nothing,
+            (':', _) if self.within == Within::Brackets(false) => self.within = Within::Brackets(true),
+            (':', _) => return fail("unexpected colon ':'".to_owned()),
+            ('=' | '<' | '>' | '+' | '-' | '*' | '/' | '%' | '^' | '(' | ')' | ',' | '@', _) => {}
+            _ => return fail(format!("unexpected character: {first:?}")),
         }
+        Ok(1)
+    }
+
+    fn error(&self, at: usize, message: &str) -> ParseError {
+        ParseError { message: message.to_owned(), at: Some(at..self.at.max(at)) }
+    }
+}
+
+impl Names {
+    fn start(self, char: char) -> bool {
+        char == '_' || char.is_ascii_alphabetic() || self == Self::Unicode && char.is_alphabetic()
+    }
+
+    fn go_on(self, char: char) -> bool {
+        let more = self == Self::Unicode && (char == '.' || char.is_numeric());
+        self.start(char) || char.is_ascii_digit() || more
     }
 }

@@ -1,4 +1,4 @@
-//! Binary operators: which side is matched with which, and on what types they may stand.
+//! Binary operators: which side is matched with which.
 
 use promql_parser::parser as grammar;
 
@@ -43,54 +43,10 @@ impl Lowering<'_> {
         let matching = Matching { on, group, fill_left, fill_right };
         let returns_bool = modifier.return_bool;
         let binary = Binary { operator, left, right, returns_bool, matching };
-        self.check_binary(&binary)?;
         let (left, right) = (&binary.left, &binary.right);
         let scalars = left.value_type == ValueType::Scalar && right.value_type == ValueType::Scalar;
         let value_type = if scalars { ValueType::Scalar } else { ValueType::Vector };
         let (place, constant) = (left.place, left.constant && right.constant);
         Ok(expr(Node::Binary(Box::new(binary)), place, value_type, constant))
-    }
-
-    fn check_binary(&self, binary: &Binary) -> Result<(), ParseError> {
-        let Binary { operator, left, right, returns_bool, matching } = binary;
-        let place = left.place;
-        let fail = |message: &str| Err(self.error(place, message.to_owned()));
-        let is = |side: &Expr, value_type| side.value_type == value_type;
-        if *returns_bool && !operator.compares() {
-            return fail("bool modifier can only be used on comparison operators");
-        }
-        let scalar = is(left, ValueType::Scalar) || is(right, ValueType::Scalar);
-        if operator.compares() && !returns_bool && is(left, ValueType::Scalar) && is(right, ValueType::Scalar) {
-            return fail("comparisons between scalars must use BOOL modifier");
-        }
-        for side in [left, right] {
-            if !matches!(side.value_type, ValueType::Scalar | ValueType::Vector) {
-                let message = "binary expression must contain only scalar and instant vector types".to_owned();
-                return Err(self.error(side.place, message));
-            }
-        }
-        let fills = matching.fill_left.is_some() || matching.fill_right.is_some();
-        if scalar && operator.is_set() {
-            return fail(&format!("set operator {:?} not allowed in binary scalar expression", operator.sign()));
-        }
-        if scalar && !matching.on.names.is_empty() {
-            return fail("vector matching only allowed between instant vectors");
-        }
-        if scalar && fills {
-            return fail("filling in missing series only allowed between instant vectors");
-        }
-        if operator.is_set() && matching.group != Group::None {
-            return fail(&format!("no grouping allowed for {:?} operation", operator.sign()));
-        }
-        if operator.is_set() && fills {
-            return fail("filling in missing series not allowed for set operators");
-        }
-        if let Group::Left(labels) | Group::Right(labels) = &matching.group
-            && matching.on.these
-            && let Some(label) = labels.iter().find(|label| matching.on.names.contains(label))
-        {
-            return fail(&format!("label {:?} must not occur in ON and GROUP clause at once", &**label));
-        }
-        Ok(())
     }
 }

@@ -39,16 +39,8 @@ impl Lowering<'_> {
             let (place, name) = self.text(plain)?;
             (Some(place), name)
         } else {
-            let (place, name) = self.name(plain)?;
-            if name.contains(':') {
-                let message = format!("unexpected {name:?} in label list, expected label");
-                return Err(self.error(place.unwrap_or_default(), message));
-            }
-            (place, name)
+            self.name(plain)?
         };
-        if name.is_empty() {
-            return Err(self.error(place.unwrap_or_default(), "a label's name must not be empty".to_owned()));
-        }
         Ok((place, name))
     }
 

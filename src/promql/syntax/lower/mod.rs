@@ -1,31 +1,40 @@
-//! The grammar's tree becomes ours: numbers in the plain text become what they stand for again, types are checked, and it is
-//! said what is the same at every step.
+//! The grammar's tree becomes ours: numbers in the plain text become what they stand for again, and it is said what is the
+//! same at every step. What makes no sense was refused before; what is refused here is what the grammar reads differently.
 
 mod binary;
 mod call;
 mod items;
 mod selector;
 
-use std::ops::Range;
-
 use promql_parser::parser as grammar;
 
 use super::super::functions::{self, Place};
 use super::super::query::{ParseError, ValueType};
 use super::super::tree::{Call, Expr, Node, Operator};
+use super::check::Patterns;
 use super::plain::{Item, Plain, What};
-use super::token::{Placed, Token};
+use super::token::Tokens;
 
-pub(super) fn lower(text: &str, tokens: &[Placed], plain: Plain, parsed: grammar::Expr) -> Result<Expr, ParseError> {
-    let mut lowering = Lowering { text, tokens, items: plain.items, operators: plain.operators.into_iter() };
+pub(super) fn lower(
+    tokens: &Tokens,
+    plain: Plain,
+    patterns: Patterns,
+    parsed: grammar::Expr,
+) -> Result<Expr, ParseError> {
+    let mut lowering = Lowering { tokens, items: plain.items, operators: plain.operators.into_iter(), patterns };
     lowering.expression(parsed)
 }
 
+/// The grammar does not take what was checked, or takes it for something else.
+pub(super) fn lost(tokens: &Tokens) -> ParseError {
+    ParseError { message: "the expression is not well-formed".to_owned(), at: Some(tokens.place(0)) }
+}
+
 struct Lowering<'a> {
-    text: &'a str,
-    tokens: &'a [Placed],
+    tokens: &'a Tokens<'a>,
     items: Vec<Item>,
     operators: std::vec::IntoIter<Operator>,
+    patterns: Patterns,
 }
 
 impl Lowering<'_> {
@@ -42,13 +51,6 @@ impl Lowering<'_> {
             grammar::Expr::Unary(unary) => {
                 let inner = self.expression(*unary.expr)?;
                 let place = self.before(inner.place, 1);
-                if !matches!(inner.value_type, ValueType::Scalar | ValueType::Vector) {
-                    let message = format!(
-                        "unary expression only allowed on expressions of type scalar or instant vector, got \"{}\"",
-                        inner.value_type
-                    );
-                    return Err(self.error(place, message));
-                }
                 Ok(self.negate(inner, place))
             }
             grammar::Expr::Paren(paren) => {
@@ -57,7 +59,7 @@ impl Lowering<'_> {
                 let (value_type, constant) = (inner.value_type, inner.constant);
                 Ok(expr(Node::Paren(Box::new(inner)), place, value_type, constant))
             }
-            grammar::Expr::Extension(_) => Err(self.error(Place(0), "unexpected extension of the grammar".to_owned())),
+            grammar::Expr::Extension(_) => Err(self.lost()),
         }
     }
 
@@ -87,9 +89,7 @@ impl Lowering<'_> {
                 Ok(expr(node, place, ValueType::Scalar, true))
             }
             What::Call(name) => {
-                let Some(function) = functions::find(name) else {
-                    return Err(self.error(place, format!("unknown function with name {name:?}")));
-                };
+                let Some(function) = functions::find(name) else { return Err(self.lost()) };
                 let call = Call { function, arguments: Vec::new() };
                 let value_type = function.result;
                 let call = expr(Node::Call(Box::new(call)), place, value_type, !function.varies);
@@ -105,15 +105,15 @@ impl Lowering<'_> {
     }
 
     fn place(&self, token: usize) -> Place {
-        Place(self.tokens.get(token).map_or(0, |token| token.at.start as u32))
+        Place(self.tokens.all.get(token).map_or(0, |token| token.at.start as u32))
     }
 
     fn token(&self, place: Place) -> Option<usize> {
-        self.tokens.binary_search_by_key(&(place.0 as usize), |token| token.at.start).ok()
+        self.tokens.all.binary_search_by_key(&(place.0 as usize), |token| token.at.start).ok()
     }
 
     fn source(&self, token: usize) -> &str {
-        self.tokens.get(token).map_or("", |token| &self.text[token.at.clone()])
+        self.tokens.source(token)
     }
 
     /// The place of a token before that of a place.
@@ -122,15 +122,11 @@ impl Lowering<'_> {
     }
 
     fn error(&self, place: Place, message: String) -> ParseError {
-        let at = self.token(place).map(|token| self.tokens[token].at.clone());
-        ParseError { message, at: at.or(Some(Range { start: 0, end: 0 })) }
+        ParseError { message, at: Some(self.tokens.place(self.token(place).unwrap_or(0))) }
     }
 
-    /// A number of the plain text that means something else than where it stands: the query mixes up what only the
-    /// grammar keeps apart.
     fn lost(&self) -> ParseError {
-        let at = self.tokens.iter().find(|token| token.token != Token::Sign).map(|token| token.at.clone());
-        ParseError { message: "the expression is not well-formed".to_owned(), at }
+        lost(self.tokens)
     }
 }
 
