@@ -69,6 +69,22 @@ fn only_named_tests_are_run_as_with_promtool() {
 }
 
 #[test]
+fn the_report_for_junit_is_promtools() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules/files/failing.test.yml");
+    let written = |command: &dyn Fn(&[&str]) -> Command, name: &str| {
+        let path = folder.path().join(name);
+        said(command(&[&format!("--junit={}", path.display())]), &file);
+        let text = std::fs::read_to_string(path).expect("it is written");
+        let (before, after) = text.split_once(" timestamp=\"").expect("a time");
+        let (time, after) = after.split_once('"').expect("a time");
+        assert_eq!(time.len(), "2026-11-24T00:00:00".len(), "{time}");
+        format!("{before}{after}")
+    };
+    assert_eq!(written(&tailwater, "ours.xml"), written(&promtool, "theirs.xml"));
+}
+
+#[test]
 fn fields_of_others_are_passed_over_where_that_is_said() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules/files/broken.fields.test.yml");
     let flag = ["--ignore-unknown-fields"];

@@ -35,10 +35,29 @@ pub struct Options {
 /// What became of a file.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// What does not hold, in promtool's words; nothing where all does.
-    pub failures: Vec<String>,
+    /// Why the file cannot be run at all; nothing where it can.
+    pub faults: Vec<String>,
+    /// The tests that were run, in their order.
+    pub tests: Vec<Tested>,
     /// What is to be told besides.
     pub notes: Vec<String>,
+}
+
+impl Outcome {
+    /// What does not hold, in promtool's words; nothing where all does.
+    pub fn failures(&self) -> impl Iterator<Item = &str> {
+        let failures = self.tests.iter().flat_map(|test| &test.failures);
+        self.faults.iter().chain(failures).map(String::as_str)
+    }
+}
+
+/// What became of a test.
+#[derive(Clone, Debug, Default)]
+pub struct Tested {
+    /// Its name; `unnamed#` and its place where it has none.
+    pub name: String,
+    /// What does not hold.
+    pub failures: Vec<String>,
 }
 
 /// Largest file of tests that is read.
@@ -47,13 +66,13 @@ const MAX_FILE: u64 = 64 << 20;
 /// Runs the tests of a file.
 pub fn run(path: &Path, options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
-    if let Err(failures) = run_into(path, options, &mut outcome.notes) {
-        outcome.failures = failures;
+    if let Err(faults) = run_into(path, options, &mut outcome) {
+        outcome.faults = faults;
     }
     outcome
 }
 
-fn run_into(path: &Path, options: &Options, notes: &mut Vec<String>) -> Result<(), Vec<String>> {
+fn run_into(path: &Path, options: &Options, outcome: &mut Outcome) -> Result<(), Vec<String>> {
     let unread = |why: String| vec![format!("{}: {why}", path.display())];
     let text = whole_file::text(path, MAX_FILE).map_err(|error| match error {
         Unread::TooLarge(_) => unread(format!("{error}; split it into several files")),
@@ -61,7 +80,7 @@ fn run_into(path: &Path, options: &Options, notes: &mut Vec<String>) -> Result<(
     })?;
     let file = read::read(&text)
         .map_err(|faults| faults.iter().map(|fault| unread(fault.clone()).remove(0)).collect::<Vec<_>>())?;
-    let rule_files = rule_files(path, &file, notes)?;
+    let rule_files = rule_files(path, &file, &mut outcome.notes)?;
     let mut order = Vec::new();
     let mut known = HashSet::new();
     for name in &file.group_eval_order {
@@ -70,7 +89,6 @@ fn run_into(path: &Path, options: &Options, notes: &mut Vec<String>) -> Result<(
         }
         order.push(name.as_str());
     }
-    let mut failures = Vec::new();
     for (number, test) in file.tests.iter().enumerate() {
         if options.run.as_ref().is_some_and(|run| !run.is_match(&test.name)) {
             continue;
@@ -82,9 +100,11 @@ fn run_into(path: &Path, options: &Options, notes: &mut Vec<String>) -> Result<(
             options,
             shown_name: if test.name.is_empty() { format!("unnamed#{number}") } else { test.name.clone() },
         };
-        run::run(test, &surroundings, &mut failures, notes);
+        let mut failures = Vec::new();
+        run::run(test, &surroundings, &mut failures, &mut outcome.notes);
+        outcome.tests.push(Tested { name: surroundings.shown_name, failures });
     }
-    if failures.is_empty() { Ok(()) } else { Err(failures) }
+    Ok(())
 }
 
 /// The files that the globs name, beside the file of tests.

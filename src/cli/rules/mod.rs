@@ -2,6 +2,7 @@
 //! this.
 
 pub mod check;
+mod junit;
 pub mod test;
 
 use clap::Subcommand;

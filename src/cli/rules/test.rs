@@ -6,8 +6,9 @@ use clap::Args;
 use regex::Regex;
 
 use super::super::run::Failed;
-use super::Line;
+use super::{Line, junit};
 use crate::alerting::unit_test::{self, Options};
+use crate::data::UnixNanos;
 
 /// What is tested, and how.
 #[derive(Debug, Args)]
@@ -27,7 +28,7 @@ pub struct TestArgs {
     /// Pass over keys of rule files that mean nothing to Prometheus
     #[arg(long)]
     ignore_unknown_fields: bool,
-    /// Taken for promtool's sake; no file is written
+    /// Write what became of each test to this file too, in the XML of JUnit
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
@@ -41,28 +42,33 @@ pub fn test(args: &TestArgs, mut print: impl FnMut(Line)) -> Result<bool, Failed
                 .map_err(|error| Failed::Usage(format!("--run takes a regular expression: {error}")))?,
         ),
     };
-    if let Some(path) = &args.junit {
-        let path = path.display();
-        print(Line::Wrong(format!("--junit is not known here: {path} is not written; the exit code tells the result")));
-    }
     let options =
         Options { run, diff: args.diff, debug: args.debug, ignore_unknown_fields: args.ignore_unknown_fields };
     let mut holds = true;
+    let mut report = junit::Report::default();
     for file in &args.files {
         print(Line::Out(format!("Processing test file: {}", file.display())));
+        let began = UnixNanos::now();
         let outcome = unit_test::run(file, &options);
-        outcome.notes.into_iter().for_each(|note| print(Line::Wrong(note)));
-        if outcome.failures.is_empty() {
+        outcome.notes.iter().for_each(|note| print(Line::Wrong(note.clone())));
+        if outcome.failures().next().is_none() {
             print(Line::Out("  SUCCESS".into()));
         } else {
             holds = false;
             print(Line::Wrong("  FAILED:".into()));
-            for failure in outcome.failures {
-                print(Line::Wrong(failure));
+            for failure in outcome.failures() {
+                print(Line::Wrong(failure.to_owned()));
                 print(Line::Out(String::new()));
             }
         }
         print(Line::Out(String::new()));
+        report.add(file, began, &outcome);
+    }
+    if let Some(path) = &args.junit {
+        let cannot = |error| {
+            format!("{} cannot be written: {error}; give --junit a file in a folder that is there", path.display())
+        };
+        std::fs::write(path, report.finish()).map_err(|error| Failed::Process(cannot(error)))?;
     }
     Ok(holds)
 }
