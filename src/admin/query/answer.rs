@@ -83,7 +83,9 @@ impl Fault {
 
     /// A text that is no query, with the place of what is wrong: line and column.
     pub(super) fn not_parsed(text: &str, error: &ParseError) -> String {
-        let Some(at) = &error.at else { return format!("unknown position: parse error: {}", error.message) };
+        let Some(at) = error.at.as_ref().filter(|_| !text.is_empty()) else {
+            return format!("unknown position: parse error: {}", error.message);
+        };
         let before = text.get(..at.start.min(text.len())).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1) + 1;
