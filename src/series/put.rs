@@ -49,7 +49,7 @@ impl Inner {
         let series = self.places.get_mut(place);
         match series.head.last() {
             Some(last) if time <= last => {
-                if !self.put_older(place, time, value, origin)? {
+                if !self.put_older(place, time, value, start, origin)? {
                     return Ok(false);
                 }
             }
@@ -86,7 +86,14 @@ impl Inner {
 
     /// Puts a sample that is not later than the newest of its series.
     #[cold]
-    fn put_older(&mut self, place: u32, time: i64, value: SampleValue<'_>, origin: Origin) -> Result<bool, Refusal> {
+    fn put_older(
+        &mut self,
+        place: u32,
+        time: i64,
+        value: SampleValue<'_>,
+        start: i64,
+        origin: Origin,
+    ) -> Result<bool, Refusal> {
         let Limits { window, retention, .. } = self.limits;
         let series = self.places.get_mut(place);
         let Some(last) = series.head.last() else { return Ok(false) };
@@ -109,7 +116,7 @@ impl Inner {
                 let (before, chunks) = (series.memory(), series.chunks.len());
                 series.drop_after(time.saturating_sub(1));
                 counted(self, before, chunks);
-                return self.put(place, time, value, 0, origin);
+                return self.put(place, time, value, start, origin);
             }
             Origin::Live(_) if is_late => {
                 return Err(if window == 0 { Refusal::OutOfOrder } else { Refusal::TooOld });

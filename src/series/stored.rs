@@ -112,8 +112,11 @@ impl Series {
         Ok(())
     }
 
-    /// Drops all samples that are later than `time`.
+    /// Drops all samples that are later than `time`, and what is known of counters from then on.
     pub fn drop_after(&mut self, time: i64) {
+        if let Some(Starts(starts)) = self.starts.as_deref_mut() {
+            starts.truncate(starts.partition_point(|(from, _)| *from <= time));
+        }
         while self.head.outline().is_some_and(|head| head.last() > time) {
             let mut columns = Columns::default();
             self.read_head(time, &mut columns);

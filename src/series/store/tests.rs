@@ -251,6 +251,33 @@ fn a_clock_that_was_set_back_goes_on() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_takes_the_starts_of_counters_with_it() {
+    let table = SeriesTable::new(10);
+    let store = store(&options(0), &table);
+    let list = list(&table, 0..1);
+    let hour = 3_600_000;
+    let scrape = |time: i64, start: i64| {
+        let mut builder = MetricBuilder::new();
+        let samples = builder.samples();
+        samples.time = UnixMillis(time);
+        samples.values.push(1.0);
+        samples.created.push((0, UnixMillis(start)));
+        store.append(&builder.build(Arc::default(), list.clone()), UnixMillis(time)).kept
+    };
+    assert_eq!([scrape(hour, 5), scrape(2 * hour, 6), scrape(hour + 1000, 7), scrape(hour + 2000, 8)], [1; 4]);
+    let mut starts = Vec::new();
+    store
+        .select(Select { matchers: &[], after: 0, until: i64::MAX }, &mut |_, columns| {
+            starts.extend_from_slice(&columns.starts);
+            Ok(())
+        })
+        .expect("samples");
+    assert_eq!(starts, [5, 7, 8]);
+    let used = store.bytes();
+    assert_eq!(used, store.write().counted());
+}
+
+#[test]
 fn starts_exemplars_and_staleness_are_there() {
     let table = SeriesTable::new(10);
     let store = store(&options(0), &table);
