@@ -116,6 +116,9 @@ impl Inner {
                 let (before, chunks) = (series.memory(), series.chunks.len());
                 series.drop_after(time.saturating_sub(1));
                 counted(self, before, chunks);
+                if let Some(ahead) = &mut self.ahead {
+                    ahead.end();
+                }
                 return self.put(place, time, value, start, origin);
             }
             Origin::Live(_) if is_late => {

@@ -225,20 +225,20 @@ impl Keeper {
     /// Whether [`Self::commit`] has something to do.
     pub fn is_pending(&self, now: UnixMillis) -> bool {
         let waits = self.journal.is_none() || self.wants_snapshot;
-        (waits && now.0 >= self.retry_at)
-            || self.is_long(now)
+        (waits && self.may_retry(now))
+            || self.is_over(now)
             || self.store.read().ahead.as_ref().is_some_and(WriteAhead::is_pending)
     }
 
-    /// Writes what came since the last time, and a snapshot where the journal has grown long or old. What it wrote survives a
-    /// kill.
+    /// Writes what came since the last time, and a snapshot where the journal has grown long or old, or where a clock was
+    /// set back. What it wrote survives a kill.
     ///
     /// # Errors
     /// Where the journal failed, what comes is in the store alone until it can be begun again, which is tried every ten
     /// seconds, and so is a snapshot.
     pub fn commit(&mut self, now: UnixMillis) -> io::Result<()> {
         if self.journal.is_none() {
-            if now.0 < self.retry_at {
+            if !self.may_retry(now) {
                 return Ok(());
             }
             self.wants_snapshot = true;
@@ -247,12 +247,12 @@ impl Keeper {
         }
         let written = self.write_pending();
         self.unless_broken(written, now)?;
-        if self.is_long(now) {
+        if self.is_over(now) {
             let begun = self.begin(now);
             self.unless_broken(begun, now)?;
             (self.wants_snapshot, self.retry_at) = (true, i64::MIN);
         }
-        if self.wants_snapshot && now.0 >= self.retry_at { self.snapshot(now) } else { Ok(()) }
+        if self.wants_snapshot && self.may_retry(now) { self.snapshot(now) } else { Ok(()) }
     }
 
     /// Writes everything down before the process ends, or the store is kept in memory alone.
@@ -275,10 +275,25 @@ impl Keeper {
         self.snapshot(now)
     }
 
-    fn is_long(&self, now: UnixMillis) -> bool {
-        let is_old = now.0.saturating_sub(self.begun) > self.store.read().limits.retention;
+    /// Whether what failed is tried again. A clock that was set back makes nobody wait longer.
+    fn may_retry(&self, now: UnixMillis) -> bool {
+        !(1..=PAUSE).contains(&self.retry_at.saturating_sub(now.0))
+    }
+
+    /// Whether the journal has grown long or old, or has samples that are no more.
+    fn is_over(&self, now: UnixMillis) -> bool {
+        if self.journal.is_none() || self.wants_snapshot {
+            return false;
+        }
+        let (retention, is_said) = {
+            let inner = self.store.read();
+            (inner.limits.retention, inner.ahead.as_ref().is_some_and(WriteAhead::is_over))
+        };
+        let age = now.0.saturating_sub(self.begun);
         let is_long = self.journal_bytes > self.snapshot_bytes.max(self.least);
-        self.journal.is_some() && !self.wants_snapshot && (is_long || (is_old && self.journal_bytes > HEADER as u64))
+        // Where a clock is set back, each series comes to it with its next sample: not each is worth a snapshot.
+        let is_said = is_said && !(0..PAUSE).contains(&age);
+        is_long || is_said || (age > retention && self.journal_bytes > HEADER as u64)
     }
 
     /// Begins the journal of the next generation; what the last one still has to say it says.

@@ -53,6 +53,8 @@
 //!
 //! - What one batch brought is one frame: after a crash it is there as a whole or not at all.
 //! - A journal names only what it has said in full; it stands for itself.
+//! - Where a clock is set back, samples go that the journal has; it does not say so, and a new generation begins with a
+//!   snapshot.
 //! - A snapshot counts once its end is there. Only then are the files of earlier generations removed. What it has of the
 //!   generation that began before it is there once more in the journal; reading a sample twice changes nothing.
 //! - A file is written by the process that made it alone: whoever restores begins a new generation. After an error nothing

@@ -383,3 +383,34 @@ fn a_store_that_has_samples_is_kept_on_disk_from_now_on_and_not_any_more_later()
     open(&restored, &disk, 9000);
     assert_eq!(scrapes(&restored, 1, 0), BTreeSet::from([(0, 5000), (0, 6000), (0, 7000)]));
 }
+
+/// The journal has the samples of the future first, and behind them no other would be put.
+#[test]
+fn what_comes_after_a_clock_was_set_back_is_there_after_a_restart() {
+    let disk = SimulatedDisk::default();
+    let without_window = |table: &Arc<SeriesTable>| {
+        let store = Store::new(&StoreOptions::default(), table.clone()).expect("a store");
+        store.set_selection(&[Vec::new()], Duration::from_secs(3600));
+        Arc::new(store)
+    };
+    let table = SeriesTable::new(1000);
+    let (one, other) = (list(&table, 0..SERIES), list(&table, SERIES..2 * SERIES));
+    let first = without_window(&table);
+    let hour = 3_600_000;
+    let (mut keeper, _) = open(&first, &disk, hour);
+    let mut step = |now: i64| {
+        scrape(&first, &one, 0, now);
+        keeper.commit(UnixMillis(now)).expect("committed");
+    };
+    [hour, hour + 1000, 3 * hour, 3 * hour + 1000].into_iter().for_each(&mut step);
+    scrape(&first, &other, SERIES, 3 * hour + 1000);
+    // Two hours back; the other list comes to it later.
+    (2..5).for_each(|at| step(hour + at * 1000));
+    scrape(&first, &other, SERIES, hour + 4000);
+    (5..30).for_each(|at| step(hour + at * 1000));
+    let second = without_window(&SeriesTable::new(1000));
+    let (_, restored) = open(&second, &disk, hour + 30_000);
+    assert!(restored.complaints.is_empty(), "{restored:?}");
+    assert_eq!(everything(&second), everything(&first));
+    assert_eq!(scrapes(&second, 2, 0).len(), 31);
+}

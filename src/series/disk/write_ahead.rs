@@ -78,12 +78,14 @@ pub struct WriteAhead {
     frames: Vec<u8>,
     /// Frames were forgotten since nobody wrote them down.
     is_torn: bool,
+    /// Samples went that it has.
+    is_over: bool,
 }
 
 impl WriteAhead {
     /// The beginning of a generation; it is not 0.
     pub fn new(generation: u32) -> Self {
-        Self { generation, lists: 0, frames: Vec::new(), is_torn: false }
+        Self { generation, lists: 0, frames: Vec::new(), is_torn: false, is_over: false }
     }
 
     /// Bytes of memory that it holds.
@@ -94,6 +96,17 @@ impl WriteAhead {
     /// Whether there is something to be written.
     pub fn is_pending(&self) -> bool {
         self.is_torn || !self.frames.is_empty()
+    }
+
+    /// Samples that it has are no more: whoever reads it would put them before those that took their place, and refuse these.
+    /// A generation that begins with a snapshot has to follow.
+    pub fn end(&mut self) {
+        self.is_over = true;
+    }
+
+    /// Whether the next generation has to follow.
+    pub fn is_over(&self) -> bool {
+        self.is_over
     }
 
     /// Exchanges the frames for an empty buffer; none where some were forgotten, and the generation is over.
