@@ -258,7 +258,7 @@ impl Keeper {
     /// Writes everything down before the process ends, or the store is kept in memory alone.
     ///
     /// # Errors
-    /// What is not in the journal either is lost.
+    /// Where no snapshot could be written: what is not in the journal either is lost. It says what failed first.
     pub fn finish(mut self, now: UnixMillis) -> io::Result<()> {
         let written = self.write_down(now);
         // Nobody writes down what comes from now on.
@@ -267,12 +267,16 @@ impl Keeper {
     }
 
     fn write_down(&mut self, now: UnixMillis) -> io::Result<()> {
-        self.write_pending()?;
-        if let Some(journal) = &mut self.journal {
-            journal.sync()?;
+        let mut written = self.write_pending();
+        if let Some(journal) = &mut self.journal
+            && written.is_ok()
+        {
+            written = journal.sync();
         }
-        self.begin(now)?;
-        self.snapshot(now)
+        let written = self.unless_broken(written, now);
+        // The store has all of it: where the journal failed, a snapshot may still find its way, and nothing is lost.
+        let begun = self.begin(now);
+        self.snapshot(now).or_else(|error| written.and(begun).and(Err(error)))
     }
 
     /// Whether what failed is tried again. A clock that was set back makes nobody wait longer.

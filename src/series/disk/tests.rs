@@ -414,3 +414,28 @@ fn what_comes_after_a_clock_was_set_back_is_there_after_a_restart() {
     assert_eq!(everything(&second), everything(&first));
     assert_eq!(scrapes(&second, 2, 0).len(), 31);
 }
+
+#[test]
+fn a_journal_that_failed_takes_nothing_from_the_last_snapshot() {
+    let disk = SimulatedDisk::default();
+    let table = SeriesTable::new(1000);
+    let all = list(&table, 0..SERIES);
+    let first = store(&table);
+    let (mut keeper, _) = open(&first, &disk, 1000);
+    scrape(&first, &all, 0, 1000);
+    keeper.commit(UnixMillis(1000)).expect("committed");
+    // So much that the journal forgot some of it.
+    first.write().ahead.as_mut().expect("a journal").tear();
+    scrape(&first, &all, 0, 2000);
+    keeper.finish(UnixMillis(2000)).expect("written");
+    let second = store(&SeriesTable::new(1000));
+    open(&second, &disk, 2000);
+    assert_eq!(everything(&second), everything(&first));
+    // Where the disk fails for the snapshot too, what failed first is told.
+    let (mut keeper, _) = open(&second, &disk, 3000);
+    keeper.commit(UnixMillis(3000)).expect("committed");
+    second.write().ahead.as_mut().expect("a journal").tear();
+    disk.fail(Some(std::io::ErrorKind::StorageFull));
+    let error = keeper.finish(UnixMillis(3000)).expect_err("it fails");
+    assert!(error.to_string().contains("forgotten"), "{error}");
+}

@@ -147,10 +147,15 @@ impl WriteAhead {
         self.put_samples(accepted);
         if self.frames.len() > MOST_PAYLOAD {
             // Nobody writes, or more than ever fits into a frame came at once.
-            (self.frames, self.is_torn) = (Vec::new(), true);
+            self.tear();
             return;
         }
         end_frame(&mut self.frames, at);
+    }
+
+    /// Forgets what is not written.
+    pub(super) fn tear(&mut self) {
+        (self.frames, self.is_torn) = (Vec::new(), true);
     }
 
     /// Says which series a list has; all of them are said before.
