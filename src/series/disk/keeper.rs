@@ -191,14 +191,18 @@ impl Keeper {
         Ok((keeper, restored))
     }
 
-    /// Keeps from now on a store that has samples already. What the folder has from before is of another past: nothing of it
-    /// is read, and it goes once the first snapshot is there.
+    /// Keeps from now on a store that has samples already. What the folder has from before is of another past: it goes
+    /// first, so that whoever restores before the first snapshot is there does not read the two as one.
     ///
     /// # Errors
-    /// Where the folder cannot be read or made.
+    /// Where the folder cannot be read or made, or what it has cannot be removed.
     pub fn take_over(store: Arc<Store>, place: Place, now: UnixMillis) -> io::Result<Self> {
         place.files.make_folder(&place.folder)?;
-        let newest = place.found()?.last().map_or(0, |file| file.generation);
+        let found = place.found()?;
+        let newest = found.last().map_or(0, |file| file.generation);
+        for file in found {
+            place.files.remove(&place.path(file.generation, file.kind))?;
+        }
         let mut keeper = Self::behind(newest, store, place);
         keeper.wants_snapshot = true;
         keeper.begin(now)?;

@@ -365,6 +365,15 @@ fn a_store_that_has_samples_is_kept_on_disk_from_now_on_and_not_any_more_later()
     let store_now = store(&table);
     scrape(&store_now, &list, 0, 5000);
     let mut keeper = Keeper::take_over(store_now.clone(), place(&disk), UnixMillis(5000)).expect("taken over");
+    // Killed before the first snapshot is there.
+    let between = store(&SeriesTable::new(1000));
+    let aside = SimulatedDisk::default();
+    disk.names()
+        .iter()
+        .map(|name| PathBuf::from("/series").join(name))
+        .for_each(|path| aside.put(path.clone(), disk.get(&path)));
+    open(&between, &aside, 5000);
+    assert!(everything(&between).is_empty(), "of another past");
     assert!(keeper.is_pending(UnixMillis(5000)));
     scrape(&store_now, &list, 0, 6000);
     keeper.commit(UnixMillis(6000)).expect("committed");
