@@ -67,6 +67,12 @@ impl Exemplars {
         self.bytes
     }
 
+    /// Room for so many bytes from now on; the oldest go where they are too many.
+    pub fn bound(&mut self, most_bytes: usize) {
+        self.most_bytes = most_bytes;
+        self.make_room(0);
+    }
+
     /// Keeps an exemplar of the series at a place, unless it is the last one once more.
     pub fn push(&mut self, place: u32, series: &Arc<[u8]>, one: Seen<'_>) {
         let Seen { labels, line, value, time } = one;
@@ -75,10 +81,12 @@ impl Exemplars {
         {
             return;
         }
-        while self.held.len() >= MOST || self.bytes + entry > self.most_bytes {
-            let Some(oldest) = self.held.pop_front() else { break };
+        while self.held.len() >= MOST
+            && let Some(oldest) = self.held.pop_front()
+        {
             self.forgot(&oldest);
         }
+        self.make_room(entry);
         self.bytes += entry;
         let (series, labels, line) = (series.clone(), labels.encoded().into(), line.into());
         self.held.push_back(Held { series, labels, line, value, time, place });
@@ -106,10 +114,42 @@ impl Exemplars {
         self.held.iter()
     }
 
+    fn make_room(&mut self, bytes: usize) {
+        while self.bytes + bytes > self.most_bytes
+            && let Some(oldest) = self.held.pop_front()
+        {
+            self.forgot(&oldest);
+        }
+    }
+
     fn forgot(&mut self, oldest: &Held) {
         self.bytes -= oldest.bytes();
         if self.last.get(&oldest.place) == Some(&(oldest.time, oldest.value.to_bits())) {
             self.last.remove(&oldest.place);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_bound_holds_at_once_and_from_then_on() {
+        let mut exemplars = Exemplars::new(100 * ENTRY);
+        let series: Arc<[u8]> = Arc::from(&b""[..]);
+        let push = |exemplars: &mut Exemplars, times: std::ops::Range<i64>| {
+            for time in times {
+                exemplars.push(0, &series, Seen { labels: Labels::of_encoded(b""), line: b"", value: 0.5, time });
+            }
+        };
+        let first = |exemplars: &Exemplars| exemplars.iter().next().map(|held| held.time);
+        push(&mut exemplars, 0..200);
+        assert_eq!((exemplars.held.len(), first(&exemplars)), (100, Some(100)));
+        exemplars.bound(10 * ENTRY);
+        assert_eq!((exemplars.bytes(), first(&exemplars)), (10 * ENTRY, Some(190)));
+        exemplars.bound(20 * ENTRY);
+        push(&mut exemplars, 200..300);
+        assert_eq!((exemplars.bytes(), first(&exemplars)), (20 * ENTRY, Some(280)));
     }
 }

@@ -23,6 +23,9 @@ use crate::data::series_table::{FamilyId, SeriesList, SeriesRef, SeriesTable};
 /// Bytes that hash tables take for an entry beside it.
 const HASHED: usize = 8;
 
+/// Exemplars have this part of the memory.
+const OF_EXEMPLARS: usize = 16;
+
 /// What became of samples.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
@@ -143,7 +146,7 @@ impl Inner {
             limits,
             places: Places::default(),
             index: Index::default(),
-            exemplars: Exemplars::new(limits.most_bytes / 16),
+            exemplars: Exemplars::new(limits.most_bytes / OF_EXEMPLARS),
             lists: HashMap::new(),
             ahead: None,
             accepted: Accepted::default(),
@@ -159,6 +162,7 @@ impl Inner {
     /// Other bounds of memory and of the window.
     pub fn bound(&mut self, most_bytes: usize, window: i64) {
         (self.limits.most_bytes, self.limits.window, self.memory.most) = (most_bytes, window, most_bytes);
+        self.exemplars.bound(most_bytes / OF_EXEMPLARS);
     }
 
     /// Bytes of memory.
