@@ -89,6 +89,9 @@ struct Verdict {
     place: u32,
 }
 
+/// Steps of time into which chunks are counted at once.
+const STEPS: usize = 256;
+
 /// It was not decided yet.
 const UNDECIDED: u32 = u32::MAX;
 
@@ -492,17 +495,7 @@ impl Inner {
         }
         let goal = self.memory.most - self.memory.most / 16;
         let mut excess = (self.memory.used() + needed).saturating_sub(goal);
-        let all = self.places.iter().flat_map(|(_, series)| &series.chunks);
-        let mut ends: Vec<(i64, usize)> = all.map(|chunk| (chunk.outline.last(), chunk.memory())).collect();
-        ends.sort_unstable();
-        let mut before = i64::MIN;
-        for (end, memory) in ends {
-            if excess == 0 {
-                break;
-            }
-            excess = excess.saturating_sub(memory);
-            before = end.saturating_add(1);
-        }
+        let before = self.before_which_ends(&mut excess);
         for (_, series) in self.places.iter_mut() {
             if series.chunks.first().is_some_and(|chunk| chunk.outline.last() < before) {
                 let memory = series.memory();
@@ -513,5 +506,40 @@ impl Inner {
         }
         self.memory.is_futile = excess > 0;
         self.memory.has(needed)
+    }
+
+    /// The time before which so many bytes of chunks end, to a sixty-fourth of the memory; what all of them lack stays in
+    /// `excess`. Memory is short when it is asked: it counts into steps of time, and again within the step that is it.
+    fn before_which_ends(&self, excess: &mut usize) -> i64 {
+        let ends = || self.places.iter().filter_map(|(_, series)| series.chunks.first().zip(series.chunks.last()));
+        let first = ends().map(|(first, _)| first.outline.last()).min();
+        let last = ends().map(|(_, last)| last.outline.last()).max();
+        let (Some(mut first), Some(mut last), 1..) = (first, last, *excess) else { return i64::MIN };
+        loop {
+            let width = last.abs_diff(first) / STEPS as u64 + 1;
+            let mut steps = [0; STEPS];
+            for (_, series) in self.places.iter() {
+                let from = series.chunks.partition_point(|chunk| chunk.outline.last() < first);
+                let within = series.chunks[from..].iter().take_while(|chunk| chunk.outline.last() <= last);
+                within.for_each(|chunk| {
+                    steps[(chunk.outline.last().abs_diff(first) / width) as usize] += chunk.memory();
+                });
+            }
+            let mut step = 0;
+            while step < STEPS && *excess > steps[step] {
+                *excess -= steps[step];
+                step += 1;
+            }
+            if step == STEPS {
+                return last.saturating_add(1);
+            }
+            let begin = first.saturating_add_unsigned(width * step as u64);
+            let end = begin.saturating_add_unsigned(width - 1);
+            if width == 1 || steps[step] - *excess <= self.memory.most / 64 {
+                *excess = 0;
+                return end.saturating_add(1);
+            }
+            (first, last) = (begin, end.min(last));
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::data::metrics::{Exemplar, Family, MetricKind, STALE};
 use crate::data::series_table::{FamilyId, ListBuilder, SeriesList};
 use crate::data::{MetricBuilder, Resource};
 use crate::options::{ByteSize, Duration as Span};
+use crate::series::chunk::Chunk;
 use crate::series::select::{Columns, Listing, MatchOp, Queryable, Samples, Select};
 use crate::series::{Refusal, Taken};
 
@@ -227,6 +228,40 @@ fn the_limit_of_bytes_holds_and_history_is_not_driven_out_by_new_series() {
     assert!(still.values().all(|samples| samples.len() == 100), "those of before are all there");
     store.maintain(UnixMillis(at));
     assert_eq!(store.counters().refused_series.get(), refused);
+}
+
+#[test]
+fn what_makes_room_is_the_oldest_and_not_much_more_also_where_one_chunk_is_far_older() {
+    let table = SeriesTable::new(1000);
+    let most = 4 << 20;
+    let store = store(&StoreOptions { max_bytes: ByteSize(most), ..StoreOptions::default() }, &table);
+    let (old, one) = (list(&table, 0..100), list(&table, 100..101));
+    let mut random = fastrand::Rng::with_seed(1);
+    (1..1000).for_each(|at| drop(store.append(&batch(&one, at, [random.f64()]), UnixMillis(at))));
+    let begun = 1_800_000_000_000;
+    let mut at = begun;
+    while store.bytes() < most as usize - 200_000 {
+        at += 1000;
+        store.append(&batch(&old, at, (0..100).map(|_| random.f64())), UnixMillis(at));
+    }
+    let mut inner = store.write();
+    let oldest = |inner: &Inner| {
+        let chunks = inner.places.iter().filter_map(|(_, series)| series.chunks.first());
+        chunks.map(|chunk| chunk.outline.last()).min().expect("a chunk")
+    };
+    assert!(oldest(&inner) < begun);
+    let needed = 300_000;
+    assert!(inner.evict(needed));
+    let free = most as usize - inner.used();
+    let wished = most as usize / 16 + needed;
+    assert!((wished..wished + most as usize / 32).contains(&free), "{free} {wished}");
+    assert!(oldest(&inner) > begun);
+    let gone = oldest(&inner);
+    let is_older = |chunk: &Chunk| chunk.outline.last() < gone;
+    assert!(inner.places.iter().all(|(_, series)| !series.chunks.iter().any(is_older)));
+    assert!(!inner.evict(most as usize), "there is not so much");
+    assert_eq!(inner.chunks, 0);
+    assert_eq!(inner.counted(), inner.used());
 }
 
 #[test]
