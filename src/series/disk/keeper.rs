@@ -148,10 +148,10 @@ impl Place {
             }
         };
         restorer.begin_file();
-        let mut inner = store.write();
         while let Some(payload) = frames.next(file.kind == FileKind::Snapshot)? {
             let length = payload.len() as u64;
-            if let Err(damaged) = restorer.frame(payload, &mut inner) {
+            // A lock a frame: queries go on meanwhile. Places stay, since nobody maintains the store yet.
+            if let Err(damaged) = restorer.frame(payload, &mut store.write()) {
                 restored.complaints.push(format!("{shown}: {damaged}"));
                 frames.lost += length;
                 if file.kind == FileKind::Journal {
@@ -172,6 +172,7 @@ const END_FRAME: usize = HEAD + 1 + 8;
 
 impl Keeper {
     /// Fills the store with what the files say, and keeps it from now on. Set what it selects before: the rest is left out.
+    /// Queries may read meanwhile and see a part; nobody else may set what it selects or maintain it until this returns.
     ///
     /// # Errors
     /// Where the folder or a file cannot be read, or no journal can be begun.
