@@ -150,14 +150,14 @@ impl Inner {
         if last.is_some_and(|(from, last)| last == start || from >= time) || (last.is_none() && start == 0) {
             return;
         }
-        let before = series.memory();
+        let before = series.memory_of_starts();
         if self.memory.has(4 * START) {
             let Starts(starts) = &mut **series.starts.get_or_insert_default();
             if starts.len() == starts.capacity() {
                 starts.reserve_exact(2);
             }
             starts.push((time, start));
-            self.memory.samples = self.memory.samples + series.memory() - before;
+            self.memory.samples = self.memory.samples + series.memory_of_starts() - before;
         }
     }
 

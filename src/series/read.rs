@@ -24,6 +24,8 @@ pub struct Reader {
     parts: Vec<Part>,
     /// Samples of heads.
     copied: Vec<u8>,
+    /// What is known of counters.
+    starts: Vec<(i64, i64)>,
     columns: Columns,
 }
 
@@ -32,7 +34,7 @@ pub struct Reader {
 struct Found {
     labels: Arc<[u8]>,
     parts: Range<u32>,
-    starts: Option<Box<[(i64, i64)]>>,
+    starts: Option<Range<usize>>,
 }
 
 /// Some of its samples.
@@ -54,6 +56,7 @@ impl Reader {
         clear_bounded(&mut self.series, 4096);
         clear_bounded(&mut self.parts, 16_384);
         clear_bounded(&mut self.copied, 1 << 20);
+        clear_bounded(&mut self.starts, 16_384);
         self.columns.clear();
     }
 
@@ -74,10 +77,15 @@ impl Reader {
                 self.parts.push(Part { outline, bytes: Bytes::Copied(at..self.copied.len()) });
             }
             if self.parts.len() > from {
+                let starts = series.starts.is_some().then(|| {
+                    let at = self.starts.len();
+                    self.starts.extend_from_slice(series.starts_within(what.after, what.until));
+                    at..self.starts.len()
+                });
                 self.series.push(Found {
                     labels: series.labels.clone(),
                     parts: from as u32..self.parts.len() as u32,
-                    starts: series.starts.as_ref().map(|starts| starts.0.as_slice().into()),
+                    starts,
                 });
             }
         }
@@ -88,7 +96,7 @@ impl Reader {
         what: &Select<'_>,
         visit: &mut dyn FnMut(Labels<'_>, &Columns) -> Result<(), SelectError>,
     ) -> Result<(), SelectError> {
-        let Self { series, parts, copied, columns } = self;
+        let Self { series, parts, copied, starts, columns } = self;
         for found in series {
             columns.clear();
             for part in &parts[found.parts.start as usize..found.parts.end as usize] {
@@ -101,8 +109,8 @@ impl Reader {
             if columns.times.is_empty() {
                 continue;
             }
-            if let Some(starts) = &found.starts {
-                let mut starts = starts.iter().copied().peekable();
+            if let Some(known) = &found.starts {
+                let mut starts = starts[known.clone()].iter().copied().peekable();
                 let mut now = 0;
                 columns.starts.extend(columns.times.iter().map(|time| {
                     while let Some((_, start)) = starts.next_if(|(from, _)| from <= time) {

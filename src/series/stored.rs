@@ -56,9 +56,21 @@ impl Series {
     /// Bytes of memory of its samples and labels, beside the series itself.
     pub fn memory(&self) -> usize {
         let chunks = self.chunks.iter().map(|chunk| Chunk::memory_of(chunk.bytes.len())).sum::<usize>();
-        let starts = self.starts.as_ref().map_or(0, |starts| size_of::<Starts>() + starts.0.capacity() * START);
         let labels = Chunk::memory_of(self.labels.len());
-        chunks + self.chunks.capacity() * size_of::<Chunk>() + self.head.memory() + starts + labels
+        chunks + self.chunks.capacity() * size_of::<Chunk>() + self.head.memory() + self.memory_of_starts() + labels
+    }
+
+    /// Bytes of memory of what is known of its counter.
+    pub fn memory_of_starts(&self) -> usize {
+        self.starts.as_ref().map_or(0, |starts| size_of::<Starts>() + starts.0.capacity() * START)
+    }
+
+    /// What has to be known of its counter for samples later than `after` and not later than `until`.
+    pub fn starts_within(&self, after: i64, until: i64) -> &[(i64, i64)] {
+        let starts = self.starts.as_ref().map_or(&[][..], |starts| &starts.0);
+        let from = starts.partition_point(|(from, _)| *from <= after).saturating_sub(1);
+        let to = starts.partition_point(|(from, _)| *from <= until);
+        starts.get(from..to).unwrap_or_default()
     }
 
     /// Adds a chunk behind the others.

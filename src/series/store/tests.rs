@@ -348,6 +348,17 @@ fn starts_exemplars_and_staleness_are_there() {
         .expect("samples");
     assert_eq!((seen[1].starts.as_slice(), seen[0].starts.len()), ([5, 25, 0].as_slice(), 0));
     assert!(crate::data::metrics::is_stale(seen[1].values[2]));
+    // Also of what lies between them.
+    let starts = |after, until| {
+        let mut starts = Vec::new();
+        let mut visit = |_: Labels<'_>, columns: &Columns| {
+            starts.extend_from_slice(&columns.starts);
+            Ok(())
+        };
+        store.select(Select { matchers: &[], after, until }, &mut visit).expect("samples");
+        starts
+    };
+    assert_eq!((starts(0, 20), starts(19, 30), starts(30, 40)), (vec![5, 5], vec![5, 25], vec![0]));
     let which = Listing { selectors: &[], from: 0, until: 100, limit: 10 };
     let found = store.exemplars(which).expect("exemplars");
     let values: Vec<_> = found.items[0].exemplars.iter().map(|exemplar| (exemplar.time, exemplar.value)).collect();
