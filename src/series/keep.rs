@@ -30,6 +30,7 @@ pub async fn keep(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut maintained = Instant::now();
     let mut is_failing = false;
+    store.find_journal();
     loop {
         tokio::select! {
             biased;
@@ -46,16 +47,20 @@ pub async fn keep(
                 let written = busy.commit(now);
                 (busy, written)
             });
-            // Who panics has lost the journal; samples go on in memory.
-            let Ok((back, written)) = done.await else { continue };
-            keeper = Some(back);
-            is_failing = tell(written, is_failing);
+            match done.await {
+                Ok((back, written)) => {
+                    keeper = Some(back);
+                    is_failing = tell(written, is_failing);
+                }
+                Err(error) => store.lose_journal(&error),
+            }
         }
     }
     if let Some(keeper) = keeper {
         let now = clock();
-        if let Ok(written) = tokio::task::spawn_blocking(move || keeper.finish(now)).await {
-            tell(written, false);
+        match tokio::task::spawn_blocking(move || keeper.finish(now)).await {
+            Ok(written) => drop(tell(written, false)),
+            Err(error) => store.lose_journal(&error),
         }
     }
 }
@@ -78,12 +83,13 @@ fn tell(written: io::Result<()>, was_failing: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     use super::super::store::tests::{batch, everything, list};
     use super::super::{Place, StoreOptions};
     use super::*;
     use crate::data::series_table::SeriesTable;
+    use crate::delivery::files::{Appended, Files, Readable};
     use crate::delivery::simulated_disk::{SimulatedDisk, Stop};
 
     #[tokio::test(start_paused = true)]
@@ -118,5 +124,82 @@ mod tests {
         Keeper::open(third.clone(), place(), clock()).expect("opened");
         assert_eq!(everything(&third), everything(&second));
         assert!(everything(&third).values().all(|samples| samples.len() == 2));
+    }
+
+    /// A disk whose files panic with the first frame.
+    #[derive(Clone, Copy, Debug)]
+    struct Panics;
+
+    impl Files for Panics {
+        fn make_folder(&self, _: &Path) -> io::Result<()> {
+            Ok(())
+        }
+        fn list(&self, _: &Path) -> io::Result<Vec<(String, u64)>> {
+            Ok(Vec::new())
+        }
+        fn create(&self, _: &Path) -> io::Result<Box<dyn Appended>> {
+            Ok(Box::new(*self))
+        }
+        fn open(&self, _: &Path) -> io::Result<Box<dyn Readable>> {
+            unreachable!()
+        }
+        fn replace(&self, _: &Path, _: &[u8], _: bool) -> io::Result<()> {
+            unreachable!()
+        }
+        fn overwrite(&self, _: &Path, _: &[u8]) -> io::Result<()> {
+            unreachable!()
+        }
+        fn truncate(&self, _: &Path, _: u64) -> io::Result<()> {
+            unreachable!()
+        }
+        fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
+            unreachable!()
+        }
+        fn remove(&self, _: &Path) -> io::Result<()> {
+            unreachable!()
+        }
+        fn is_crowded(&self, _: &Path, _: u8) -> io::Result<bool> {
+            Ok(false)
+        }
+        fn exists(&self, _: &Path) -> bool {
+            false
+        }
+    }
+
+    impl Appended for Panics {
+        fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+            assert!(bytes.len() <= super::super::disk::HEADER, "a bug");
+            Ok(())
+        }
+        fn sync(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+        fn truncate(&mut self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_keeper_that_panics_is_told_and_samples_go_on() {
+        let table = SeriesTable::new(100);
+        let store = Arc::new(Store::new(&StoreOptions::default(), table.clone()).expect("a store"));
+        store.set_selection(&[Vec::new()], Duration::from_secs(3600));
+        let clock = || UnixMillis(5000);
+        let place = Place { files: Arc::new(Panics), folder: PathBuf::from("/series") };
+        let (keeper, _) = Keeper::open(store.clone(), place, clock()).expect("opened");
+        let list = list(&table, 0..3);
+        let shutdown = CancellationToken::new();
+        let kept = tokio::spawn(keep(store.clone(), Some(keeper), clock, shutdown.clone()));
+        tokio::time::sleep(WRITE_EVERY).await;
+        assert_eq!(store.trouble(), None);
+        store.append(&batch(&list, 1000, [1.0, 2.0, 3.0]), clock());
+        while store.trouble().is_none() {
+            tokio::time::sleep(WRITE_EVERY).await;
+        }
+        assert_eq!(store.counters().journal_errors.get(), 1);
+        store.append(&batch(&list, 2000, [1.0, 2.0, 3.0]), clock());
+        assert!(store.read().ahead.is_none() && everything(&store).len() == 3);
+        shutdown.cancel();
+        kept.await.expect("it ended");
     }
 }

@@ -5,8 +5,11 @@
 //! without it. The samples of a list of series that is known cost a walk over two columns: what of the list is kept, and
 //! where, is decided once a list, and once a series for lists that differ by a few.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
+
+use tokio::task::JoinError;
 
 use super::Matcher;
 use super::counters::Counters;
@@ -30,6 +33,8 @@ pub struct Store {
     counters: Counters,
     told: Mutex<Told>,
     readers: Mutex<Vec<Reader>>,
+    /// Whoever kept it on disk is no more.
+    is_journal_lost: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +63,7 @@ impl Store {
             counters,
             told: Mutex::default(),
             readers: Mutex::default(),
+            is_journal_lost: AtomicBool::new(false),
         })
     }
 
@@ -141,6 +147,31 @@ impl Store {
     /// Number of series.
     pub fn series_count(&self) -> usize {
         self.read().places.taken()
+    }
+
+    /// What is wrong with it, in words.
+    pub fn trouble(&self) -> Option<&'static str> {
+        self.is_journal_lost.load(Ordering::Relaxed).then_some(
+            "samples for rules and queries are not written to disk any more, because of a bug that the log tells; a restart \
+             begins anew with what was written",
+        )
+    }
+
+    /// Whoever kept it on disk has panicked: samples go on in memory.
+    pub(super) fn lose_journal(&self, error: &JoinError) {
+        self.write().ahead = None;
+        self.counters.journal_errors.inc();
+        self.is_journal_lost.store(true, Ordering::Relaxed);
+        tracing::error!(
+            %error,
+            "samples for rules and queries are not written to disk any more, because of a bug; they are kept in memory, and \
+             a restart would lose what is not written"
+        );
+    }
+
+    /// Somebody else looks after it.
+    pub(super) fn find_journal(&self) {
+        self.is_journal_lost.store(false, Ordering::Relaxed);
     }
 
     fn count(&self, taken: &Taken) {

@@ -70,7 +70,7 @@ mod restore;
 mod snapshot;
 pub(super) mod write_ahead;
 
-pub use frames::{FileKind, begin_frame, end_frame, header};
+pub use frames::{FileKind, HEADER, begin_frame, end_frame, header};
 pub use keeper::{Keeper, Place, Restored};
 
 #[cfg(test)]

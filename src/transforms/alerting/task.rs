@@ -398,6 +398,7 @@ impl Evaluating {
     fn look_after_health(&mut self) {
         let mut complaints = self.running.dispatch().map(|dispatch| dispatch.complaints()).unwrap_or_default();
         complaints.extend(self.trouble.clone());
+        complaints.extend(self.running.store().trouble().map(str::to_owned));
         complaints.extend(self.door.as_ref().map(|waiting| format!("alerts wait: {}", waiting.why)));
         if !complaints.is_empty() {
             self.metrics.health.unhealthy(complaints.join("; "));
