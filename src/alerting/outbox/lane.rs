@@ -383,13 +383,13 @@ impl Lane {
     fn give_up(&mut self, key: &Arc<str>, around: &mut Around<'_>, now: UnixMillis) {
         let Some(first) = self.queues.get(key).and_then(|queue| queue.waiting.front()) else { return };
         let first = &first.written;
-        let (id, is_resolve, origin) = (first.id, first.is_resolve(), first.origin.clone());
+        let (id, kind, origin) = (first.id, first.page.kind, first.origin.clone());
         let about = first.page.about.clone();
         self.counts.given_up += 1;
         if let Some(queue) = self.queues.get_mut(key) {
             queue.backoff = None;
         }
-        around.events.push(Event::GivenUp { lane: around.name.clone(), key: key.clone(), about, is_resolve, origin });
+        around.events.push(Event::GivenUp { lane: around.name.clone(), key: key.clone(), about, kind, origin });
         self.end(id, key, End::GivenUp, around);
         self.settle(key, around, now);
     }

@@ -131,8 +131,8 @@ pub enum Event {
         key: Arc<str>,
         /// Names of the alerts.
         about: String,
-        /// Whether it said that something is over.
-        is_resolve: bool,
+        /// What it was.
+        kind: PageKind,
         /// The group that it came from.
         origin: Arc<str>,
     },

@@ -337,8 +337,13 @@ fn after_a_crash_a_trigger_is_sent_again_only_for_a_while() {
         assert_eq!(given_up.is_empty(), again);
         if !again {
             let origin: Arc<str> = "group of x".into();
-            let told =
-                Event::GivenUp { lane: lane("a"), key: "x".into(), about: "Down".into(), is_resolve: false, origin };
+            let told = Event::GivenUp {
+                lane: lane("a"),
+                key: "x".into(),
+                about: "Down".into(),
+                kind: PageKind::Trigger,
+                origin,
+            };
             assert_eq!(given_up, [told]);
             // It may have arrived, so its end is told.
             world.restart(1);
@@ -358,7 +363,7 @@ fn what_a_crash_left_unanswered_is_not_tried_for_longer_in_the_next_life() {
     assert_eq!(world.sends(), ["x1"]);
     world.answer("x1", Err(Refusal::ForNow { why: "429".into(), after: Some(Duration::from_secs(20)) }));
     assert_eq!(world.later(HOUR), Vec::<String>::new());
-    assert!(matches!(world.ended()[..], [Event::GivenUp { is_resolve: false, .. }]));
+    assert!(matches!(world.ended()[..], [Event::GivenUp { kind: PageKind::Trigger, .. }]));
 }
 
 #[test]
@@ -390,7 +395,7 @@ fn a_resolve_is_tried_long_and_not_for_ever() {
         world.now = world.outbox.next_due().map_or(25 * HOUR, |due| due.0);
     }
     assert_eq!(world.sends(), Vec::<String>::new());
-    assert!(matches!(world.ended()[..], [Event::GivenUp { is_resolve: true, .. }]));
+    assert!(matches!(world.ended()[..], [Event::GivenUp { kind: PageKind::Resolve, .. }]));
 }
 
 #[test]
@@ -425,7 +430,7 @@ fn what_waits_for_a_receiver_that_is_gone_waits_for_its_return() {
     world.refused("x1");
     world.outbox.configure(world.settings, [(lane("b"), true)]);
     assert_eq!(world.later(HOUR), Vec::<String>::new());
-    assert!(matches!(world.ended()[..], [Event::GivenUp { is_resolve: false, .. }]));
+    assert!(matches!(world.ended()[..], [Event::GivenUp { kind: PageKind::Trigger, .. }]));
 }
 
 #[test]

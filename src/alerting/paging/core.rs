@@ -159,11 +159,12 @@ impl Core {
         records
     }
 
-    /// What was given up is told once more where it still holds.
+    /// What was given up is told once more where it still holds. What was told of who takes care of an alert says nothing of
+    /// whether it fires.
     fn retract(&mut self) -> Vec<Event> {
         let events = self.outbox.take_events();
         for event in &events {
-            if let Event::GivenUp { lane, is_resolve: false, origin, .. } = event
+            if let Event::GivenUp { lane, kind: PageKind::Trigger, origin, .. } = event
                 && let Some(record) = self.dispatcher.retract(origin, &lane.receiver, &lane.integration)
             {
                 self.outbox.keep_too(record);

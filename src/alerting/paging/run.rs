@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::Shared;
 use super::core::Step;
 use super::keeper::{Keeper, Work};
-use crate::alerting::notifier::Refusal;
+use crate::alerting::notifier::{PageKind, Refusal};
 use crate::alerting::outbox::{Attempt, Event};
 
 /// Longest sleep, so that a clock that was set is noticed.
@@ -99,13 +99,16 @@ fn step(shared: &Shared) -> Step {
             Event::Refused { lane, key, about, why } => {
                 tracing::error!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, key = %key, "a page was refused for good and is not sent again: {why}");
             }
-            Event::GivenUp { lane, key, about, is_resolve: true, .. } => {
+            Event::GivenUp { lane, key, about, kind: PageKind::Resolve, .. } => {
                 tracing::error!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, key = %key, "a page that says that something is over is given up: close it by hand");
             }
-            Event::GivenUp { lane, key, about, is_resolve: false, .. } => {
+            Event::GivenUp { lane, key, about, kind: PageKind::Trigger, .. } => {
                 tracing::warn!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, key = %key, "an old page is not sent again; what still holds is told anew");
             }
             Event::LeftOpen { lane, about } => {
+            Event::GivenUp { lane, key, about, kind: PageKind::Acknowledge, .. } => {
+                tracing::warn!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, key = %key, "an old page that says that somebody takes care of an alert is not sent again");
+            }
                 shared.metrics.count_left_open(lane);
                 tracing::warn!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, "{}", LEFT_OPEN);
             }

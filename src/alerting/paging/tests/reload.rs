@@ -278,9 +278,29 @@ fn what_a_removed_integration_owes_is_tried_for_a_while_and_then_told() {
         world.now += MINUTE;
     }
     assert!(tried > 100, "{tried}");
-    let given_up = |event: &Event| matches!(event, Event::GivenUp { about, is_resolve: true, .. } if about == "Down");
+    let given_up =
+        |event: &Event| matches!(event, Event::GivenUp { about, kind: PageKind::Resolve, .. } if about == "Down");
     assert_eq!(world.events.iter().filter(|event| given_up(event)).count(), 1);
     assert!(world.core.retired.is_empty());
+}
+
+#[test]
+fn an_acknowledgement_that_is_given_up_tells_of_nothing_anew() {
+    let mut world = World::new("r", &["a"]);
+    world.calm(&FIRST);
+    let lane = world.core.ways.keys().next().expect("a way").clone();
+    let kind = PageKind::Acknowledge;
+    let page = Page { key: "0".into(), kind, about: "Down".into(), body: Bytes::from("page") };
+    let origin = "{}:{g=\"g\"}".into();
+    world.core.outbox.put(&lane, &origin, vec![page], false, UnixMillis(world.now)).expect("room");
+    assert_eq!(world.step().len(), 1, "it is under way when the process ends");
+    world.now += 61 * MINUTE;
+    world.restart("r", &["a"]);
+    for _ in 0..10 {
+        world.say(&FIRST);
+        assert_eq!(world.step().iter().map(|attempt| attempt.page.kind).collect::<Vec<_>>(), []);
+        world.now += 15 * SECOND;
+    }
 }
 
 #[test]
