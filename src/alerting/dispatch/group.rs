@@ -49,12 +49,17 @@ impl Dispatcher {
             let told = sorted.audible.iter().filter(is_so).chain(sorted.muffled.iter().filter(closes)).cloned();
             let (resolved, firing) = told.partition(|alert: &Arc<Kept>| alert.alert.is_resolved(now));
             let seen = Seen { firing, resolved };
+            let mut attended = Vec::new();
             for kept in sorted.silenced.iter().filter(|_| integration.keeps_open) {
                 let acknowledged =
                     Acknowledged { receiver: &receiver, index, integration, group_key: &key, alert: &kept.alert };
                 if self.notified.is_unattended(&whom, kept.fingerprint) && desk.acknowledge(&acknowledged) {
-                    desk.record(self.notified.acknowledge(&whom, kept.fingerprint));
+                    attended.push(kept.fingerprint);
                 }
+            }
+            // A record has all that was told of the group: one for each alert would be the square of them.
+            if !attended.is_empty() {
+                desk.record(self.notified.acknowledge(&whom, attended));
             }
             if seen.firing.is_empty() && seen.resolved.is_empty() {
                 continue;

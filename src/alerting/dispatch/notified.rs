@@ -168,10 +168,10 @@ impl Notified {
         self.told.get(whom).is_some_and(|told| told.open.contains(&alert) && !told.attended.contains(&alert))
     }
 
-    /// Remembers that a receiver was told that somebody takes care of an alert; returns the record of that.
-    pub fn acknowledge(&mut self, whom: &Whom, alert: Fingerprint) -> Vec<u8> {
+    /// Remembers that a receiver was told that somebody takes care of alerts; returns the record of that.
+    pub fn acknowledge(&mut self, whom: &Whom, alerts: impl IntoIterator<Item = Fingerprint>) -> Vec<u8> {
         let Some(told) = self.told.get_mut(whom) else { return forgotten_record(whom) };
-        told.attended.insert(alert);
+        told.attended.extend(alerts);
         told_record(whom, told)
     }
 

@@ -282,6 +282,21 @@ fn what_a_receiver_keeps_open_is_closed_even_where_it_is_silenced() {
 }
 
 #[test]
+fn a_silence_over_a_large_group_writes_one_record() {
+    let mut world = world(&[PAGER]);
+    for number in 0..100 {
+        world.fires("x", &number.to_string());
+    }
+    world.until(MINUTE);
+    let before = world.desk.records.len();
+    world.silence("g=x", 2 * HOUR);
+    assert_eq!(world.until(6 * MINUTE).len(), 100);
+    assert_eq!(world.desk.records.len(), before + 1);
+    world.restart(7 * MINUTE, &[PAGER], ROUTE);
+    assert_eq!(world.until(12 * MINUTE), Vec::<String>::new(), "it knows them all");
+}
+
+#[test]
 fn what_is_silenced_no_more_is_told_with_the_next_look() {
     let mut world = world(&[PAGER, CHAT]);
     for name in ["a", "b"] {
