@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
+use futures_util::future::join_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -186,14 +187,9 @@ impl Heartbeat {
             }
             To::Receiver { name, notifiers, started } => {
                 let notification = self.watchdog(name, *started, now);
-                for notifier in notifiers {
-                    let pages = notifier.write(&notification);
-                    let pages = pages.map_err(|error| Refusal::ForGood(error.to_string()))?;
-                    for page in &pages {
-                        notifier.send(page).await?;
-                    }
-                }
-                Ok(())
+                // At once: one that hangs or refuses must not keep the others from hearing.
+                let told = join_all(notifiers.iter().map(|notifier| tell(&**notifier, &notification))).await;
+                told.into_iter().collect()
             }
         }
     }
@@ -222,6 +218,15 @@ impl Heartbeat {
     }
 }
 
+/// Tells one of them; the first page that is refused is the last.
+async fn tell(notifier: &dyn Notifier, notification: &Notification) -> Result<(), Refusal> {
+    let pages = notifier.write(notification).map_err(|error| Refusal::ForGood(error.to_string()))?;
+    for page in &pages {
+        notifier.send(page).await?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
@@ -236,7 +241,10 @@ mod tests {
 
     /// Keeps what it is told.
     #[derive(Default)]
-    struct Kept(Mutex<Vec<Notification>>);
+    struct Kept {
+        told: Mutex<Vec<Notification>>,
+        refuses: bool,
+    }
 
     impl Notifier for Kept {
         fn kind(&self) -> &'static str {
@@ -252,12 +260,12 @@ mod tests {
         }
 
         fn write(&self, notification: &Notification) -> Result<Vec<Page>, WriteError> {
-            self.0.lock().expect("no panic").push(notification.clone());
+            self.told.lock().expect("no panic").push(notification.clone());
             Ok(vec![Page { key: "k".into(), kind: PageKind::Trigger, about: String::new(), body: bytes::Bytes::new() }])
         }
 
         fn send<'a>(&'a self, _: &'a Page) -> BoxFuture<'a, Result<(), Refusal>> {
-            async { Ok(()) }.boxed()
+            async { if self.refuses { Err(Refusal::ForGood("403".into())) } else { Ok(()) } }.boxed()
         }
     }
 
@@ -272,7 +280,7 @@ mod tests {
         let heartbeat = Heartbeat::new(&options, &Global::default(), switch, notifiers, UnixMillis(5));
         let stop = CancellationToken::new();
         let running = tokio::spawn(heartbeat.expect("a heartbeat").run(|| UnixMillis(1_000), stop.clone()));
-        let told = || kept.0.lock().expect("no panic").len();
+        let told = || kept.told.lock().expect("no panic").len();
         for minute in 1..=3 {
             for _ in 0..4 {
                 rules.beat(Instant::now());
@@ -293,12 +301,24 @@ mod tests {
         assert_eq!(told(), before + 1, "it works again");
         stop.cancel();
         running.await.expect("it ends");
-        let notification = kept.0.lock().expect("no panic")[0].clone();
+        let notification = kept.told.lock().expect("no panic")[0].clone();
         assert_eq!(notification.alerts[0].name(), WATCHDOG);
         assert_eq!(
             (notification.alerts[0].starts_at, notification.alerts[0].ends_at),
             (UnixMillis(5), UnixMillis(241_000))
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_integration_that_refuses_keeps_no_other_from_hearing() {
+        let options: Options = serde_json::from_value(json!({ "receiver": "watch" })).expect("options");
+        let kept = [true, false].map(|refuses| Arc::new(Kept { refuses, ..Kept::default() }));
+        let notifiers: Vec<Arc<dyn Notifier>> = kept.iter().map(|kept| kept.clone() as Arc<dyn Notifier>).collect();
+        let switch = Arc::new(options.switch());
+        let heartbeat = Heartbeat::new(&options, &Global::default(), switch, notifiers, UnixMillis(5));
+        let signalled = heartbeat.expect("a heartbeat").signal(UnixMillis(1_000)).await;
+        assert!(matches!(signalled, Err(Refusal::ForGood(why)) if why == "403"), "and it is told");
+        assert_eq!(kept.map(|kept| kept.told.lock().expect("no panic").len()), [1, 1]);
     }
 
     #[test]
