@@ -105,10 +105,10 @@ fn step(shared: &Shared) -> Step {
             Event::GivenUp { lane, key, about, kind: PageKind::Trigger, .. } => {
                 tracing::warn!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, key = %key, "an old page is not sent again; what still holds is told anew");
             }
-            Event::LeftOpen { lane, about } => {
             Event::GivenUp { lane, key, about, kind: PageKind::Acknowledge, .. } => {
                 tracing::warn!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, key = %key, "an old page that says that somebody takes care of an alert is not sent again");
             }
+            Event::LeftOpen { lane, about } => {
                 shared.metrics.count_left_open(lane);
                 tracing::warn!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, "{}", LEFT_OPEN);
             }
