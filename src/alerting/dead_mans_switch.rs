@@ -90,6 +90,14 @@ impl Pulses {
             }
         }
     }
+
+    /// A group was evaluated. One with a short interval is due whenever somebody looks, and reports by this alone.
+    pub fn evaluated(&self, (file, name): (&str, &str), now: Instant) {
+        self.all.beat(now);
+        if let Some(pulse) = self.groups.get(&(file.to_owned(), name.to_owned())) {
+            pulse.beat(now);
+        }
+    }
 }
 
 impl DeadMansSwitch {

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::moment::SystemClock;
-use super::paging::Dispatch;
+use super::paging::{Dispatch, StartError};
 use super::status::{AlertStatus, GroupStatus};
 use super::{Clock, Rules, Settings};
 use crate::data::{Resource, SeriesTable, UnixMillis};
@@ -20,6 +20,8 @@ pub struct Running {
     store: Arc<Store>,
     rules: Mutex<Rules>,
     dispatch: Mutex<Option<Arc<Dispatch>>>,
+    /// Why alerts wait for one.
+    alerts_wait: Mutex<Option<String>>,
     clock: SystemClock,
     keeping: Mutex<Option<Keeping>>,
     /// The rules as somebody saw them last.
@@ -38,13 +40,18 @@ struct Keeping {
     stop: CancellationToken,
 }
 
+/// An attempt to open the journals of pages.
+pub type Opening = JoinHandle<Result<Dispatch, StartError>>;
+
 /// What the component that drives it finds.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Turn {
     /// How the samples are kept.
     pub kept: Kept,
     /// Whether the alerts that an earlier process left were taken over.
     pub is_restored: bool,
+    /// An attempt that the one before it did not wait for. Only one at a time has the journals.
+    pub opening: Option<Opening>,
 }
 
 /// How the samples are kept.
@@ -78,6 +85,7 @@ impl Running {
             store: Arc::new(store),
             rules: Mutex::new(rules),
             dispatch: Mutex::default(),
+            alerts_wait: Mutex::default(),
             clock: SystemClock { start: Instant::now() },
             keeping: Mutex::default(),
             shown: Mutex::default(),
@@ -142,6 +150,16 @@ impl Running {
         *self.dispatch.lock().unwrap_or_else(PoisonError::into_inner) = dispatch;
     }
 
+    /// Why alerts wait, where there is no way for them yet though there are receivers.
+    pub fn alerts_wait(&self) -> Option<String> {
+        self.alerts_wait.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on alerts wait for that, or for nothing.
+    pub fn set_alerts_wait(&self, why: Option<String>) {
+        *self.alerts_wait.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
     /// Waits for the component that drives it to end.
     pub async fn turn(&self) -> tokio::sync::OwnedMutexGuard<Turn> {
         self.turn.clone().lock_owned().await
@@ -183,11 +201,17 @@ impl Running {
     /// receiver stays so until there are rules again.
     pub async fn retire(self: Arc<Self>) {
         // The component that drove it ends first.
-        let turn = self.turn().await;
+        let mut turn = self.turn().await;
+        if let Some(opening) = turn.opening.take() {
+            // What it opens is not to be used any more.
+            let opened = opening.await;
+            let _ = tokio::task::spawn_blocking(move || drop(opened)).await;
+        }
         let retired = tokio::task::spawn_blocking(move || {
             let now = self.clock.now();
             self.rules().load(Settings::default(), &[], now);
             self.store.set_selection(&[], Duration::ZERO);
+            self.set_alerts_wait(None);
             if let Some(dispatch) = self.dispatch() {
                 self.set_dispatch(None);
                 dispatch.stop();

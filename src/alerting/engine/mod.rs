@@ -153,6 +153,7 @@ impl Rules {
         if !group.retired.is_empty() {
             let retired = std::mem::take(&mut group.retired);
             let at = group.evaluated().map_or(now.wall, |at| at.wall);
+        evaluated.group = Some((group.file.clone(), group.name.clone()));
             let at = group.query_at(at, &self.settings);
             evaluated.metrics.extend(self.end(retired, at, now, store));
         }

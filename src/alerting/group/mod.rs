@@ -71,6 +71,8 @@ pub struct Evaluated {
     pub metrics: Vec<MetricBatch>,
     /// Alerts that are to be handed on.
     pub alerts: Vec<Alert>,
+    /// The group whose rules were evaluated, by its file and its name.
+    pub group: Option<(Box<str>, Box<str>)>,
     /// What the group has to know first: nothing was evaluated, and it waits for [`super::Rules::answer`].
     pub asks: Option<Questions>,
 }

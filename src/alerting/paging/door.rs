@@ -40,8 +40,20 @@ impl Door {
     /// As [`Dispatch::start`]; what waits goes on to.
     pub fn open(&self) -> Result<Dispatch, StartError> {
         let dispatch = Dispatch::start(&self.paging, self.receivers.clone(), &self.disk, &self.telemetry)?;
+        self.let_in(&dispatch);
+        Ok(dispatch)
+    }
+
+    /// Hands on what came since to one that is open. One that another door opened goes on with what this one has.
+    pub fn pass_on(&self, dispatch: &Dispatch, is_of_another: bool) {
+        if is_of_another {
+            dispatch.reload(&self.paging, self.receivers.clone());
+        }
+        self.let_in(dispatch);
+    }
+
+    fn let_in(&self, dispatch: &Dispatch) {
         let (alerts, refused) = self.inbox.lock().unwrap_or_else(PoisonError::into_inner).take();
         dispatch.let_in(alerts, refused);
-        Ok(dispatch)
     }
 }

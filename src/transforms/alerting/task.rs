@@ -17,11 +17,11 @@ use super::options::Options;
 use super::reader::Reader;
 use crate::alerting::dead_mans_switch::Pulses;
 use crate::alerting::dispatch::Limits as DispatchLimits;
-use crate::alerting::paging::{Disk, Door, Paging, Receivers, StartError};
+use crate::alerting::paging::{Disk, Dispatch, Door, Paging, Receivers, StartError};
 use crate::alerting::remote::Remote;
 use crate::alerting::route::Routing;
 use crate::alerting::rule_file::{Group, RuleFile};
-use crate::alerting::running::{Kept, Turn};
+use crate::alerting::running::{Kept, Opening, Turn};
 use crate::alerting::{Clock, Evaluated, Running, Settings};
 use crate::data::{Batch, UnixMillis};
 use crate::delivery::files::RealFiles;
@@ -88,12 +88,58 @@ struct Waiting {
     /// Why they do.
     why: String,
     again: Instant,
+    /// An attempt that is under way. Rules do not wait for it: a disk that hangs may keep it for long.
+    opening: Option<Opening>,
+    /// Whether that one began before a reload, with what the configuration said then.
+    is_earlier: bool,
 }
 
 impl Waiting {
     fn new(door: Door, error: &StartError) -> Self {
         tracing::error!(%error, "alerts wait: rules are evaluated, and nobody is told until this is over");
-        Self { door: Arc::new(door), why: error.to_string(), again: Instant::now() + DOOR_AGAIN }
+        Self {
+            door: Arc::new(door),
+            why: error.to_string(),
+            again: Instant::now() + DOOR_AGAIN,
+            opening: None,
+            is_earlier: false,
+        }
+    }
+
+    /// Waits for an attempt that began before a reload: two at once would have the same journals.
+    fn for_one(door: Door, opening: Opening) -> Self {
+        let why = "the disk with their journals does not answer".into();
+        Self { door: Arc::new(door), why, again: Instant::now(), opening: Some(opening), is_earlier: true }
+    }
+
+    /// Begins an attempt, if it is time for one.
+    fn try_again(&mut self) {
+        if self.opening.is_none() && self.again <= Instant::now() {
+            let door = self.door.clone();
+            self.opening = Some(tokio::task::spawn_blocking(move || door.open()));
+        }
+    }
+
+    /// What became of the attempt; never, where none is under way.
+    async fn opened(&mut self) -> Option<Dispatch> {
+        let Some(opening) = &mut self.opening else { return std::future::pending().await };
+        let opened = opening.await;
+        self.opening = None;
+        match opened {
+            Ok(Ok(dispatch)) => return Some(dispatch),
+            Ok(Err(error)) => self.why = error.to_string(),
+            Err(error) => self.why = error.to_string(),
+        }
+        (self.again, self.is_earlier) = (Instant::now() + DOOR_AGAIN, false);
+        None
+    }
+}
+
+/// What becomes of an attempt; never, where nobody waits.
+async fn opened(door: &mut Option<Waiting>) -> Option<Dispatch> {
+    match door {
+        Some(waiting) => waiting.opened().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -102,9 +148,13 @@ impl Alerting {
         let TaskContext { mut input, outlets, metrics, shutdown } = cx;
         let outlet = outlets.into_iter().next().ok_or_else(|| TaskError("it has no output".into()))?;
         // The one before it, of a configuration that is no more, ends first.
-        let turn = self.running.turn().await;
+        let turn = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return Ok(()),
+            turn = self.running.turn() => turn,
+        };
         let running = self.running.clone();
-        let (begun, turn) = blocking(move || self.begin(turn)).await?;
+        let (begun, mut turn) = blocking(move || self.begin(turn)).await?;
         let Begun { reader, switch, door } = begun?;
         let stop = CancellationToken::new();
         // Held here too: where the loop of the rules is gone, its silence has to be noticed.
@@ -145,8 +195,9 @@ impl Alerting {
             // It was told to stop, and has nothing that would have to be kept.
             let _ = heartbeat.await;
         }
+        turn.opening = evaluated.map_err(|error| TaskError(format!("the evaluation of rules failed: {error}")))?;
         drop(turn);
-        evaluated.map_err(|error| TaskError(format!("the evaluation of rules failed: {error}")))
+        Ok(())
     }
 
     /// Takes over what an earlier process left, and puts rules, routes and receivers in force. Reads and writes files.
@@ -195,7 +246,8 @@ impl Alerting {
         let reader = Reader::new(store.clone(), remote, retention);
         let now = running.clock().now();
         running.rules().load(settings, files, now);
-        let door = dispatch(&running, routing, receivers, &options, &folder, every, &telemetry);
+        let opening = turn.opening.take();
+        let door = dispatch(&running, opening, routing, receivers, &options, &folder, every, &telemetry);
         Ok(Begun { reader: Arc::new(reader), switch: heartbeat, door })
     }
 }
@@ -247,8 +299,10 @@ struct Begun {
 }
 
 /// Gives alerts their way to people, or takes it. Returns where they wait, if that cannot be.
+#[expect(clippy::too_many_arguments, reason = "each is given once")]
 fn dispatch(
     running: &Running,
+    opening: Option<Opening>,
     routing: Option<Routing>,
     receivers: Receivers,
     options: &Options,
@@ -257,6 +311,10 @@ fn dispatch(
     telemetry: &Arc<Telemetry>,
 ) -> Option<Waiting> {
     let Some(routing) = routing else {
+        if let Some(opening) = opening {
+            // It would go on with receivers that are no more, and another one beside it.
+            drop(Handle::current().block_on(opening));
+        }
         if let Some(dispatch) = running.dispatch() {
             running.set_dispatch(None);
             dispatch.stop();
@@ -273,6 +331,9 @@ fn dispatch(
     }
     let disk = Disk { files: Arc::new(RealFiles), folder: folder.to_owned() };
     let door = Door::new(paging, receivers, disk, telemetry.clone());
+    if let Some(opening) = opening {
+        return Some(Waiting::for_one(door, opening));
+    }
     match door.open() {
         Ok(dispatch) => {
             running.set_dispatch(Some(Arc::new(dispatch)));
@@ -309,7 +370,8 @@ fn take(running: &Running, message: Message, metrics: &ComponentMetrics) {
 }
 
 impl Evaluating {
-    async fn run(mut self) {
+    /// Ends when it is told to, with the attempt to open the journals that is under way then.
+    async fn run(mut self) -> Option<Opening> {
         let lost = Arc::new(CountLost(self.metrics.clone()));
         // What groups wait for. A group asks once at a time, so that there are no more of them than groups.
         let mut asking = FuturesUnordered::new();
@@ -319,19 +381,20 @@ impl Evaluating {
             }
             let (clock, next) = (*self.running.clock(), self.running.rules().next_due());
             let wait = next.map_or(LOOK, |due| due.saturating_sub(clock.now().running)).min(LOOK);
-            self.try_door().await;
+            self.try_door();
             self.look_around();
             if !wait.is_zero() {
                 tokio::select! {
                     biased;
-                    () = self.stop.cancelled() => return,
+                    () = self.stop.cancelled() => return self.door.and_then(|waiting| waiting.opening),
+                    opened = opened(&mut self.door) => self.begin_to_dispatch(opened),
                     Some((ticket, answers)) = asking.next() => self.running.rules().answer(ticket, answers),
                     () = tokio::time::sleep(wait) => {}
                 }
                 continue;
             }
             if self.stop.is_cancelled() {
-                return;
+                return self.door.and_then(|waiting| waiting.opening);
             }
             let (running, reader) = (self.running.clone(), self.reader.clone());
             let evaluated = blocking(move || {
@@ -339,7 +402,7 @@ impl Evaluating {
                 (rules.evaluate(running.clock(), &*reader), rules.trouble())
             });
             match evaluated.await {
-                Ok((Some(Evaluated { metrics, alerts, asks }), trouble)) => {
+                Ok((Some(Evaluated { metrics, alerts, group, asks }), trouble)) => {
                     self.trouble = trouble;
                     asking.extend(asks.map(|questions| self.reader.clone().answer(questions)));
                     if let Some(dispatch) = self.running.dispatch() {
@@ -349,6 +412,9 @@ impl Evaluating {
                     }
                     for batch in metrics {
                         self.offer(Batch::Metrics(batch), &lost);
+                    }
+                    if let (Some((file, name)), Some(pulses)) = (group, self.pulses()) {
+                        pulses.evaluated((&file, &name), Instant::now());
                     }
                 }
                 Ok((None, _)) => {}
@@ -372,26 +438,35 @@ impl Evaluating {
     }
 
     fn beat(&self) {
-        let dispatched = self.door.is_none() && self.running.dispatch().is_none_or(|dispatch| dispatch.is_running());
-        if let Some(pulses) = self.pulses.as_ref().filter(|_| dispatched) {
+        if let Some(pulses) = self.pulses() {
             let (rules, now) = (self.running.rules(), self.running.clock().now().running);
             pulses.beat(rules.due(), now, Instant::now());
         }
     }
 
+    /// By what work is reported, as long as alerts have somebody who dispatches them.
+    fn pulses(&self) -> Option<&Pulses> {
+        let dispatched = self.door.is_none() && self.running.dispatch().is_none_or(|dispatch| dispatch.is_running());
+        self.pulses.as_deref().filter(|_| dispatched)
+    }
+
     /// Tries again to give alerts their way to people.
-    async fn try_door(&mut self) {
-        let Some(waiting) = self.door.as_mut().filter(|waiting| waiting.again <= Instant::now()) else { return };
-        let door = waiting.door.clone();
-        match blocking(move || door.open()).await {
-            Ok(Ok(dispatch)) => {
-                self.running.set_dispatch(Some(Arc::new(dispatch)));
-                self.door = None;
-                tracing::info!("alerts are dispatched now");
-            }
-            Ok(Err(error)) => (waiting.why, waiting.again) = (error.to_string(), Instant::now() + DOOR_AGAIN),
-            Err(error) => (waiting.why, waiting.again) = (error.to_string(), Instant::now() + DOOR_AGAIN),
+    fn try_door(&mut self) {
+        if let Some(opened) = opened(&mut self.door).now_or_never() {
+            self.begin_to_dispatch(opened);
         }
+        if let Some(waiting) = &mut self.door {
+            waiting.try_again();
+        }
+    }
+
+    fn begin_to_dispatch(&mut self, opened: Option<Dispatch>) {
+        let Some(dispatch) = opened else { return };
+        if let Some(waiting) = self.door.take() {
+            waiting.door.pass_on(&dispatch, waiting.is_earlier);
+        }
+        self.running.set_dispatch(Some(Arc::new(dispatch)));
+        tracing::info!("alerts are dispatched now");
     }
 
     /// Says whether people can be told of alerts.
@@ -399,7 +474,9 @@ impl Evaluating {
         let mut complaints = self.running.dispatch().map(|dispatch| dispatch.complaints()).unwrap_or_default();
         complaints.extend(self.trouble.clone());
         complaints.extend(self.running.store().trouble().map(str::to_owned));
-        complaints.extend(self.door.as_ref().map(|waiting| format!("alerts wait: {}", waiting.why)));
+        let wait = self.door.as_ref().map(|waiting| waiting.why.clone());
+        complaints.extend(wait.as_ref().map(|why| format!("alerts wait: {why}")));
+        self.running.set_alerts_wait(wait);
         if !complaints.is_empty() {
             self.metrics.health.unhealthy(complaints.join("; "));
         } else if self.is_unwell {
@@ -421,3 +498,6 @@ impl Evaluating {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, TaskError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| TaskError(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;
