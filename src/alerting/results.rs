@@ -7,7 +7,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::data::labels::Labels;
-use crate::data::metrics::{STALE, SampleValue};
+use crate::data::metrics::{STALE, SampleValue, is_stale};
 use crate::data::series_table::{FamilyId, ListBuilder, SeriesList};
 use crate::data::{MetricBatch, MetricBuilder, Resource, SeriesTable, UnixMillis};
 use crate::promql::{EvalError, Evaluation, Limits, Point, Query, When};
@@ -26,6 +26,11 @@ impl Row {
     /// A staleness marker.
     pub(super) fn stale(labels: Box<[u8]>) -> Self {
         Self { labels, point: Point::Float(STALE) }
+    }
+
+    /// Whether it is a staleness marker.
+    pub(super) fn is_marker(&self) -> bool {
+        matches!(self.point, Point::Float(value) if is_stale(value))
     }
 
     fn value(&self) -> SampleValue<'_> {
@@ -49,8 +54,9 @@ pub trait Store: Samples {
         false
     }
 
-    /// Takes rows of a time. They are there for the next query when this returns; what was refused is told by reason, with
-    /// how many rows it was.
+    /// Takes rows of a time. They are there for the next query when this returns, and whoever reads sees all of them
+    /// or none. What was refused is told by reason, with how many rows it was, but for markers: a series that another rule
+    /// writes as well need not be ended.
     fn append(&self, time: UnixMillis, rows: &[Row], now: UnixMillis) -> Vec<(Refusal, u64)>;
 
     /// Exemplars of the series that fit, with a time from `from` to `until`, of `limit` series at most; none where the store

@@ -17,7 +17,7 @@ use super::inner::{Inner, Limits, Taken};
 use super::options::StoreOptions;
 use super::read::Reader;
 use crate::data::labels::Labels;
-use crate::data::metrics::SampleValue;
+use crate::data::metrics::{SampleValue, is_stale};
 use crate::data::{MetricBatch, SeriesTable, UnixMillis};
 
 /// Time between two warnings that series were refused, in milliseconds.
@@ -87,19 +87,25 @@ impl Store {
     }
 
     /// Takes results of rules, which are kept whether somebody selects them or not. A reader sees all of them or none.
+    /// Refusals of staleness markers are counted and not told: they are no news.
     pub fn append_results<'a>(
         &self,
         results: impl IntoIterator<Item = (Labels<'a>, UnixMillis, SampleValue<'a>)>,
         now: UnixMillis,
     ) -> Taken {
-        let mut all = Taken::default();
+        let (mut all, mut of_markers) = (Taken::default(), Taken::default());
         let mut inner = self.write();
         for (labels, time, value) in results {
-            inner.append_result(labels.encoded(), time.0, value, now.0, &mut all);
+            let is_marker = matches!(value, SampleValue::Float(value) if is_stale(value));
+            let taken = if is_marker { &mut of_markers } else { &mut all };
+            inner.append_result(labels.encoded(), time.0, value, now.0, taken);
         }
         inner.write_ahead(None);
         drop(inner);
         self.count(&all);
+        self.count(&of_markers);
+        all.kept += of_markers.kept;
+        all.known += of_markers.known;
         all
     }
 

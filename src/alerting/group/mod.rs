@@ -274,11 +274,9 @@ impl Rule {
             self.tell();
             return true;
         }
-        // A series that another rule writes as well need not be ended here: what the store says of markers is no news.
-        let ended = self.series.follow(&rows);
+        // As one, so that nobody sees an alert in two states.
+        rows.extend(self.series.follow(&rows));
         let refused = cx.store.append(cx.query_at, &rows, began);
-        cx.store.append(cx.query_at, &ended, began);
-        rows.extend(ended);
         out.metrics.extend(batches.batch(cx.query_at, &rows, &mut self.series));
         self.outcome.error = refused.first().map(|(why, _)| results::words(*why).to_owned());
         self.tell();

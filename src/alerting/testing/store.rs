@@ -80,6 +80,7 @@ impl Store for MemoryStore {
                 columns.values.truncate(keep);
             }
             match columns.times.last() {
+                Some(last) if *last >= time.0 && row.is_marker() => {}
                 Some(last) if *last > time.0 => refused.push((Refusal::OutOfOrder, 1)),
                 Some(last) if *last == time.0 => {
                     if columns.values.last().is_some_and(|known| known.to_bits() != value.to_bits()) {

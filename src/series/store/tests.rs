@@ -196,6 +196,27 @@ fn results_of_rules_are_kept_without_a_selector_until_they_are_old() {
 }
 
 #[test]
+fn what_is_said_of_refused_results_leaves_out_markers() {
+    let store = Store::new(&StoreOptions::default(), SeriesTable::new(10)).expect("a store");
+    let encoded = ["pending", "firing"].map(|state| {
+        let mut encoded = Vec::new();
+        [("__name__", "ALERTS"), ("alertstate", state)].into_iter().collect::<LabelSet>().encode(&mut encoded);
+        encoded
+    });
+    let append = |time, values: [f64; 2]| {
+        let all = encoded.iter().zip(values);
+        let results =
+            all.map(|(labels, value)| (Labels::of_encoded(labels), UnixMillis(time), SampleValue::Float(value)));
+        store.append_results(results, UnixMillis(time))
+    };
+    assert_eq!(append(1000, [1.0, 1.0]).kept, 2);
+    assert_eq!(append(2000, [STALE, 1.0]).kept, 2);
+    let again = append(1000, [STALE, 2.0]);
+    assert_eq!(again.refused, [(Refusal::OutOfOrder, 1)], "of the one that fires");
+    assert_eq!(store.counters().refused(Refusal::OutOfOrder), 2);
+}
+
+#[test]
 fn the_limit_of_bytes_holds_and_history_is_not_driven_out_by_new_series() {
     let table = SeriesTable::new(100_000);
     let most = 4 << 20;
