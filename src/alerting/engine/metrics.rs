@@ -3,8 +3,7 @@
 use prometheus::core::{Collector, Desc};
 use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGaugeVec, Opts};
 
-use super::super::group::{Group, Tally};
-use super::super::rule::{Phase, Rule};
+use super::super::group::{Counted, Group, Tally};
 use crate::telemetry::Telemetry;
 
 /// The label that names a group: `FILE;NAME`, as Prometheus's metrics have it.
@@ -109,21 +108,28 @@ impl RuleMetrics {
             let _ = counter.remove_label_values(&[&key]);
         }
         let _ = self.duration.remove_label_values(&[&key]);
+        self.change(group.counted, Counted::default());
     }
 
-    /// Counts the alerts of all rules.
-    pub(super) fn count<'r>(&self, rules: impl Iterator<Item = &'r Rule>) {
-        let (mut pending, mut firing, mut held) = (0, 0, 0);
-        for alert in rules.filter_map(|rule| rule.alerting.as_ref()).flat_map(|alerting| alerting.alerts.values()) {
-            match alert.phase {
-                Phase::Pending => pending += 1,
-                Phase::Firing { .. } => firing += 1,
-                Phase::Resolved { .. } => continue,
-            }
-            held += i64::from(alert.held.is_some());
-        }
-        for (state, count) in [("pending", pending), ("firing", firing), ("held", held)] {
-            self.alerts.with_label_values(&[state]).set(count);
+    /// Alerts that are pending, that fire and that are held.
+    #[cfg(test)]
+    pub fn alerts(&self) -> [i64; 3] {
+        ["pending", "firing", "held"].map(|state| self.alerts.with_label_values(&[state]).get())
+    }
+
+    /// Counts the alerts of a group anew.
+    pub(super) fn count(&self, group: &mut Group) {
+        let before = std::mem::replace(&mut group.counted, Counted::of(&group.rules));
+        self.change(before, group.counted);
+    }
+
+    fn change(&self, before: Counted, now: Counted) {
+        for (state, before, now) in [
+            ("pending", before.pending, now.pending),
+            ("firing", before.firing, now.firing),
+            ("held", before.held, now.held),
+        ] {
+            self.alerts.with_label_values(&[state]).add(now - before);
         }
     }
 }

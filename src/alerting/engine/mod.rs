@@ -158,7 +158,7 @@ impl Rules {
             evaluated.metrics.extend(self.end(retired, at, now, store));
         }
         self.journal(Some(number));
-        self.metrics.count(self.rules());
+        self.metrics.count(&mut self.groups[number]);
         Some(evaluated)
     }
 

@@ -76,6 +76,7 @@ impl Rules {
         begun.iter_mut().for_each(|group| group.resume(now.wall));
         legacies.into_iter().for_each(|legacy| ending.add(&legacy.identity, legacy.series));
         self.leaving.extend(ending.hand_to(&mut loaded, now));
+        loaded.iter_mut().for_each(|group| self.metrics.count(group));
         self.groups = loaded;
         self.learn_recorded();
         self.journal(None);

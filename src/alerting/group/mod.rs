@@ -1,6 +1,7 @@
 //! A group as it runs: its rules, one after the other at the times of its slots, each of which reads what those before it
 //! have written.
 
+mod counted;
 mod slot;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use super::rule::{Evaluating, News, Rule, Settings, Sight, Since};
 use super::rule_file;
 use crate::data::{MetricBatch, UnixMillis, UnixNanos};
 use crate::promql::Query;
+pub(super) use counted::Counted;
 pub(super) use slot::Slots;
 
 /// A group.
@@ -43,6 +45,8 @@ pub(super) struct Group {
     pub forced: Option<Steady>,
     /// How its evaluations went.
     pub tally: Tally,
+    /// Its alerts as the metrics have counted them.
+    pub counted: Counted,
 }
 
 /// How the evaluations of a group went.
@@ -125,6 +129,7 @@ impl Group {
             asked: None,
             forced: None,
             tally: Tally::default(),
+            counted: Counted::default(),
         }
     }
 

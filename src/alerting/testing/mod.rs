@@ -241,6 +241,11 @@ impl World {
             self.open.extend(evaluated.asks);
             self.answer();
         }
+        let alerts = self.rules.alerts();
+        let count = |is: &dyn Fn(&AlertStatus) -> bool| alerts.iter().filter(|alert| is(alert)).count() as i64;
+        let firing = count(&|alert| alert.state == "firing");
+        let counted = [alerts.len() as i64 - firing, firing, count(&|alert| alert.held_because.is_some())];
+        assert_eq!(self.rules.metrics().alerts(), counted, "pending, firing and held");
     }
 
     /// Somebody else answers what he was asked, if he does.
