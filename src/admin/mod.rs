@@ -126,6 +126,11 @@ pub trait Control: Send + Sync {
         None
     }
 
+    /// Why alerts wait, where there is no such way yet though the configuration has one.
+    fn alerts_wait(&self) -> Option<String> {
+        None
+    }
+
     /// The samples that queries are answered from, if the agent remembers any.
     fn samples(&self) -> Option<query::SharedSamples> {
         None

@@ -215,6 +215,10 @@ impl admin::Control for Answers {
         self.0.lasting.get::<Running>()?.dispatch()
     }
 
+    fn alerts_wait(&self) -> Option<String> {
+        self.0.lasting.get::<Running>()?.alerts_wait()
+    }
+
     fn samples(&self) -> Option<admin::query::SharedSamples> {
         Some(self.0.lasting.get::<Running>()?.store().clone())
     }

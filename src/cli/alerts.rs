@@ -82,7 +82,7 @@ pub(super) fn alerts(args: &AlertsArgs) -> Result<String, Failed> {
     let evaluated: Evaluated = serde_json::from_slice(&args.agent.get("api/v1/alerts", &[])?).map_err(unreadable)?;
     // Where nobody is told of alerts there are no silences.
     let dispatched: Vec<Dispatched> = match args.agent.send(Method::GET, "api/v2/alerts", None)? {
-        (StatusCode::NOT_FOUND, _) => Vec::new(),
+        (StatusCode::NOT_FOUND | StatusCode::SERVICE_UNAVAILABLE, _) => Vec::new(),
         answer => serde_json::from_slice(&args.agent.success(answer)?).map_err(unreadable)?,
     };
     let alerts = joined(evaluated.data.alerts, &dispatched, &matchers);

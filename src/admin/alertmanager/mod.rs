@@ -58,8 +58,19 @@ impl IntoResponse for Refused {
 type Answer = Result<Response, Refused>;
 
 fn dispatch(handles: &Handles) -> Result<Arc<Dispatch>, Refused> {
-    let none = || Refused(StatusCode::NOT_FOUND, "the configuration has no section `alerting`".into());
-    handles.control.dispatch().ok_or_else(none)
+    handles.control.dispatch().ok_or_else(|| match handles.control.alerts_wait() {
+        Some(why) => Refused(StatusCode::SERVICE_UNAVAILABLE, format!("alerts wait, and nobody is told yet: {why}")),
+        None => Refused(StatusCode::NOT_FOUND, "the configuration has no section `alerting` with receivers".into()),
+    })
+}
+
+/// Looks at what is dispatched, where waiting is allowed: pages may be being written.
+async fn look<T: Send + 'static>(
+    dispatch: Arc<Dispatch>,
+    look: impl FnOnce(&Dispatch) -> T + Send + 'static,
+) -> Result<T, Refused> {
+    let seen = tokio::task::spawn_blocking(move || look(&dispatch)).await;
+    seen.map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 async fn status(State(handles): State<Handles>) -> Answer {
@@ -79,7 +90,7 @@ async fn status(State(handles): State<Handles>) -> Answer {
 
 async fn receivers(State(handles): State<Handles>, RawQuery(query): RawQuery) -> Answer {
     let asked = Parameters::read(&query.unwrap_or_default()).map_err(Refused::bad)?;
-    let names = dispatch(&handles)?.receivers();
+    let names = look(dispatch(&handles)?, Dispatch::receivers).await?;
     let shown = names.iter().filter(|name| asked.wants_receiver(name));
     let shown: Vec<_> = shown.map(|name| json!({ "name": **name, "labels": { "name": **name } })).collect();
     Ok(Json(shown).into_response())
@@ -87,20 +98,26 @@ async fn receivers(State(handles): State<Handles>, RawQuery(query): RawQuery) ->
 
 async fn list_alerts(State(handles): State<Handles>, RawQuery(query): RawQuery) -> Answer {
     let asked = Parameters::read(&query.unwrap_or_default()).map_err(Refused::bad)?;
-    let alerts = dispatch(&handles)?.alerts();
-    let shown = alerts.iter().filter(|alert| asked.wants(alert) && asked.wants_some_receiver(&alert.receivers));
-    Ok(Json(shown.map(|alert| alert_json(alert, &[])).collect::<Vec<_>>()).into_response())
+    let shown = look(dispatch(&handles)?, move |dispatch| {
+        let alerts = dispatch.alerts();
+        let shown = alerts.iter().filter(|alert| asked.wants(alert) && asked.wants_some_receiver(&alert.receivers));
+        shown.map(|alert| alert_json(alert, &[])).collect::<Vec<_>>()
+    });
+    Ok(Json(shown.await?).into_response())
 }
 
 async fn list_groups(State(handles): State<Handles>, RawQuery(query): RawQuery) -> Answer {
     let asked = Parameters::read(&query.unwrap_or_default()).map_err(Refused::bad)?;
-    let mut groups = dispatch(&handles)?.groups();
-    groups.retain_mut(|group| {
-        group.alerts.retain(|alert| asked.wants(alert));
-        let muted = !asked.muted && !group.muted_by.is_empty();
-        !group.alerts.is_empty() && !muted && asked.wants_receiver(&group.receiver)
+    let shown = look(dispatch(&handles)?, move |dispatch| {
+        let mut groups = dispatch.groups();
+        groups.retain_mut(|group| {
+            group.alerts.retain(|alert| asked.wants(alert));
+            let muted = !asked.muted && !group.muted_by.is_empty();
+            !group.alerts.is_empty() && !muted && asked.wants_receiver(&group.receiver)
+        });
+        groups.iter().map(group_json).collect::<Vec<_>>()
     });
-    Ok(Json(groups.iter().map(group_json).collect::<Vec<_>>()).into_response())
+    Ok(Json(shown.await?).into_response())
 }
 
 async fn post_alerts(State(handles): State<Handles>, body: Bytes) -> Answer {
@@ -149,9 +166,7 @@ async fn change<T: Send + 'static>(
     dispatch: Arc<Dispatch>,
     change: impl FnOnce(&Dispatch) -> Result<T, SilenceBookError> + Send + 'static,
 ) -> Result<T, Refused> {
-    let done = tokio::task::spawn_blocking(move || change(&dispatch)).await;
-    let done = done.map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-    done.map_err(|error| {
+    look(dispatch, change).await?.map_err(|error| {
         let status = match error {
             SilenceBookError::Silence(SilenceError::NotFound) => StatusCode::NOT_FOUND,
             SilenceBookError::Silence(SilenceError::Invalid(_)) => StatusCode::BAD_REQUEST,

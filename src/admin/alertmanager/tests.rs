@@ -20,7 +20,8 @@ use crate::data::MemoryBudget;
 use crate::delivery::files::RealFiles;
 use crate::telemetry::{AgentStatus, Rates, SeriesWatch, Telemetry};
 
-struct Owner(Option<Arc<Dispatch>>);
+/// The way of alerts, or why they wait for one.
+struct Owner(Option<Arc<Dispatch>>, Option<&'static str>);
 
 impl Control for Owner {
     fn graph(&self) -> Arc<[Node]> {
@@ -37,6 +38,10 @@ impl Control for Owner {
 
     fn dispatch(&self) -> Option<Arc<Dispatch>> {
         self.0.clone()
+    }
+
+    fn alerts_wait(&self) -> Option<String> {
+        self.1.map(str::to_owned)
     }
 
     fn reload(&self) -> BoxFuture<'static, Result<(), String>> {
@@ -61,13 +66,17 @@ fn start(folder: PathBuf) -> Arc<Dispatch> {
 struct Api(Router);
 
 fn api(dispatch: Option<Arc<Dispatch>>) -> Api {
+    api_of(Owner(dispatch, None))
+}
+
+fn api_of(owner: Owner) -> Api {
     let telemetry = Arc::new(Telemetry::new());
     let memory = Arc::new(MemoryBudget::new(600));
     let handles = Handles {
         agent: AgentStatus::register(&telemetry, memory.clone()).expect("registers once"),
         rates: Arc::new(Rates::new(telemetry.clone())),
         series: SeriesWatch::register(&telemetry, crate::data::SeriesTable::new(9)).expect("registers once"),
-        control: Arc::new(Owner(dispatch)),
+        control: Arc::new(owner),
         telemetry,
         memory,
     };
@@ -224,4 +233,10 @@ async fn the_rest_is_there_as_tools_expect_it() {
 async fn without_a_section_there_is_nothing() {
     let (status, why) = api(None).ask("GET", "/api/v2/alerts", "").await;
     assert!(status == 404 && why.as_str().is_some_and(|why| why.contains("alerting")), "{status} {why}");
+}
+
+#[tokio::test]
+async fn while_alerts_wait_it_says_so() {
+    let (status, why) = api_of(Owner(None, Some("no disk"))).ask("GET", "/api/v2/alerts", "").await;
+    assert!(status == 503 && why.as_str().is_some_and(|why| why.contains("no disk")), "{status} {why}");
 }

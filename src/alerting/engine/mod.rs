@@ -16,7 +16,7 @@ use super::group::{self, Evaluated, Group, Settling, Surroundings};
 use super::missing_input::MissingInput;
 use super::moment::{Clock, Moment, Timeline};
 use super::results::{Batches, Store};
-use super::rule::{Rule, Settings, Sight};
+use super::rule::{Failing, News, Rule, Settings, Sight};
 use super::rule_file::Kind;
 use super::state::{self, Found};
 use super::status::{self, AlertStatus, GroupStatus};
@@ -46,6 +46,8 @@ pub struct Rules {
     /// Groups that are no more.
     leaving: Vec<Leaving>,
     memory: Memory,
+    /// How writing the journal goes.
+    journalling: Failing,
     metrics: RuleMetrics,
 }
 
@@ -86,6 +88,7 @@ impl Rules {
             asked: 0,
             leaving: Vec::new(),
             memory: Memory::None,
+            journalling: Failing::default(),
             metrics: RuleMetrics::new()?,
         })
     }
@@ -150,10 +153,10 @@ impl Rules {
         if evaluated.asks.is_some() {
             return Some(evaluated);
         }
+        evaluated.group = Some((group.file.clone(), group.name.clone()));
         if !group.retired.is_empty() {
             let retired = std::mem::take(&mut group.retired);
             let at = group.evaluated().map_or(now.wall, |at| at.wall);
-        evaluated.group = Some((group.file.clone(), group.name.clone()));
             let at = group.query_at(at, &self.settings);
             evaluated.metrics.extend(self.end(retired, at, now, store));
         }
@@ -239,10 +242,17 @@ impl Rules {
             (Memory::Closed(place, restored), _) => state::begin(place, restored, groups)
                 .map(|journal| self.memory = Memory::Open { journal, is_current: true }),
         };
-        if let Err(error) = written {
-            // Alerts go on. What was not written is written with the next generation, which is tried each time.
-            self.metrics.journal_errors.inc();
-            tracing::error!("the journal of alerts cannot be written, so a restart would forget what changed: {error}");
+        // Alerts go on. What was not written is written with the next generation, which is tried each time.
+        self.metrics.journal_errors.inc_by(u64::from(written.is_err()));
+        let error = written.err().map(|error| error.to_string());
+        match (self.journalling.follow(error.as_deref()), error) {
+            (Some(News::Over(times)), _) => tracing::info!(times, "the journal of alerts is written again"),
+            (Some(News::Fails), Some(error)) => {
+                tracing::error!(
+                    "the journal of alerts cannot be written, so a restart would forget what changed: {error}"
+                );
+            }
+            _ => {}
         }
     }
 
