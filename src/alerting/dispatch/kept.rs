@@ -52,6 +52,15 @@ impl Kept {
         newer
     }
 
+    /// The same, in the words that were said of it before: there is no room for others.
+    #[must_use]
+    pub fn in_words_of(mut self, before: &Self) -> Self {
+        self.alert.annotations.clone_from(&before.alert.annotations);
+        self.alert.generator_url.clone_from(&before.alert.generator_url);
+        self.alert.occurrences.clone_from(&before.alert.occurrences);
+        self
+    }
+
     /// Bytes that it takes, about.
     pub fn bytes(&self) -> usize {
         let labels = |set: &LabelSet| set.iter().map(|(name, value)| name.len() + value.len() + 32).sum::<usize>();

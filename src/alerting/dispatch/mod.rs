@@ -240,16 +240,18 @@ impl Dispatcher {
 
     fn keep(&mut self, kept: Kept, now: UnixMillis) {
         let known = self.alerts.get(&kept.fingerprint);
-        if kept.bytes() > MOST_ALERT {
-            self.counts.refused += 1;
-            return;
-        }
-        if known.is_none() && (self.alerts.len() >= self.limits.alerts || self.bytes >= self.limits.bytes) {
-            self.counts.refused += 1;
-            return;
-        }
+        let is_full = kept.bytes() > MOST_ALERT || self.bytes >= self.limits.bytes;
         let kept = Arc::new(match known {
+            // Whether it fires is known all the same.
+            Some(before) if is_full && kept.bytes() > before.kept.bytes() => {
+                self.counts.refused += 1;
+                before.kept.then(kept.in_words_of(&before.kept), now)
+            }
             Some(before) => before.kept.then(kept, now),
+            None if is_full || self.alerts.len() >= self.limits.alerts => {
+                self.counts.refused += 1;
+                return;
+            }
             None => kept,
         });
         let places: Box<[GroupId]> = match known {
@@ -325,11 +327,17 @@ impl Dispatcher {
         }
     }
 
+    /// So much is kept at most from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Another tree of routes and other receivers from now on. Groups that are there before and after keep their pace.
     pub fn reload(&mut self, routing: Arc<Routing>, integrations: Integrations, now: UnixMillis) {
         let groups = std::mem::take(&mut self.groups);
         let in_group: HashSet<Fingerprint> = groups.values().flat_map(|group| &group.alerts).copied().collect();
-        let pace: HashMap<Arc<str>, UnixMillis> = groups.into_values().map(|group| (group.key, group.next)).collect();
+        let pace: HashMap<Arc<str>, (UnixMillis, Option<UnixMillis>)> =
+            groups.into_values().map(|group| (group.key, (group.next, group.resend))).collect();
         self.due.clear();
         self.inhibitor = Inhibitor::new(&routing.inhibit_rules);
         (self.routing, self.integrations) = (routing, integrations);
@@ -340,10 +348,15 @@ impl Dispatcher {
             }
         }
         for (id, group) in &mut self.groups {
-            if let Some(next) = pace.get(&group.key) {
-                self.due.remove(&(group.next, *id, Occasion::Look));
-                group.next = *next;
-                self.due.insert((group.next, *id, Occasion::Look));
+            let Some((next, resend)) = pace.get(&group.key) else { continue };
+            self.due.remove(&(group.next, *id, Occasion::Look));
+            group.next = *next;
+            self.due.insert((group.next, *id, Occasion::Look));
+            // Whoever must hear in time hears no later for it.
+            if let (Some(at), Some(before)) = (group.resend, resend) {
+                self.due.remove(&(at, *id, Occasion::Resend));
+                group.resend = Some(at.min(*before));
+                self.due.extend(group.resend.map(|at| (at, *id, Occasion::Resend)));
             }
         }
     }
@@ -383,11 +396,6 @@ impl Dispatcher {
     /// Counts alerts that found no place before they came here.
     pub fn count_refused(&mut self, alerts: u64) {
         self.counts.refused += alerts;
-    }
-
-    /// After how long an alert without an end counts as resolved.
-    pub fn resolve_timeout(&self) -> Duration {
-        self.routing.resolve_timeout
     }
 
     /// What happened so far.

@@ -423,6 +423,36 @@ fn who_must_hear_again_hears_again_in_time() {
 }
 
 #[test]
+fn a_reload_in_between_delays_nobody_who_must_hear_again() {
+    let mut world = world(&[("next", true, false)]);
+    world.fires("x", "a");
+    world.until(MINUTE);
+    let mut said = Vec::new();
+    for half_minute in 3..=8 {
+        world.dispatcher.reload(routing(ROUTE), integrations(&[("next", true, false)]), UnixMillis(world.now));
+        said.extend(world.until(half_minute * 30 * SECOND));
+    }
+    assert_eq!(said, ["120s next Repeat +a -", "180s next Repeat +a -", "240s next Repeat +a -"]);
+}
+
+#[test]
+fn what_is_known_does_not_grow_beyond_the_limit_and_is_heard_all_the_same() {
+    let limits = Limits { bytes: 1000, ..Limits::default() };
+    let mut dispatcher = Dispatcher::new(routing(ROUTE), integrations(&[CHAT]), limits, UnixMillis(0));
+    for round in 1..=10 {
+        for name in ["a", "b", "c"] {
+            let mut said = alert(&[("g", "x"), ("i", name)], 0, round * HOUR);
+            said.generator_url = "g".repeat(500 * round as usize);
+            dispatcher.put([Kept::new(said, false, UnixMillis(0))], UnixMillis(0));
+        }
+    }
+    assert!(dispatcher.size().1 < 2500, "{}", dispatcher.size().1);
+    let ends = |held: &Held| held.kept.alert.ends_at.0;
+    assert!(dispatcher.alerts.values().all(|held| ends(held) == 10 * HOUR));
+    assert!(dispatcher.counts().refused > 0);
+}
+
+#[test]
 fn there_is_a_limit() {
     let limits = Limits { alerts: 3, groups: 2, ..Limits::default() };
     let mut dispatcher = Dispatcher::new(routing(ROUTE), integrations(&[CHAT]), limits, UnixMillis(0));

@@ -88,6 +88,7 @@ impl Core {
 
     /// Other routes and receivers from now on.
     pub fn reload(&mut self, paging: &Paging, receivers: Receivers, now: UnixMillis) {
+        self.dispatcher.set_limits(paging.limits);
         self.dispatcher.reload(paging.routing.clone(), integrations(&receivers), now);
         let before = std::mem::replace(&mut self.ways, ways(&receivers));
         self.receivers = receivers;
@@ -138,6 +139,13 @@ impl Core {
         let dispatcher = self.dispatcher.next_due();
         let retired = self.retired.values().map(|retired| retired.until);
         self.outbox.next_due().into_iter().chain(retired).fold(dispatcher, UnixMillis::min)
+    }
+
+    /// What is wrong, in words.
+    pub fn complaints(&self) -> Vec<String> {
+        let unwritten = self.unwritten.iter();
+        let unwritten = unwritten.filter_map(|(lane, (_, why))| Some(format!("{lane}: {}", why.as_ref()?)));
+        unwritten.chain(self.outbox.complaints()).collect()
     }
 
     /// The wall clock was set by so many milliseconds: what lasts goes on as if it had not been.

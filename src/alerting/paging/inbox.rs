@@ -22,9 +22,20 @@ impl Inbox {
         Self { alerts: Vec::new(), at: HashMap::new(), most, bytes: 0, most_bytes, refused: 0 }
     }
 
+    /// So much is kept at most from now on.
+    pub fn set_limits(&mut self, most: usize, most_bytes: usize) {
+        (self.most, self.most_bytes) = (most, most_bytes);
+    }
+
     pub fn put(&mut self, kept: Kept, now: UnixMillis) {
         if let Some(at) = self.at.get(&kept.fingerprint) {
             let before = &mut self.alerts[*at];
+            let kept = if self.bytes >= self.most_bytes && kept.bytes() > before.bytes() {
+                self.refused += 1;
+                kept.in_words_of(before)
+            } else {
+                kept
+            };
             self.bytes -= before.bytes();
             *before = before.then(kept, now);
             self.bytes += before.bytes();
@@ -71,5 +82,14 @@ mod tests {
         }
         let (alerts, refused) = inbox.take();
         assert_eq!((alerts.len(), refused), (4, 96), "bytes are limited too");
+        let mut inbox = Inbox::new(100, 1000);
+        for number in 0..100 {
+            let mut grown = kept(&[("i", &(number % 4).to_string())], 0, 100 + number);
+            grown.alert.generator_url = "g".repeat(300 * number as usize / 4);
+            inbox.put(grown, UnixMillis(0));
+        }
+        let bytes: usize = inbox.alerts.iter().map(Kept::bytes).sum();
+        assert!(bytes < 2000, "nor does what is known grow: {bytes}");
+        assert_eq!(inbox.take().0.iter().map(|kept| kept.alert.ends_at.0).max(), Some(198), "it is heard all the same");
     }
 }

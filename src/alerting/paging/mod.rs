@@ -17,6 +17,7 @@ mod ways;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -109,11 +110,21 @@ struct Shared {
     metrics: Metrics,
     /// What is wrong with the journal, in words.
     journal_complaint: Mutex<Option<String>>,
+    /// What is wrong with the rest, as it was when the thread looked last: whoever asks does not wait for pages being
+    /// written.
+    complaints: Mutex<Vec<String>>,
+    /// After how many milliseconds an alert without an end is over.
+    resolve_timeout: AtomicI64,
 }
 
 impl Shared {
     fn core(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_resolve_timeout(&self, paging: &Paging) {
+        let timeout = i64::try_from(paging.routing.resolve_timeout.as_millis()).unwrap_or(i64::MAX);
+        self.resolve_timeout.store(timeout, Ordering::Relaxed);
     }
 
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
@@ -155,7 +166,10 @@ impl Dispatch {
             clock,
             metrics,
             journal_complaint: Mutex::default(),
+            complaints: Mutex::default(),
+            resolve_timeout: AtomicI64::default(),
         });
+        shared.set_resolve_timeout(paging);
         let (stop, stopped) = oneshot::channel();
         let thread = run::spawn(shared.clone(), keeper, stopped).map_err(StartError::Thread)?;
         Ok(Self { shared, thread: Mutex::new(Some((thread, stop))) })
@@ -170,8 +184,8 @@ impl Dispatch {
     /// Hears of alerts that others speak of. `None` for the end of one that has none: it then ends behind
     /// `resolve_timeout`. Returns at once.
     pub fn post(&self, alerts: impl IntoIterator<Item = (Alert, Option<UnixMillis>)>) {
-        let timeout = self.shared.core().dispatcher.resolve_timeout();
-        let by_timeout = UnixMillis(self.now().0.saturating_add(timeout.as_millis() as i64));
+        let timeout = self.shared.resolve_timeout.load(Ordering::Relaxed);
+        let by_timeout = UnixMillis(self.now().0.saturating_add(timeout));
         self.hear(alerts.into_iter().map(|(mut alert, ends_at)| {
             alert.ends_at = ends_at.unwrap_or(by_timeout);
             (alert, ends_at.is_none())
@@ -207,14 +221,16 @@ impl Dispatch {
 
     /// Alerts that have not ended.
     pub fn alerts(&self) -> Vec<AlertView> {
-        let silences = self.shared.silences.read();
-        self.shared.core().dispatcher.alerts(&silences, self.now())
+        let now = self.now();
+        let silences = self.shared.silences.read().but_for_old(now);
+        self.shared.core().dispatcher.alerts(&silences, now)
     }
 
     /// Groups that have alerts that have not ended.
     pub fn groups(&self) -> Vec<GroupView> {
-        let silences = self.shared.silences.read();
-        self.shared.core().dispatcher.groups(&silences, self.now())
+        let now = self.now();
+        let silences = self.shared.silences.read().but_for_old(now);
+        self.shared.core().dispatcher.groups(&silences, now)
     }
 
     /// Names of the receivers.
@@ -231,13 +247,9 @@ impl Dispatch {
         Status { alerts, groups, counts, lanes, complaints: self.complaints() }
     }
 
-    /// What is wrong, in words.
+    /// What is wrong, in words, as it was a moment ago. Returns at once.
     pub fn complaints(&self) -> Vec<String> {
-        let core = self.shared.core();
-        let unwritten = core.unwritten.iter();
-        let unwritten = unwritten.filter_map(|(lane, (_, why))| Some(format!("{lane}: {}", why.as_ref()?)));
-        let mut complaints: Vec<String> = unwritten.chain(core.outbox.complaints()).collect();
-        drop(core);
+        let mut complaints = self.shared.complaints.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let journal = self.shared.journal_complaint.lock().unwrap_or_else(PoisonError::into_inner);
         complaints.extend(journal.clone());
         complaints
@@ -246,6 +258,8 @@ impl Dispatch {
     /// Other routes, receivers and limits from now on. What is known and what is under way stays.
     pub fn reload(&self, paging: &Paging, receivers: Receivers) {
         self.shared.core().reload(paging, receivers, self.now());
+        self.shared.set_resolve_timeout(paging);
+        self.shared.inbox().set_limits(paging.limits.alerts, paging.limits.bytes);
         self.shared.bell.notify_one();
     }
 

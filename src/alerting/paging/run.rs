@@ -52,6 +52,7 @@ async fn run(shared: Arc<Shared>, mut disk: Disk, mut stopped: oneshot::Receiver
             let core = shared.core();
             let now = shared.clock.now();
             shared.metrics.update(&core, &shared.silences.read(), now);
+            *shared.complaints.lock().unwrap_or_else(PoisonError::into_inner) = core.complaints();
             let due = core.next_due().0.saturating_sub(now.0).max(0);
             Duration::from_millis(due as u64).min(LONGEST_SLEEP)
         };
@@ -77,7 +78,7 @@ fn step(shared: &Shared) -> Step {
     let set_by = shared.clock.look();
     let now = shared.clock.now();
     let (alerts, refused) = shared.inbox().take();
-    let silences = shared.silences.read();
+    let silences = shared.silences.read().but_for_old(now);
     let mut core = shared.core();
     if let Some(by) = set_by {
         tracing::warn!("the clock was set by {by} ms; groups and pages go on in their pace");

@@ -90,6 +90,10 @@ pub enum SilenceError {
     Invalid(String),
 }
 
+/// For how long, in milliseconds, one that ended counts as ended only now: whoever looks a little late judges by the time
+/// at which it was due.
+const MOMENT: i64 = 60_000;
+
 /// All silences, those that ended a while ago included. A clone shares them.
 #[derive(Clone, Debug, Default)]
 pub struct Silences(BTreeMap<Arc<str>, Arc<Silence>>);
@@ -223,6 +227,13 @@ impl Silences {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Silence>> {
         self.0.values()
+    }
+
+    /// Those that have not ended, or only a moment ago: what many alerts are judged by. Those that ended are kept for days.
+    #[must_use]
+    pub fn but_for_old(&self, now: UnixMillis) -> Self {
+        let stays = |known: &&Arc<Silence>| known.ends_at.0.saturating_add(MOMENT) > now.0;
+        Self(self.iter().filter(stays).map(|known| (known.id.clone(), known.clone())).collect())
     }
 
     /// Those in force that silence an alert with these labels.

@@ -221,3 +221,14 @@ fn ids_are_random_uuids() {
     assert_eq!(parts, [8, 4, 4, 4, 12]);
     assert!(id.as_bytes()[14] == b'4' && matches!(id.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{id}");
 }
+
+#[test]
+fn what_many_alerts_are_judged_by_leaves_out_what_ended_long_ago() {
+    let mut book = Book(Silences::default(), 0);
+    for (starts, ends) in [(0, 1_000), (0, 100_000), (0, 200_000), (150_000, 200_000)] {
+        book.set(wanted("a=b", starts, ends), 0).expect("made");
+    }
+    let ids = |now| book.0.but_for_old(UnixMillis(now)).iter().map(|known| known.id.to_string()).collect::<Vec<_>>();
+    assert_eq!(ids(0), ["1", "2", "3", "4"]);
+    assert_eq!(ids(100_001), ["2", "3", "4"], "one that ended just now, and one to come");
+}
