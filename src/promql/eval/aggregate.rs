@@ -8,6 +8,7 @@ use super::super::histogram::{FloatHistogram, Sum};
 use super::super::neumaier;
 use super::super::query::EvalError;
 use super::super::tree::{Aggregate, Aggregation, LabelList};
+use super::budget::Room;
 use super::rows::{ABSENT, Cells, Ids, Metric, Rows, is_absent, is_metadata};
 use super::{Evaluator, Steps};
 use crate::data::histogram::ResetHint;
@@ -85,7 +86,9 @@ impl Evaluator<'_> {
         let mut out = open_all(groups, rows)?;
         let steps = rows.steps();
         let spread = matches!(aggregation, Aggregation::Stddev | Aggregation::Stdvar);
-        let mut moments = vec![Moments::default(); if spread { groups.ids.len() * steps } else { 0 }];
+        let cells = if spread { groups.ids.len() * steps } else { 0 };
+        let _room = self.budget.room(cells * size_of::<Moments>())?;
+        let mut moments = vec![Moments::default(); cells];
         for row in 0..rows.len() {
             self.budget.check()?;
             let group = groups.of[row];
@@ -170,6 +173,7 @@ impl Evaluator<'_> {
         let steps = rows.steps();
         let cells = groups.ids.len() * steps;
         let is_mean = aggregation == Aggregation::Avg;
+        let _room = self.budget.room(cells * if is_mean { 2 * size_of::<f64>() + 1 } else { size_of::<f64>() })?;
         let mut lost = vec![0.0; cells];
         let mut counts = vec![0.0; if is_mean { cells } else { 0 }];
         // Groups and steps at which the sum would be infinite: what is kept is the mean then.
@@ -196,7 +200,7 @@ impl Evaluator<'_> {
                 }
             }
         }
-        let histograms = self.add_histograms(is_mean, rows, groups, place)?;
+        let (histograms, _sums) = self.add_histograms(is_mean, rows, groups, place)?;
         for group in 0..groups.ids.len() {
             for (step, to) in out.values_mut(group).iter_mut().enumerate().filter(|(_, to)| !is_absent(**to)) {
                 let cell = group * steps + step;
@@ -222,7 +226,7 @@ impl Evaluator<'_> {
         let mut all = out.like();
         for (group, cells) in of_group.into_iter().enumerate() {
             all.open()?.copy_from_slice(out.values(group));
-            all.finish(|| groups.ids.metrics[group].clone(), groups.drop_name[group], cells);
+            all.finish(|| groups.ids.metrics[group].clone(), groups.drop_name[group], cells)?;
         }
         Ok(all)
     }
@@ -234,12 +238,15 @@ impl Evaluator<'_> {
         rows: &Rows,
         groups: &Groups,
         place: Place,
-    ) -> Result<BTreeMap<(usize, usize), Histograms>, EvalError> {
+    ) -> Result<(BTreeMap<(usize, usize), Histograms>, Room), EvalError> {
+        let mut room = self.budget.room(0)?;
         let mut sums: BTreeMap<(usize, usize), Histograms> = BTreeMap::new();
         for row in 0..rows.len() {
             for (step, histogram) in rows.cells(row) {
                 let key = (groups.of[row], *step as usize);
                 let Some(sums) = sums.get_mut(&key) else {
+                    // Each number has beside it what was lost.
+                    room.take(size_of::<Histograms>() + 2 * histogram.bytes())?;
                     sums.insert(key, Histograms::new(histogram));
                     continue;
                 };
@@ -259,7 +266,7 @@ impl Evaluator<'_> {
                 }
             }
         }
-        Ok(sums)
+        Ok((sums, room))
     }
 
     fn histogram(&mut self, sums: Histograms, is_mean: bool, place: Place) -> Option<FloatHistogram> {
@@ -279,7 +286,7 @@ fn open_all(groups: &Groups, rows: &Rows) -> Result<Rows, EvalError> {
     out.ordered = false;
     for (metric, drop_name) in groups.ids.metrics.iter().zip(&groups.drop_name) {
         out.open()?;
-        out.close(metric.clone(), *drop_name, Cells::new());
+        out.close(metric.clone(), *drop_name, Cells::new())?;
     }
     Ok(out)
 }

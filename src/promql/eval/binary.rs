@@ -139,7 +139,7 @@ impl Evaluator<'_> {
                 };
                 result.put(step, out, &mut cells);
             }
-            mixed.finish(|| rows.metric(row).clone(), rows.drops_name(row), cells);
+            mixed.finish(|| rows.metric(row).clone(), rows.drops_name(row), cells)?;
         }
         Ok(mixed)
     }

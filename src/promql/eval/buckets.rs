@@ -147,7 +147,7 @@ impl Evaluator<'_> {
                 Of::Quantile(quantiles) => quantiles.first().copied().unwrap_or(f64::NAN),
                 Of::Fraction(..) => f64::NAN,
             };
-            out.finish(|| labelled(metric.labels(), label, quantile), true, Vec::new());
+            out.finish(|| labelled(metric.labels(), label, quantile), true, Vec::new())?;
         }
         Ok(())
     }

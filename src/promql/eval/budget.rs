@@ -1,12 +1,16 @@
 //! What an evaluation may hold and how long it may take.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::super::query::{EvalError, Limits};
 
 /// Checks of the deadline for each look at the clock.
 const CHECKS: u32 = 64;
+
+/// Samples that are gone through for each look at the clock, where many belong to one series.
+const WORK: usize = 1 << 16;
 
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -16,6 +20,7 @@ pub(super) struct Budget {
     most_bytes: u64,
     deadline: Option<Instant>,
     checks: Cell<u32>,
+    work: Cell<usize>,
 }
 
 impl Budget {
@@ -27,6 +32,7 @@ impl Budget {
             most_bytes: limits.bytes,
             deadline: limits.deadline,
             checks: Cell::new(0),
+            work: Cell::new(0),
         }
     }
 
@@ -53,9 +59,71 @@ impl Budget {
     pub fn check(&self) -> Result<(), EvalError> {
         let Some(deadline) = self.deadline else { return Ok(()) };
         self.checks.set(self.checks.get().wrapping_add(1));
-        if self.checks.get() % CHECKS == 1 && Instant::now() >= deadline {
-            return Err(EvalError::Timeout);
+        if self.checks.get() % CHECKS == 1 { look(deadline) } else { Ok(()) }
+    }
+
+    /// Has gone through so many samples more; looks at the clock now and then.
+    pub fn work(&self, samples: usize) -> Result<(), EvalError> {
+        let Some(deadline) = self.deadline else { return Ok(()) };
+        self.work.set(self.work.get().saturating_add(samples));
+        if self.work.get() < WORK {
+            return Ok(());
         }
+        self.work.set(0);
+        look(deadline)
+    }
+
+    /// Holds bytes beside those of rows, until the room is dropped.
+    pub fn room(self: &Rc<Self>, bytes: usize) -> Result<Room, EvalError> {
+        let mut room = Room { budget: Rc::clone(self), bytes: 0 };
+        room.take(bytes)?;
+        Ok(room)
+    }
+}
+
+fn look(deadline: Instant) -> Result<(), EvalError> {
+    if Instant::now() >= deadline { Err(EvalError::Timeout) } else { Ok(()) }
+}
+
+/// What is held while something is computed, and is no row.
+#[derive(Debug)]
+pub(super) struct Room {
+    budget: Rc<Budget>,
+    bytes: u64,
+}
+
+impl Room {
+    /// Holds more.
+    pub fn take(&mut self, bytes: usize) -> Result<(), EvalError> {
+        self.budget.take(0, bytes as u64)?;
+        self.bytes += bytes as u64;
         Ok(())
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.budget.give_back(0, self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_looked_at_within_one_series() {
+        let budget = Budget::new(&Limits { deadline: Some(Instant::now()), ..Limits::default() });
+        assert!((1..WORK).all(|_| budget.work(1).is_ok()));
+        assert!(matches!(budget.work(1), Err(EvalError::Timeout)));
+    }
+
+    #[test]
+    fn a_room_is_given_back() {
+        let budget = Rc::new(Budget::new(&Limits { bytes: 100, ..Limits::default() }));
+        let mut room = budget.room(60).expect("room");
+        assert!(room.take(41).is_err() && room.take(40).is_ok() && budget.room(1).is_err());
+        drop(room);
+        assert!(budget.room(100).is_ok());
     }
 }

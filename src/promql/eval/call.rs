@@ -99,7 +99,7 @@ impl Evaluator<'_> {
             let mut rest = rows.like();
             for row in 0..rows.len() {
                 rest.open()?.copy_from_slice(rows.values(row));
-                rest.finish(|| rows.metric(row).clone(), true, Vec::new());
+                rest.finish(|| rows.metric(row).clone(), true, Vec::new())?;
             }
             rows = rest;
         }
@@ -136,7 +136,7 @@ impl Evaluator<'_> {
             let mut rows = Rows::new(&self.budget, steps.count);
             let values = rows.open()?.iter_mut().enumerate();
             values.for_each(|(step, value)| *value = compute(steps.time(step) as f64 / 1000.0));
-            rows.close(Metric::new(&[]), false, Vec::new());
+            rows.close(Metric::new(&[]), false, Vec::new())?;
             return Ok(rows);
         }
         let mut rows = self.argument(call.arguments.first(), call, steps)?;
@@ -152,7 +152,7 @@ impl Evaluator<'_> {
         for row in 0..rows.len() {
             let out = numbers.open()?;
             rows.cells(row).iter().for_each(|(step, histogram)| out[*step as usize] = compute(histogram));
-            numbers.finish(|| rows.metric(row).clone(), true, Vec::new());
+            numbers.finish(|| rows.metric(row).clone(), true, Vec::new())?;
         }
         self.settle(numbers)
     }
@@ -180,7 +180,7 @@ impl Evaluator<'_> {
             labels.encode(&mut encoded);
             // A name that was set stays.
             let drop_name = rows.drops_name(row) && !names;
-            rows.set_metric(row, Metric::new(&encoded), drop_name);
+            rows.set_metric(row, Metric::new(&encoded), drop_name)?;
         }
         rows.merge()
     }
@@ -263,7 +263,7 @@ impl Evaluator<'_> {
                     *out = steps.time(step) as f64 / 1000.0;
                 }
             }
-            times.finish(|| rows.metric(row).clone(), true, Vec::new());
+            times.finish(|| rows.metric(row).clone(), true, Vec::new())?;
         }
         self.settle(times)
     }
@@ -284,7 +284,7 @@ impl Evaluator<'_> {
         let labels = of.map(|of| expected_labels(&of.bare().node)).unwrap_or_default();
         let mut encoded = Vec::new();
         labels.encode(&mut encoded);
-        absent.finish(|| Metric::new(&encoded), drop, Vec::new());
+        absent.finish(|| Metric::new(&encoded), drop, Vec::new())?;
         Ok(absent)
     }
 }

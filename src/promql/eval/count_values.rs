@@ -70,7 +70,7 @@ impl Counts {
         let group = self.ids.of_bytes(&encoded);
         if group == self.out.len() {
             self.out.open()?;
-            self.out.close(self.ids.metrics[group].clone(), false, Cells::new());
+            self.out.close(self.ids.metrics[group].clone(), false, Cells::new())?;
         }
         Ok(group)
     }

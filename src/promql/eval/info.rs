@@ -317,7 +317,7 @@ fn enrich(base: &Rows, row: usize, known: &Known<'_>, wanted: &Wanted<'_>, out: 
         let values = out.open()?.iter_mut().zip(base.values(row)).zip(&steps);
         values.for_each(|((to, value), wanted)| *to = if *wanted { *value } else { ABSENT });
         let cells = base.cells(row).iter().filter(|(step, _)| steps[*step as usize]).cloned().collect();
-        out.close(Metric::new(&encoded), base.drops_name(row), cells);
+        out.close(Metric::new(&encoded), base.drops_name(row), cells)?;
     }
     Ok(())
 }

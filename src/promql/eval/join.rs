@@ -1,12 +1,15 @@
 //! Operators between two vectors. What decides which series find each other, and what their result is called, is worked out
 //! once a series; at the steps there are columns only. Where several series of one side may match, each step is looked at.
 
+use std::rc::Rc;
+
 use super::super::functions::Place;
 use super::super::query::EvalError;
 use super::super::tree::{Binary, Group, LabelList, Matching, Operator};
 use super::Evaluator;
 use super::binary::{Computed, Operand, Outcome, changes_meaning, columns, elements};
-use super::rows::{ABSENT, Cells, Ids, Metric, Rows, is_absent, is_metadata};
+use super::budget::Budget;
+use super::rows::{ABSENT, Cells, Ids, Metric, Rows, cell_bytes, is_absent, is_metadata};
 use crate::data::labels::LabelSet;
 
 /// Rows of both sides by what they match on.
@@ -40,7 +43,7 @@ impl Evaluator<'_> {
         join.check_one()?;
         for signature in 0..matched.signatures.len() {
             self.budget.check()?;
-            join.check_many(signature)?;
+            join.check_many(signature, &self.budget)?;
             join.write(signature, &mut out, self)?;
         }
         let out = out.merge()?;
@@ -79,7 +82,7 @@ impl Evaluator<'_> {
                     *out = if is_wanted(step) { *value } else { ABSENT };
                 }
                 let cells = rows.cells(row).iter().filter(|(step, _)| is_wanted(*step as usize)).cloned().collect();
-                out.finish(|| rows.metric(row).clone(), rows.drops_name(row), cells);
+                out.finish(|| rows.metric(row).clone(), rows.drops_name(row), cells)?;
             }
             Ok(())
         };
@@ -174,7 +177,7 @@ impl Join<'_> {
     }
 
     /// Several series of the many may match one only if that was said, and only if their results differ in labels.
-    fn check_many(&self, signature: usize) -> Result<(), EvalError> {
+    fn check_many(&self, signature: usize, budget: &Rc<Budget>) -> Result<(), EvalError> {
         let many = &self.matched.many[signature];
         if many.len() < 2 {
             return Ok(());
@@ -190,12 +193,14 @@ impl Join<'_> {
         let mut results = Ids::default();
         // For each result the steps at which it has a match already.
         let mut seen: Vec<Vec<bool>> = Vec::new();
+        let mut room = budget.room(0)?;
         for row in many {
             let ones = one.iter().map(Some).chain(fills.then_some(None));
             for matching in ones {
                 let metric = self.result(self.many.metric(*row), matching.map(|row| self.one.metric(*row)));
                 let id = results.of(&metric);
                 if id == seen.len() {
+                    room.take(self.many.steps())?;
                     seen.push(vec![false; self.many.steps()]);
                 }
                 for (step, seen) in seen[id].iter_mut().enumerate() {
@@ -234,7 +239,7 @@ impl Join<'_> {
                 let sides = Sides { many: Side::Row(self.many, *row), one: Side::Row(self.one, *matching) };
                 self.apply(sides, out, &mut cells, evaluator)?;
                 let metric = || self.result(self.many.metric(*row), Some(self.one.metric(*matching)));
-                out.finish(metric, self.binary.returns_bool, std::mem::take(&mut cells));
+                out.finish(metric, self.binary.returns_bool, std::mem::take(&mut cells))?;
             }
             if let Some(fill) = self.fill_one() {
                 let mut filled = vec![fill; steps];
@@ -242,7 +247,7 @@ impl Join<'_> {
                 let sides = Sides { many: Side::Row(self.many, *row), one: Side::Column(&filled) };
                 self.apply(sides, out, &mut cells, evaluator)?;
                 let metric = || self.result(self.many.metric(*row), Some(&self.matched.signatures.metrics[signature]));
-                out.finish(metric, self.binary.returns_bool, std::mem::take(&mut cells));
+                out.finish(metric, self.binary.returns_bool, std::mem::take(&mut cells))?;
             }
         }
         if let Some(fill) = self.fill_many() {
@@ -252,7 +257,7 @@ impl Join<'_> {
                 let sides = Sides { many: Side::Column(&filled), one: Side::Row(self.one, *row) };
                 self.apply(sides, out, &mut cells, evaluator)?;
                 let metric = || self.result(&self.matched.signatures.metrics[signature], Some(self.one.metric(*row)));
-                out.finish(metric, self.binary.returns_bool, std::mem::take(&mut cells));
+                out.finish(metric, self.binary.returns_bool, std::mem::take(&mut cells))?;
             }
         }
         Ok(())
@@ -268,6 +273,8 @@ impl Join<'_> {
     ) -> Result<(), EvalError> {
         let Binary { operator, returns_bool, .. } = self.binary;
         let (left, right) = if self.swapped { (sides.one, sides.many) } else { (sides.many, sides.one) };
+        // The row takes the same once it is complete.
+        let mut room = evaluator.budget.room(0)?;
         let out = out.open()?;
         let trims = matches!(operator, Operator::TrimUpper | Operator::TrimLower);
         if !left.has_histograms() && !right.has_histograms() && !trims {
@@ -282,7 +289,11 @@ impl Join<'_> {
                 Outcome::Compared(_, false) => continue,
                 Outcome::Compared(kept, true) | Outcome::Computed(kept) => kept,
             };
+            let before = cells.len();
             computed.put(step, out, cells);
+            if let Some((_, histogram)) = cells.get(before) {
+                room.take(cell_bytes(&cells[..before], histogram))?;
+            }
         }
         Ok(())
     }

@@ -26,6 +26,7 @@ pub use result::{Matrix, MatrixSeries};
 use rows::{Metric, Rows, is_absent};
 
 use super::functions::{Notes, Work};
+use super::histogram::FloatHistogram;
 use super::query::{EvalError, Limits, ValueType, When};
 use super::syntax::Clock;
 use super::tree::{At, Expr, Node, Shift};
@@ -186,7 +187,8 @@ impl<'a> Evaluator<'a> {
 
     /// Evaluates an expression that is a number, at each step.
     fn scalar(&mut self, expr: &Expr, steps: Steps) -> Result<Vec<f64>, EvalError> {
-        self.budget.check()?;
+        // Held while its parts are evaluated, as one of them waits for the other.
+        let _room = self.budget.room(8 * steps.count)?;
         if expr.constant && steps.count > 1 {
             let first = self.scalar(expr, steps.first())?;
             return Ok(vec![first[0]; steps.count]);
@@ -220,8 +222,19 @@ impl<'a> Evaluator<'a> {
         for row in 0..rows.len() {
             rows.values_mut(row).iter_mut().filter(|value| !is_absent(**value)).for_each(|value| *value = -*value);
             if let Some(cells) = rows.cells_mut(row) {
+                // A histogram that stands at several steps stays one.
+                let mut last: Option<(Arc<FloatHistogram>, Arc<FloatHistogram>)> = None;
                 for (_, histogram) in cells {
-                    Arc::make_mut(histogram).multiply(-1.0);
+                    let negative = match &last {
+                        Some((positive, negative)) if Arc::ptr_eq(positive, histogram) => Arc::clone(negative),
+                        _ => {
+                            let mut negative = FloatHistogram::clone(histogram);
+                            negative.multiply(-1.0);
+                            Arc::new(negative)
+                        }
+                    };
+                    let positive = std::mem::replace(histogram, Arc::clone(&negative));
+                    last = Some((positive, negative));
                 }
             }
         }

@@ -2,11 +2,13 @@
 //! (`limit_ratio`).
 
 use std::cmp::Ordering;
+use std::rc::Rc;
 
 use super::super::functions::{Note, Place};
 use super::super::query::EvalError;
 use super::super::tree::{Aggregate, Aggregation};
 use super::aggregate::Groups;
+use super::budget::{Budget, Room};
 use super::rows::{ABSENT, Rows, is_absent};
 use super::{Evaluator, Steps};
 use crate::data::label_hash::prometheus_hash;
@@ -43,7 +45,7 @@ impl Evaluator<'_> {
                 *to = if *is_picked { *value } else { ABSENT };
             }
             let cells = rows.cells(row).iter().filter(|(step, _)| is_picked[*step as usize]).cloned().collect();
-            out.finish(|| rows.metric(row).clone(), rows.drops_name(row), cells);
+            out.finish(|| rows.metric(row).clone(), rows.drops_name(row), cells)?;
         }
         out.ordered = matches!(aggregation, Aggregation::Topk | Aggregation::Bottomk);
         Ok(out)
@@ -89,7 +91,7 @@ impl Evaluator<'_> {
         parameters: &[f64],
         place: Place,
     ) -> Result<Picked, EvalError> {
-        let mut picked = Picked::new(rows);
+        let mut picked = Picked::new(&self.budget, rows)?;
         if (0..rows.len()).any(|row| !rows.cells(row).is_empty()) {
             self.notes().add(place, Note::IgnoredInAggregation(aggregation.name()));
         }
@@ -124,7 +126,7 @@ impl Evaluator<'_> {
     }
 
     fn any(&mut self, rows: &Rows, groups: &Groups, parameters: &[f64]) -> Result<Picked, EvalError> {
-        let mut picked = Picked::new(rows);
+        let mut picked = Picked::new(&self.budget, rows)?;
         for members in groups.members() {
             self.budget.check()?;
             for (step, parameter) in parameters.iter().enumerate().filter(|(_, parameter)| **parameter >= 1.0) {
@@ -136,7 +138,7 @@ impl Evaluator<'_> {
     }
 
     fn by_hash(&mut self, rows: &Rows, ratios: &[f64]) -> Result<Picked, EvalError> {
-        let mut picked = Picked::new(rows);
+        let mut picked = Picked::new(&self.budget, rows)?;
         for row in 0..rows.len() {
             self.budget.check()?;
             let offset = prometheus_hash(rows.metric(row).labels().iter()) as f64 / u64::MAX as f64;
@@ -158,12 +160,14 @@ struct Picked {
     /// Rows in the order in which they were picked first.
     order: Vec<usize>,
     seen: Vec<bool>,
+    _room: Room,
 }
 
 impl Picked {
-    fn new(rows: &Rows) -> Self {
-        let steps = rows.steps();
-        Self { steps, cells: vec![false; rows.len() * steps], order: Vec::new(), seen: vec![false; rows.len()] }
+    fn new(budget: &Rc<Budget>, rows: &Rows) -> Result<Self, EvalError> {
+        let (steps, count) = (rows.steps(), rows.len());
+        let room = budget.room(count * (steps + 1 + size_of::<usize>()))?;
+        Ok(Self { steps, cells: vec![false; count * steps], order: Vec::new(), seen: vec![false; count], _room: room })
     }
 
     fn pick(&mut self, row: usize, step: usize) {

@@ -1,6 +1,7 @@
 //! Functions over ranges. A series' samples are columns; two cursors slide over them as the steps go on, and the function is
 //! shown what is between them. A subquery's rows are such columns, too.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::super::functions::{Datum, Extension, Note, Place, RangeFunction, Window};
@@ -8,7 +9,8 @@ use super::super::histogram::{FloatHistogram, Summaries};
 use super::super::query::{EvalError, ValueType};
 use super::super::tree::{Call, Expr, Node, Selected, Subquery};
 use super::super::value::{Point, SeriesPoints, Value};
-use super::rows::{Cells, Metric, Rows, is_absent};
+use super::budget::Budget;
+use super::rows::{Cells, Metric, Rows, cell_bytes, is_absent};
 use super::select::{Span, names_one};
 use super::smoothed::extended;
 use super::{Evaluator, Steps, Times, unexpected};
@@ -178,14 +180,14 @@ impl Evaluator<'_> {
         let mut split = Split::default();
         let mut work = std::mem::take(&mut self.work);
         let span = ranged.span();
+        let budget = Rc::clone(&self.budget);
         let with_starts = self.uses_starts && ranged.function.uses_starts;
         let visited = self.visit(&selected.matchers, span, |labels, columns| {
             let series = split.of(columns, with_starts, selected.summaries);
             let mut cells = Vec::new();
-            ranged.slide(series, labels, rows.open()?, &mut cells, &mut work);
+            ranged.slide(series, labels, rows.open()?, &mut cells, &mut work, &budget)?;
             ranged.note_counter(counter, labels, rows.opened(), &mut work);
-            rows.finish(|| Metric::new(labels.encoded()), !ranged.function.keeps_name, cells);
-            Ok(())
+            rows.finish(|| Metric::new(labels.encoded()), !ranged.function.keeps_name, cells)
         });
         self.work = work;
         visited?;
@@ -206,10 +208,10 @@ impl Evaluator<'_> {
             let labels = inner.metric(row).labels();
             let series = split.of_row(&inner, row, steps);
             let mut cells = Vec::new();
-            ranged.slide(series, labels, rows.open()?, &mut cells, &mut self.work);
+            ranged.slide(series, labels, rows.open()?, &mut cells, &mut self.work, &self.budget)?;
             ranged.note_counter(counter, labels, rows.opened(), &mut self.work);
             let drop_name = !ranged.function.keeps_name || inner.drops_name(row);
-            rows.finish(|| inner.metric(row).clone(), drop_name, cells);
+            rows.finish(|| inner.metric(row).clone(), drop_name, cells)?;
         }
         Ok(rows)
     }
@@ -247,12 +249,11 @@ impl Evaluator<'_> {
                 let (before, behind) = around(extension, self.lookback);
                 let after = until.saturating_sub(range);
                 let span = Span { after: after.saturating_sub(before), until: until.saturating_add(behind) };
-                let budget = std::rc::Rc::clone(&self.budget);
+                let budget = Rc::clone(&self.budget);
                 let (mut split, uses_starts) = (Split::default(), self.uses_starts);
                 self.visit(&selected.matchers, span, |labels, columns| {
                     let series = split.of(columns, uses_starts, false);
-                    budget
-                        .take((series.times.len() + series.histograms.len()) as u64, 16 * series.times.len() as u64)?;
+                    take_points(&budget, series, labels)?;
                     let points = match extension {
                         Extension::None => series.points(),
                         extension => {
@@ -277,9 +278,11 @@ impl Evaluator<'_> {
                 let rows = rows.drop_names()?;
                 let mut split = Split::default();
                 for row in 0..rows.len() {
-                    let points = split.of_row(&rows, row, steps).points();
+                    let (series, labels) = (split.of_row(&rows, row, steps), rows.metric(row).labels());
+                    take_points(&self.budget, series, labels)?;
+                    let points = series.points();
                     if !points.is_empty() {
-                        all.push(SeriesPoints { labels: rows.metric(row).labels().to_set(), points });
+                        all.push(SeriesPoints { labels: labels.to_set(), points });
                     }
                 }
             }
@@ -288,6 +291,14 @@ impl Evaluator<'_> {
         all.sort_by(|a: &SeriesPoints, b| a.labels.cmp(&b.labels));
         Ok(Value::Matrix(all))
     }
+}
+
+/// Takes what the samples of a series are as points, until the evaluation is over.
+fn take_points(budget: &Budget, series: Series<'_>, labels: Labels<'_>) -> Result<(), EvalError> {
+    let points = series.times.len() + series.histograms.len();
+    let histograms: usize = series.histograms.iter().map(|histogram| histogram.bytes()).sum();
+    let bytes = points * size_of::<(i64, Point)>() + histograms + labels.encoded().len();
+    budget.take(points as u64, bytes as u64)
 }
 
 /// How far before and behind a range samples are wanted.
@@ -316,7 +327,10 @@ impl Ranged<'_> {
         out: &mut [f64],
         cells: &mut Cells,
         work: &mut super::Work,
-    ) {
+        budget: &Rc<Budget>,
+    ) -> Result<(), EvalError> {
+        // The row takes the same once it is complete.
+        let mut room = budget.room(0)?;
         let (before, behind) = around(self.extension, self.lookback);
         let metric = labels.metric_name();
         let mut floats = Cursors::default();
@@ -328,6 +342,7 @@ impl Ranged<'_> {
             let (after, until) = (start.saturating_sub(before), end.saturating_add(behind));
             let (from, to) = floats.slide(series.times, after, until);
             let (histograms_from, histograms_to) = histograms.slide(series.histogram_times, after, until);
+            budget.work(1 + (to - from) + (histograms_to - histograms_from))?;
             if from == to && histograms_from == histograms_to {
                 continue;
             }
@@ -351,10 +366,14 @@ impl Ranged<'_> {
             };
             match (self.function.compute)(&window, &scalars, work) {
                 Some(Datum::Float(value)) => *out = if is_absent(value) { f64::NAN } else { value },
-                Some(Datum::Histogram(histogram)) => cells.push((step as u32, histogram)),
+                Some(Datum::Histogram(histogram)) => {
+                    room.take(cell_bytes(cells, &histogram))?;
+                    cells.push((step as u32, histogram));
+                }
                 None => {}
             }
         }
+        Ok(())
     }
 
     /// Says that a metric's name is not one of a counter, if the function is for counters and gave numbers.

@@ -25,6 +25,16 @@ pub(super) fn is_absent(value: f64) -> bool {
 /// The native histograms of a row, each with its step, ascending.
 pub(super) type Cells = Vec<(u32, Arc<FloatHistogram>)>;
 
+/// Bytes that a cell takes which is put behind these: a histogram that stands at several steps in a row is there once.
+pub(super) fn cell_bytes(before: &[(u32, Arc<FloatHistogram>)], histogram: &Arc<FloatHistogram>) -> usize {
+    let again = before.last().is_some_and(|(_, last)| Arc::ptr_eq(last, histogram));
+    size_of::<(u32, Arc<FloatHistogram>)>() + if again { 0 } else { histogram.bytes() }
+}
+
+fn cells_bytes(cells: &[(u32, Arc<FloatHistogram>)]) -> usize {
+    cells.iter().enumerate().map(|(place, (_, histogram))| cell_bytes(&cells[..place], histogram)).sum()
+}
+
 /// Series over the steps of an evaluation.
 #[derive(Debug)]
 pub(super) struct Rows {
@@ -115,9 +125,7 @@ impl Rows {
 
     /// Begins a row that has nothing; [`Rows::close`] or [`Rows::cancel`] ends it.
     pub fn open(&mut self) -> Result<&mut [f64], EvalError> {
-        let bytes = (8 * self.steps + size_of::<Metric>() + size_of::<Cells>()) as u64;
-        self.budget.take(self.steps as u64, bytes)?;
-        self.taken = (self.taken.0 + self.steps as u64, self.taken.1 + bytes);
+        self.hold(self.steps as u64, self.empty_row())?;
         let start = self.values.len();
         self.values.resize(start + self.steps, ABSENT);
         Ok(&mut self.values[start..])
@@ -128,8 +136,20 @@ impl Rows {
         &self.values[self.metrics.len() * self.steps..]
     }
 
+    /// Bytes of a row without its labels and histograms.
+    fn empty_row(&self) -> u64 {
+        (8 * self.steps + size_of::<Metric>() + size_of::<Cells>()) as u64
+    }
+
+    fn hold(&mut self, samples: u64, bytes: u64) -> Result<(), EvalError> {
+        self.budget.take(samples, bytes)?;
+        self.taken = (self.taken.0 + samples, self.taken.1 + bytes);
+        Ok(())
+    }
+
     /// Ends a row.
-    pub fn close(&mut self, metric: Metric, drop_name: bool, cells: Cells) {
+    pub fn close(&mut self, metric: Metric, drop_name: bool, cells: Cells) -> Result<(), EvalError> {
+        self.hold(0, (metric.encoded().len() + cells_bytes(&cells)) as u64)?;
         let row = self.metrics.len();
         self.metrics.push(metric);
         self.drop_name.push(drop_name);
@@ -137,26 +157,31 @@ impl Rows {
             self.histograms.resize_with(row, Vec::new);
             self.histograms.push(cells);
         }
+        Ok(())
     }
 
-    /// Gives a row up.
+    /// Gives a row up, and what it took.
     pub fn cancel(&mut self) {
         self.values.truncate(self.values.len() - self.steps);
+        let (samples, bytes) = (self.steps as u64, self.empty_row());
+        self.budget.give_back(samples, bytes);
+        self.taken = (self.taken.0 - samples, self.taken.1 - bytes);
     }
 
     /// Ends a row, or gives it up if it has nothing.
-    pub fn finish(&mut self, metric: impl FnOnce() -> Metric, drop_name: bool, cells: Cells) {
+    pub fn finish(&mut self, metric: impl FnOnce() -> Metric, drop_name: bool, cells: Cells) -> Result<(), EvalError> {
         let start = self.metrics.len() * self.steps;
         if cells.is_empty() && self.values[start..].iter().all(|value| is_absent(*value)) {
             self.cancel();
+            Ok(())
         } else {
-            self.close(metric(), drop_name, cells);
+            self.close(metric(), drop_name, cells)
         }
     }
 
     pub fn push(&mut self, metric: Metric, drop_name: bool, values: &[f64], cells: Cells) -> Result<(), EvalError> {
         self.open()?.copy_from_slice(values);
-        self.close(metric, drop_name, cells);
+        self.close(metric, drop_name, cells)?;
         self.of_one_name = false;
         Ok(())
     }
@@ -172,15 +197,17 @@ impl Rows {
                 [] => Vec::new(),
                 [(_, histogram), ..] => (0..steps as u32).map(|step| (step, Arc::clone(histogram))).collect(),
             };
-            rows.close(self.metric(row).clone(), self.drop_name[row], cells);
+            rows.close(self.metric(row).clone(), self.drop_name[row], cells)?;
         }
         Ok(rows)
     }
 
-    pub fn set_metric(&mut self, row: usize, metric: Metric, drop_name: bool) {
+    pub fn set_metric(&mut self, row: usize, metric: Metric, drop_name: bool) -> Result<(), EvalError> {
+        self.hold(0, metric.encoded().len() as u64)?;
         self.metrics[row] = metric;
         self.drop_name[row] = drop_name;
         self.of_one_name = false;
+        Ok(())
     }
 
     /// The metric becomes another one: every name goes, now or at the end.
@@ -223,7 +250,7 @@ impl Rows {
         let mut merged = self.like();
         for id in 0..ids.len() {
             merged.open()?;
-            merged.close(ids.metrics[id].clone(), false, Vec::new());
+            merged.close(ids.metrics[id].clone(), false, Vec::new())?;
         }
         let mut seen = vec![false; ids.len()];
         for (row, id) in first.into_iter().enumerate() {
@@ -247,6 +274,7 @@ impl Rows {
                 let place = cells.partition_point(|(known, _)| known < step);
                 cells.insert(place, (*step, Arc::clone(histogram)));
             }
+            merged.hold(0, cells_bytes(self.cells(row)) as u64)?;
         }
         Ok(merged)
     }
@@ -341,6 +369,18 @@ mod tests {
     use super::*;
     use crate::data::LabelSet;
     use crate::promql::Limits;
+
+    #[test]
+    fn a_row_that_is_given_up_gives_its_memory_back() {
+        let budget = Rc::new(Budget::new(&Limits { samples: 10, ..Limits::default() }));
+        let mut rows = Rows::new(&budget, 10);
+        for _ in 0..3 {
+            rows.open().expect("room");
+            rows.finish(|| Metric::new(&[]), false, Vec::new()).expect("room");
+        }
+        rows.open().expect("room");
+        assert!(rows.open().is_err());
+    }
 
     proptest! {
         #[test]

@@ -63,8 +63,8 @@ impl Evaluator<'_> {
                 let shown = shown(&Metric::new(labels.encoded()));
                 return Err(EvalError::Query(format!("this should be an info metric, with float samples: {shown}")));
             }
-            rows.finish(|| Metric::new(labels.encoded()), !matches!(reading, Reading::Value | Reading::Summary), cells);
-            Ok(())
+            let drop_name = !matches!(reading, Reading::Value | Reading::Summary);
+            rows.finish(|| Metric::new(labels.encoded()), drop_name, cells)
         })?;
         Ok(rows)
     }

@@ -1,6 +1,7 @@
 //! Selectors that are `smoothed` or `anchored` and are not an argument of a function: values interpolated between the samples
 //! around a step, and ranges with values at their bounds.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::super::functions::{Extension, Note, Operation, Place, Work};
@@ -9,7 +10,7 @@ use super::super::query::EvalError;
 use super::super::tree::Selected;
 use super::super::value::Point;
 use super::range::{Series, Split};
-use super::rows::{Cells, Metric, Rows};
+use super::rows::{Cells, Metric, Rows, cell_bytes};
 use super::select::Span;
 use super::{Evaluator, Steps};
 use crate::data::histogram::ResetHint;
@@ -22,16 +23,19 @@ impl Evaluator<'_> {
         let span = Span { after: times.first.saturating_sub(lookback), until: times.last().saturating_add(lookback) };
         let mut rows = Rows::new(&self.budget, times.count);
         let mut split = Split::default();
+        let budget = Rc::clone(&self.budget);
         let mut work = std::mem::take(&mut self.work);
         let visited = self.visit(&selected.matchers, span, |labels, columns| {
             let series = split.of(columns, false, selected.summaries);
             let mut cells = Cells::new();
+            let mut room = budget.room(0)?;
             for (step, out) in rows.open()?.iter_mut().enumerate() {
                 let time = times.at(step);
                 let within = |times: &[i64]| {
                     let from = times.partition_point(|sample| *sample <= time.saturating_sub(lookback));
                     from..times.partition_point(|sample| *sample <= time.saturating_add(lookback)).max(from)
                 };
+                budget.work(1)?;
                 let (floats, histograms) = (within(series.times), within(series.histogram_times));
                 if !floats.is_empty() && !histograms.is_empty() {
                     let name = labels.metric_name();
@@ -40,6 +44,7 @@ impl Evaluator<'_> {
                     let at = At { times: &series.histogram_times[histograms.clone()], time };
                     let of = &series.histograms[histograms];
                     if let Some(histogram) = at.histogram(of, place, labels.metric_name(), &mut work) {
+                        room.take(cell_bytes(&cells, &histogram))?;
                         cells.push((step as u32, histogram));
                     }
                 } else {
@@ -49,8 +54,8 @@ impl Evaluator<'_> {
                     }
                 }
             }
-            rows.finish(|| Metric::new(labels.encoded()), false, cells);
-            Ok(())
+            drop(room);
+            rows.finish(|| Metric::new(labels.encoded()), false, cells)
         });
         self.work = work;
         visited?;

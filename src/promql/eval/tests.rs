@@ -95,3 +95,32 @@ fn times_at_the_ends_of_the_world_do_no_harm() {
         }
     }
 }
+
+/// What a script says that is evaluated with so many bytes.
+fn failures(script: &str, bytes: u64) -> String {
+    let report = Script::parse(script).expect("a script").run(&Limits { bytes, ..Limits::default() });
+    format!("{:?}", report.failures)
+}
+
+#[test]
+fn histograms_labels_and_what_is_computed_with_count_as_memory() {
+    let load =
+        "load 1m\n  h {{schema:0 sum:4 count:4 buckets:[1 2 1]}}+{{schema:0 sum:4 count:4 buckets:[1 2 1]}}x100\n\n";
+    for query in ["rate(h[5m])", "sum(h)", "h * 2", "h + h", "last_over_time(h[2m])"] {
+        let script = format!("{load}eval range from 0 to 100m step 1m {query}\n  h 1\n");
+        assert!(failures(&script, 8_000).contains("bytes of memory"), "{query}");
+        assert!(!failures(&script, 300_000).contains("bytes of memory"), "{query}");
+    }
+    // One that stands at many steps is there once.
+    let repeated =
+        "load 1m\n  h {{schema:0 sum:4 count:4 buckets:[1 2 1]}}\n\neval range from 0 to 4m step 1s -h\n  h 1\n";
+    assert!(!failures(repeated, 20_000).contains("bytes of memory"));
+    let long = format!("load 1m\n  a{{l=\"{}\"}} 1\n\neval instant at 0 a\n  a 1\n", "x".repeat(5_000));
+    assert!(failures(&long, 4_000).contains("bytes of memory"));
+    assert!(!failures(&long, 12_000).contains("bytes of memory"));
+    // A sum has what it lost beside it.
+    let range = When::Range { start: 0, end: 999, step: 1 };
+    let within = |bytes| evaluate("sum(vector(time()))", range, &Limits { bytes, ..Limits::default() });
+    assert!(matches!(within(28_000), Err(EvalError::TooManyBytes(28_000))));
+    assert!(within(40_000).is_ok());
+}
