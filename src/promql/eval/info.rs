@@ -1,11 +1,13 @@
 //! `info`: series get the labels of info metrics about the same target, such as `target_info`, as of each step.
 
+use std::collections::BTreeSet;
+
 use super::super::query::{EvalError, ValueType};
 use super::super::tree::{At, Call, Expr, Node, Shift};
 use super::rows::{ABSENT, Ids, Metric, Rows, is_absent, is_metadata};
 use super::select::Reading;
 use super::{Evaluator, Steps, Times};
-use crate::data::labels::{LabelSet, METRIC_NAME};
+use crate::data::labels::{LabelSet, Labels, METRIC_NAME};
 use crate::series::{MatchOp, Matcher};
 
 /// The labels by which info metrics and series find each other.
@@ -35,7 +37,7 @@ impl<'a> Wanted<'a> {
             names.push(Matcher { name: METRIC_NAME.into(), op: MatchOp::Equal, value: TARGET_INFO.into() });
         } else if !named {
             // What is not wanted leaves all other info metrics.
-            names.insert(0, pattern(METRIC_NAME, ".+_info"));
+            names.splice(0..0, pattern(METRIC_NAME, ".+_info"));
         }
         Self { names, data }
     }
@@ -50,13 +52,10 @@ impl<'a> Wanted<'a> {
     }
 }
 
-fn pattern(label: &str, pattern: &str) -> Matcher {
-    let op = match regex::Regex::new(&format!("^(?s:{pattern})$")) {
-        Ok(pattern) => MatchOp::Matches(pattern),
-        // A pattern that is too large to be one matches nothing that has the label.
-        Err(_) => MatchOp::Equal,
-    };
-    Matcher { name: label.into(), op, value: pattern.into() }
+/// Nothing where the pattern is too large to be one.
+fn pattern(label: &str, pattern: &str) -> Option<Matcher> {
+    let op = MatchOp::Matches(regex::Regex::new(&format!("^(?s:{pattern})$")).ok()?);
+    Some(Matcher { name: label.into(), op, value: pattern.into() })
 }
 
 impl Evaluator<'_> {
@@ -71,10 +70,10 @@ impl Evaluator<'_> {
         };
         let ignored: Vec<bool> = (0..base.len()).map(is_info).collect();
         let mut infos = Vec::new();
-        for identifying in identifying(&base, &ignored) {
+        for about in about(&base, &ignored) {
             let data = wanted.data.iter().map(|matcher| (*matcher).clone());
-            let matchers: Vec<Matcher> = identifying.into_iter().chain(data).chain(wanted.names.clone()).collect();
-            infos.push(self.read_at(&matchers, times, Reading::Info)?);
+            let matchers: Vec<Matcher> = about.matchers().chain(data).chain(wanted.names.clone()).collect();
+            infos.push(self.read_at(&matchers, times, Reading::Info, |labels| about.has(labels))?);
         }
         let known = Known::new(&infos);
         let mut out = base.like();
@@ -187,28 +186,48 @@ impl Evaluator<'_> {
     }
 }
 
-/// Conditions on the identifying labels of info metrics: for each set of labels that series have, the values that they have.
-fn identifying(base: &Rows, ignored: &[bool]) -> Vec<Vec<Matcher>> {
-    let mut values: [[std::collections::BTreeSet<&str>; 2]; 4] = Default::default();
+/// More values than these are not looked for by a pattern: all info series are gone through then.
+const MOST_ALTERNATIVES: usize = 1000;
+
+/// The values that the identifying labels of some series have, in the order of [`IDENTIFYING`]; none where they lack one.
+#[derive(Default)]
+struct About<'a>([BTreeSet<&'a str>; 2]);
+
+/// Whom series are about: for each set of identifying labels that they have, their values.
+fn about<'a>(base: &'a Rows, ignored: &[bool]) -> Vec<About<'a>> {
+    let mut all: [About<'a>; 4] = Default::default();
     for row in (0..base.len()).filter(|row| !ignored[*row]) {
         let labels = base.metric(row).labels();
         let [instance, job] = IDENTIFYING.map(|name| labels.get(name));
-        let values = &mut values[usize::from(instance.is_some()) + 2 * usize::from(job.is_some())];
+        let About(values) = &mut all[usize::from(instance.is_some()) + 2 * usize::from(job.is_some())];
         values[0].extend(instance);
         values[1].extend(job);
     }
-    let sets = values.iter().skip(1).filter(|values| values.iter().any(|values| !values.is_empty()));
-    sets.map(|values| {
-        let matchers = IDENTIFYING.iter().zip(values).map(|(name, values)| {
+    all.into_iter().skip(1).filter(|About(values)| values.iter().any(|values| !values.is_empty())).collect()
+}
+
+impl About<'_> {
+    /// Conditions on info series, as far as they can be written; [`About::has`] tells exactly.
+    fn matchers(&self) -> impl Iterator<Item = Matcher> {
+        IDENTIFYING.iter().zip(&self.0).filter_map(|(name, values)| {
             if values.is_empty() {
-                return Matcher { name: (*name).into(), op: MatchOp::Equal, value: "".into() };
+                return Some(Matcher { name: (*name).into(), op: MatchOp::Equal, value: "".into() });
+            }
+            if values.len() > MOST_ALTERNATIVES {
+                return None;
             }
             let values: Vec<String> = values.iter().map(|value| regex::escape(value)).collect();
             pattern(name, &values.join("|"))
-        });
-        matchers.collect()
-    })
-    .collect()
+        })
+    }
+
+    /// Whether an info series may be about one of them.
+    fn has(&self, labels: Labels<'_>) -> bool {
+        IDENTIFYING.iter().zip(&self.0).all(|(name, values)| match labels.get(name).unwrap_or("") {
+            "" => values.is_empty(),
+            value => values.contains(value),
+        })
+    }
 }
 
 /// The info series, by their name and whom they are about.

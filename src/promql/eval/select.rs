@@ -48,15 +48,25 @@ impl Evaluator<'_> {
         reading: Reading,
     ) -> Result<Rows, EvalError> {
         let times = self.times(shift, steps)?;
-        self.read_at(matchers, times, reading)
+        self.read_at(matchers, times, reading, |_| true)
     }
 
-    pub(super) fn read_at(&mut self, matchers: &[Matcher], times: Times, reading: Reading) -> Result<Rows, EvalError> {
+    /// The same at these times, of those that are wanted.
+    pub(super) fn read_at(
+        &mut self,
+        matchers: &[Matcher],
+        times: Times,
+        reading: Reading,
+        is_wanted: impl Fn(Labels<'_>) -> bool,
+    ) -> Result<Rows, EvalError> {
         let mut rows = Rows::new(&self.budget, times.count);
         rows.of_one_name = names_one(matchers);
         let lookback = self.lookback;
         let span = Span { after: times.first.saturating_sub(lookback), until: times.last() };
         self.visit(matchers, span, |labels, columns| {
+            if !is_wanted(labels) {
+                return Ok(());
+            }
             let mut cells = Vec::new();
             last_samples(columns, times, lookback, reading, rows.open()?, &mut cells);
             if reading == Reading::Info && !cells.is_empty() {

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::script::series_notation::Item;
 use super::super::script::{MemorySamples, Script};
 use super::super::{EvalError, Limits, Query, Value, When};
+use crate::data::LabelSet;
 
 /// Runs a script that must hold.
 fn holds(script: &str) {
@@ -123,4 +125,25 @@ fn histograms_labels_and_what_is_computed_with_count_as_memory() {
     let within = |bytes| evaluate("sum(vector(time()))", range, &Limits { bytes, ..Limits::default() });
     assert!(matches!(within(28_000), Err(EvalError::TooManyBytes(28_000))));
     assert!(within(40_000).is_ok());
+}
+
+#[test]
+fn info_finds_any_number_of_targets() {
+    // More than a pattern may be large, and more than one is made for.
+    for (targets, length) in [(600, 3000), (1500, 1)] {
+        let mut samples = MemorySamples::new();
+        for target in 0..targets {
+            let instance = format!("{target}{}", "x".repeat(length));
+            let series =
+                |name: &str| [("__name__", name), ("instance", instance.as_str()), ("job", "j")].into_iter().collect();
+            let mut info: LabelSet = series("target_info");
+            info.set("data", "there");
+            samples.append(&series("up"), 0, None, &Item::Float(1.0)).expect("in order");
+            samples.append(&info, 0, None, &Item::Float(1.0)).expect("in order");
+        }
+        let query = Query::parse("count by (data) (info(up))").expect("a query");
+        let evaluated = query.evaluate(&samples, When::Instant(0), &Limits::default()).expect("a result");
+        let Value::Vector(found) = evaluated.value else { panic!("no vector") };
+        assert_eq!((found.len(), found[0].labels.get("data")), (1, "there"));
+    }
 }
