@@ -9,7 +9,7 @@ mod occurrences;
 mod recording;
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::missing_input::MissingInput;
 use super::moment::Steady;
@@ -204,7 +204,7 @@ impl Evaluating<'_> {
 
     /// The result of a query as a vector.
     fn vector_at(&self, query: &Query, at: UnixMillis) -> Result<Vec<VectorSample>, RuleError> {
-        let result = self.store.evaluate(query, at, &self.settings.limits)?;
+        let result = self.store.evaluate(query, at, &limits(&self.settings.limits, self.interval, Instant::now()))?;
         match result.value {
             Value::Vector(vector) => Ok(vector),
             Value::Scalar(value) => Ok(vec![VectorSample {
@@ -215,6 +215,19 @@ impl Evaluating<'_> {
             Value::String(_) | Value::Matrix(_) => Err(RuleError::NotAVector),
         }
     }
+}
+
+/// Longest time that a query of a rule may take, as in Prometheus.
+const LONGEST: Duration = Duration::from_mins(2);
+
+/// Time that every query of a rule may take, however often its group is evaluated.
+const SHORTEST: Duration = Duration::from_secs(10);
+
+/// What a query of a rule may take that begins now: all rules wait for it, so it has the interval of its group.
+fn limits(shared: &Limits, interval: Duration, now: Instant) -> Limits {
+    let deadline = now + interval.clamp(SHORTEST, LONGEST);
+    let deadline = shared.deadline.map_or(deadline, |known| known.min(deadline));
+    Limits { deadline: Some(deadline), ..shared.clone() }
 }
 
 impl Rule {
@@ -275,7 +288,22 @@ pub(super) fn label_set(labels: &[Label]) -> LabelSet {
 
 #[cfg(test)]
 mod tests {
-    use super::{Failing, News};
+    use std::time::{Duration, Instant};
+
+    use super::{Failing, News, limits};
+    use crate::promql::Limits;
+
+    #[test]
+    fn a_query_of_a_rule_ends_with_the_interval_of_its_group() {
+        let now = Instant::now();
+        let within = |limits: &Limits, seconds| {
+            super::limits(limits, Duration::from_secs(seconds), now).deadline.map(|deadline| deadline - now)
+        };
+        let all = [1, 15, 60, 3600].map(|seconds| within(&Limits::default(), seconds));
+        assert_eq!(all, [10, 15, 60, 120].map(|seconds| Some(Duration::from_secs(seconds))));
+        let soon = Limits { deadline: Some(now), ..Limits::default() };
+        assert_eq!(limits(&soon, Duration::from_secs(15), now).deadline, Some(now));
+    }
 
     #[test]
     fn a_rule_that_fails_is_told_once_a_change_and_at_the_end() {

@@ -53,6 +53,10 @@ const NO_CLUSTER: Code = Code("TW1065");
 /// A rule puts together what one node does not see.
 const ACROSS_NODES: Code = Code("TW1066");
 
+/// Bytes that a query of a rule may hold: half of what the process has where nobody limits it, and at least as much as the
+/// store that it reads.
+const QUERY_BYTES: u64 = 128 << 20;
+
 /// The output.
 const METRICS: &str = "metrics";
 
@@ -111,7 +115,11 @@ impl Options {
             external_url: self.external_url.clone(),
             missing_input: self.missing_input,
             hold_for: self.hold_for.0,
-            limits: promql::Limits { interval: self.evaluation_interval.0, ..promql::Limits::default() },
+            limits: promql::Limits {
+                interval: self.evaluation_interval.0,
+                bytes: QUERY_BYTES.max(self.store.max_bytes.0),
+                ..promql::Limits::default()
+            },
             ..Settings::default()
         }
     }

@@ -256,3 +256,16 @@ fn rules_that_fail_again_and_again_are_in_trouble_until_they_do_not() {
     world.run(15);
     assert_eq!(world.rules.trouble(), None);
 }
+
+#[test]
+fn a_rule_that_takes_too_much_fails_and_the_next_one_is_evaluated() {
+    let mut settings = prometheus();
+    settings.limits.bytes = 100_000;
+    let rules = "  - {record: much, expr: 'max_over_time(vector(1)[1d:1s])'}\n  - {record: little, expr: vector(1)}\n";
+    let mut world = World::new(settings, &format!("groups:\n- name: g\n  interval: 15s\n  rules:\n{rules}"));
+    world.run(30);
+    let groups = serde_json::to_value(world.rules.groups()).expect("JSON");
+    let told = "query needs more than 100000 bytes of memory; ask for fewer series, a shorter range or a longer step";
+    assert_eq!(groups[0]["rules"][0]["lastError"], told);
+    assert!(!world.store.samples(&encoded(&[("__name__", "little")])).is_empty());
+}
