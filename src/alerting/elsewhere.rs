@@ -4,11 +4,11 @@
 
 use std::collections::HashMap;
 
-use super::results::{Row, Store};
+use super::results::{Row, Store, Wanted};
 use crate::data::labels::Labels;
 use crate::data::{UnixMillis, UnixNanos};
 use crate::promql::{EvalError, Evaluation, Limits, Query};
-use crate::series::{Columns, Matcher, Refusal, Samples, Select, SelectError, SeriesExemplars};
+use crate::series::{Columns, Refusal, Samples, Select, SelectError, SeriesExemplars};
 
 /// Which questions an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl Store for Answered<'_> {
         self.store.append(time, rows, now)
     }
 
-    fn exemplars(&self, matchers: Vec<Matcher>, from: i64, until: i64, limit: usize) -> Vec<SeriesExemplars> {
-        self.store.exemplars(matchers, from, until, limit)
+    fn exemplars(&self, wanted: Wanted<'_>, from: i64, until: i64, limit: usize) -> Vec<SeriesExemplars> {
+        self.store.exemplars(wanted, from, until, limit)
     }
 }

@@ -41,7 +41,7 @@ pub use group::Evaluated;
 pub use missing_input::MissingInput;
 pub use moment::{Clock, Moment, SystemClock};
 pub use notifier::{Notification, Notifier, Page, PageKind, Refusal, WriteError, named};
-pub use results::{Row, Store};
+pub use results::{Row, Store, Wanted};
 pub use rule::Settings;
 pub use running::Running;
 pub use state::KIND;

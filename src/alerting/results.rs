@@ -11,7 +11,7 @@ use crate::data::metrics::{STALE, SampleValue, is_stale};
 use crate::data::series_table::{FamilyId, ListBuilder, SeriesList};
 use crate::data::{MetricBatch, MetricBuilder, Resource, SeriesTable, UnixMillis};
 use crate::promql::{EvalError, Evaluation, Limits, Point, Query, When};
-use crate::series::{self, Listing, Matcher, Queryable, Refusal, Samples, SeriesExemplars};
+use crate::series::{self, Listing, Matcher, Refusal, Samples, SeriesExemplars};
 
 /// A sample that a rule writes.
 #[derive(Clone, Debug)]
@@ -41,6 +41,15 @@ impl Row {
     }
 }
 
+/// Which series exemplars are asked of.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Conditions on the labels.
+    pub matchers: &'a Vec<Matcher>,
+    /// What no condition says.
+    pub predicate: &'a dyn Fn(Labels<'_>) -> bool,
+}
+
 /// The store that rules read and write.
 pub trait Store: Samples {
     /// Evaluates a query of a rule at a time.
@@ -59,9 +68,9 @@ pub trait Store: Samples {
     /// writes as well need not be ended.
     fn append(&self, time: UnixMillis, rows: &[Row], now: UnixMillis) -> Vec<(Refusal, u64)>;
 
-    /// Exemplars of the series that fit, with a time from `from` to `until`, of `limit` series at most; none where the store
-    /// has none.
-    fn exemplars(&self, matchers: Vec<Matcher>, from: i64, until: i64, limit: usize) -> Vec<SeriesExemplars>;
+    /// Exemplars of the series that fit `wanted`, with a time from `from` to `until`: the latest, `limit` of them at most;
+    /// none where the store has none.
+    fn exemplars(&self, wanted: Wanted<'_>, from: i64, until: i64, limit: usize) -> Vec<SeriesExemplars>;
 }
 
 impl Store for series::Store {
@@ -74,8 +83,9 @@ impl Store for series::Store {
         self.append_results(results, now).refused
     }
 
-    fn exemplars(&self, matchers: Vec<Matcher>, from: i64, until: i64, limit: usize) -> Vec<SeriesExemplars> {
-        let listed = Queryable::exemplars(self, Listing { selectors: &[matchers], from, until, limit });
+    fn exemplars(&self, wanted: Wanted<'_>, from: i64, until: i64, limit: usize) -> Vec<SeriesExemplars> {
+        let which = Listing { selectors: std::slice::from_ref(wanted.matchers), from, until, limit };
+        let listed = self.latest_exemplars(which, wanted.predicate);
         // An alert goes out with or without them.
         listed.map(|listed| listed.items).unwrap_or_default()
     }

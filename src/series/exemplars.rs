@@ -110,7 +110,7 @@ impl Exemplars {
     }
 
     /// All of them, in the order in which they came.
-    pub fn iter(&self) -> impl Iterator<Item = &Held> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Held> {
         self.held.iter()
     }
 

@@ -1,5 +1,6 @@
 //! Reading the store: series are found and their chunks are held under the lock; samples are decompressed without it.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -230,20 +231,39 @@ impl Queryable for Store {
     }
 
     fn exemplars(&self, which: Listing<'_>) -> Result<Listed<SeriesExemplars>, SelectError> {
+        self.latest_exemplars(which, &|_| true)
+    }
+}
+
+impl Store {
+    /// The latest exemplars of the series that fit the selectors and the predicate, so many at most, in the order of the
+    /// series' labels and their times.
+    ///
+    /// # Errors
+    /// None by now: exemplars are in memory.
+    pub fn latest_exemplars(
+        &self,
+        which: Listing<'_>,
+        wanted: &dyn Fn(Labels<'_>) -> bool,
+    ) -> Result<Listed<SeriesExemplars>, SelectError> {
         let inner = self.read();
         let fits = |labels: Labels<'_>| {
             let all = |selector: &Vec<Matcher>| {
                 selector.iter().all(|matcher| matcher.matches(labels.get(&matcher.name).unwrap_or("")))
             };
-            which.selectors.is_empty() || which.selectors.iter().any(all)
+            (which.selectors.is_empty() || which.selectors.iter().any(all)) && wanted(labels)
         };
-        let held = inner.exemplars.iter().filter(|held| held.time >= which.from && held.time <= which.until);
+        // The latest first, so that it is the oldest that are too many.
+        let held = inner.exemplars.iter().rev().filter(|held| held.time >= which.from && held.time <= which.until);
         let mut held: Vec<_> = held.filter(|held| fits(Labels::of_encoded(&held.series))).collect();
+        held.sort_by_key(|held| Reverse(held.time));
+        let more = held.len() > which.limit;
+        held.truncate(which.limit);
+        held.reverse();
         held.sort_by(|a, b| labels_of(a).cmp(labels_of(b)).then(a.time.cmp(&b.time)));
         let mut all: Vec<SeriesExemplars> = Vec::new();
         let mut last: Option<&Arc<[u8]>> = None;
-        let more = held.len() > which.limit;
-        for held in held.into_iter().take(which.limit) {
+        for held in held {
             if last.is_none_or(|last| **last != *held.series) {
                 all.push(SeriesExemplars { labels: Labels::of_encoded(&held.series).to_set(), exemplars: Vec::new() });
                 last = Some(&held.series);

@@ -171,7 +171,8 @@ pub trait Queryable: Samples {
     /// Where it cannot be had.
     fn metadata(&self, metric: Option<&str>) -> Result<Vec<Family>, SelectError>;
 
-    /// Exemplars of series with a time in the span, in the order of the series' labels.
+    /// Exemplars of series with a time in the span, in the order of the series' labels; the limit leaves out the oldest of
+    /// all of them.
     ///
     /// # Errors
     /// Where they cannot be had.

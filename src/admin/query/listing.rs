@@ -7,7 +7,7 @@ use crate::data::metrics::Family;
 use crate::promql::{self, ParseError, Query};
 use crate::series::{Listed, Listing, Matcher};
 
-/// Most series whose exemplars are shown.
+/// Most exemplars that are shown, the latest.
 const MOST_EXEMPLARS: usize = 10_000;
 
 /// What every listing is asked for.

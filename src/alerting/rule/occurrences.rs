@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::alert::Occurrence;
 use super::super::missing_input::{agrees, narrowed};
+use super::super::results::Wanted;
 use super::Evaluating;
 use crate::data::{LabelSet, UnixMillis};
 use crate::promql::Query;
@@ -11,7 +12,7 @@ use crate::promql::Query;
 /// Occurrences of one alert, the latest.
 const MOST: usize = 10;
 
-/// Exemplars that are looked at for one selector.
+/// Exemplars that are looked at for one selector, the latest.
 const MOST_EXEMPLARS: usize = 1000;
 
 /// The latest of what stands behind an element of a rule's result, the last one first; of what is alike the last alone.
@@ -21,12 +22,9 @@ pub(super) fn of(query: &Query, element: &LabelSet, cx: &Evaluating<'_>) -> Vec<
         let back = i64::try_from(selector.back.max(Duration::from_mins(1)).as_millis()).unwrap_or(i64::MAX);
         let from = cx.query_at.0.saturating_sub(back);
         let matchers = narrowed(selector.matchers, element);
-        for series in cx.store.exemplars(matchers, from, cx.query_at.0, MOST_EXEMPLARS) {
-            let mut labels = Vec::new();
-            series.labels.encode(&mut labels);
-            if !agrees(crate::data::labels::Labels::of_encoded(&labels), element) {
-                continue;
-            }
+        // Those of other alerts are not asked for: they would be too many.
+        let wanted = Wanted { matchers: &matchers, predicate: &|labels| agrees(labels, element) };
+        for series in cx.store.exemplars(wanted, from, cx.query_at.0, MOST_EXEMPLARS) {
             for exemplar in series.exemplars {
                 let of = |name| exemplar.labels.get(name).to_owned();
                 let (trace_id, span_id, line) = (of("trace_id"), of("span_id"), exemplar.line);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::super::results::{Row, Store};
+use super::super::results::{Row, Store, Wanted};
 use crate::data::UnixMillis;
 use crate::data::labels::Labels;
 use crate::promql::{EvalError, Evaluation, Limits, Point, Query, When};
@@ -96,10 +96,13 @@ impl Store for MemoryStore {
         refused
     }
 
-    fn exemplars(&self, matchers: Vec<Matcher>, from: i64, until: i64, limit: usize) -> Vec<SeriesExemplars> {
+    fn exemplars(&self, wanted: Wanted<'_>, from: i64, until: i64, limit: usize) -> Vec<SeriesExemplars> {
         let all = self.1.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = |series: &&SeriesExemplars| {
-            matchers.iter().all(|matcher| matcher.matches(series.labels.get(&matcher.name)))
+            let mut labels = Vec::new();
+            series.labels.encode(&mut labels);
+            let fits = |matcher: &Matcher| matcher.matches(series.labels.get(&matcher.name));
+            wanted.matchers.iter().all(fits) && (wanted.predicate)(Labels::of_encoded(&labels))
         };
         let within = |series: &SeriesExemplars| {
             let mut series = series.clone();

@@ -2,13 +2,13 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use super::super::results::{Row, Store};
+use super::super::results::{Row, Store, Wanted};
 use crate::data::labels::{LabelSet, Labels};
 use crate::data::{UnixMillis, histogram::ResetHint};
 use crate::promql::script::series_notation::Item;
 use crate::promql::script::{AppendError, MemorySamples};
 use crate::promql::{EvalError, Evaluation, Limits, Point, Query, When};
-use crate::series::{Columns, Matcher, Refusal, Samples, Select, SelectError, SeriesExemplars};
+use crate::series::{Columns, Refusal, Samples, Select, SelectError, SeriesExemplars};
 
 /// The store.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ impl Store for TestStore {
         refused
     }
 
-    fn exemplars(&self, _: Vec<Matcher>, _: i64, _: i64, _: usize) -> Vec<SeriesExemplars> {
+    fn exemplars(&self, _: Wanted<'_>, _: i64, _: i64, _: usize) -> Vec<SeriesExemplars> {
         Vec::new()
     }
 }

@@ -385,7 +385,12 @@ fn starts_exemplars_and_staleness_are_there() {
     let values: Vec<_> = found.items[0].exemplars.iter().map(|exemplar| (exemplar.time, exemplar.value)).collect();
     assert_eq!((found.items.len(), values), (1, vec![(10, 0.1), (20, 0.1), (30, 0.2), (40, 0.2)]));
     assert_eq!(found.items[0].exemplars[0].labels.get("trace_id"), "abc");
-    assert!(store.exemplars(Listing { limit: 1, ..which }).expect("exemplars").more);
+    // What is too much is the oldest.
+    let last = store.exemplars(Listing { limit: 1, ..which }).expect("exemplars");
+    assert!(last.more);
+    assert_eq!(last.items[0].exemplars.iter().map(|exemplar| exemplar.time).collect::<Vec<_>>(), [40]);
+    let of = |wanted: bool| store.latest_exemplars(Listing { limit: 1, ..which }, &|_| wanted).expect("exemplars");
+    assert_eq!((of(true).items.len(), of(false).items.len(), of(false).more), (1, 0, false));
 }
 
 #[test]

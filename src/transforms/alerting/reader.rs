@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::alerting::remote::Remote;
-use crate::alerting::{Answers, Questions, Row, Store as RuleStore, Ticket};
+use crate::alerting::{Answers, Questions, Row, Store as RuleStore, Ticket, Wanted};
 use crate::data::UnixMillis;
 use crate::data::labels::Labels;
 use crate::promql::{EvalError, Evaluation, Limits, Query};
-use crate::series::{Columns, Matcher, Refusal, Samples, Select, SelectError, SeriesExemplars, Store};
+use crate::series::{Columns, Refusal, Samples, Select, SelectError, SeriesExemplars, Store};
 
 /// The store, and who else is asked.
 pub struct Reader {
@@ -72,7 +72,7 @@ impl RuleStore for Reader {
         RuleStore::append(&*self.store, time, rows, now)
     }
 
-    fn exemplars(&self, matchers: Vec<Matcher>, from: i64, until: i64, limit: usize) -> Vec<SeriesExemplars> {
-        RuleStore::exemplars(&*self.store, matchers, from, until, limit)
+    fn exemplars(&self, wanted: Wanted<'_>, from: i64, until: i64, limit: usize) -> Vec<SeriesExemplars> {
+        RuleStore::exemplars(&*self.store, wanted, from, until, limit)
     }
 }
