@@ -43,6 +43,8 @@ struct Api {
     options: QueryOptions,
     /// One for each query that may run now.
     slots: Arc<Semaphore>,
+    /// One for each request about rules and alerts, which no query may keep waiting.
+    rule_slots: Arc<Semaphore>,
     now: fn() -> UnixMillis,
 }
 
@@ -52,7 +54,7 @@ pub(super) fn routes(control: Arc<dyn Control>, options: QueryOptions) -> Router
 }
 
 fn routes_at(control: Arc<dyn Control>, options: QueryOptions, now: fn() -> UnixMillis) -> Router {
-    let slots = Arc::new(Semaphore::new(options.concurrency.get()));
+    let [slots, rule_slots] = [(); 2].map(|()| Arc::new(Semaphore::new(options.concurrency.get())));
     Router::new()
         .route("/api/v1/query", get(instant).post(instant))
         .route("/api/v1/query_range", get(range).post(range))
@@ -65,7 +67,7 @@ fn routes_at(control: Arc<dyn Control>, options: QueryOptions, now: fn() -> Unix
         .route("/api/v1/rules", get(rules))
         .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/{*other}", any(nothing))
-        .with_state(Api { control, options, slots, now })
+        .with_state(Api { control, options, slots, rule_slots, now })
 }
 
 impl Api {
@@ -125,7 +127,7 @@ async fn metadata(State(api): State<Api>, RawQuery(query): RawQuery) -> Response
 
 async fn rules(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
     let form = Form::read(query.as_deref().unwrap_or_default(), &[]);
-    answer::respond(aside(&api, move |api| rules::rules(api, &form)).await)
+    answer::respond(aside_in(&api.rule_slots, &api, move |api| rules::rules(api, &form)).await)
 }
 
 /// What Prometheus has and an agent has not, such as `/api/v1/admin/tsdb`.
@@ -134,7 +136,7 @@ async fn nothing(Path(other): Path<String>) -> Response {
 }
 
 async fn alerts(State(api): State<Api>) -> Response {
-    answer::respond(aside(&api, rules::alerts).await)
+    answer::respond(aside_in(&api.rule_slots, &api, rules::alerts).await)
 }
 
 /// Does what may take long on a thread that may, once one of the few is free.
@@ -142,7 +144,16 @@ async fn aside(
     api: &Api,
     work: impl FnOnce(&Api) -> Result<Answered, Fault> + Send + 'static,
 ) -> Result<Answered, Fault> {
-    let slot = slot(api).await?;
+    aside_in(&api.slots, api, work).await
+}
+
+/// The same, once one of these is free.
+async fn aside_in(
+    slots: &Arc<Semaphore>,
+    api: &Api,
+    work: impl FnOnce(&Api) -> Result<Answered, Fault> + Send + 'static,
+) -> Result<Answered, Fault> {
+    let slot = slot(slots, api).await?;
     let api = api.clone();
     let done = tokio::task::spawn_blocking(move || {
         let answered = work(&api);
@@ -157,12 +168,12 @@ async fn aside_sending(
     api: &Api,
     work: impl FnOnce(&Api, &mut Sending) -> Result<Answered, Fault> + Send + 'static,
 ) -> Response {
-    let slot = match slot(api).await {
+    let slot = match slot(&api.slots, api).await {
         Ok(slot) => slot,
         Err(fault) => return answer::respond(Err(fault)),
     };
     let api = api.clone();
-    let (mut sending, response) = Sending::new(Handle::current());
+    let (mut sending, response) = Sending::new(Handle::current(), api.options.timeout.0);
     tokio::task::spawn_blocking(move || {
         let answered = work(&api, &mut sending);
         sending.finish(answered);
@@ -171,8 +182,8 @@ async fn aside_sending(
     response.await.unwrap_or_else(|gone| answer::respond(Err(ended(&gone))))
 }
 
-async fn slot(api: &Api) -> Result<OwnedSemaphorePermit, Fault> {
-    let waited = tokio::time::timeout(api.options.timeout.0, api.slots.clone().acquire_owned()).await;
+async fn slot(slots: &Arc<Semaphore>, api: &Api) -> Result<OwnedSemaphorePermit, Fault> {
+    let waited = tokio::time::timeout(api.options.timeout.0, slots.clone().acquire_owned()).await;
     // The semaphore is never closed.
     let Ok(Ok(slot)) = waited else { return Err(Fault::timeout("query timed out in query queue")) };
     Ok(slot)

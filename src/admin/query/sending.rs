@@ -11,7 +11,7 @@ use futures_util::stream;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answered, Fault, respond, success};
 
@@ -21,7 +21,8 @@ const PART: usize = 64 << 10;
 /// Parts that wait for the client.
 const WAITING: usize = 4;
 
-/// How long a client may take to make room for a part. A query that is answered holds its place among the few that run.
+/// How long a client may take to make room for a part, and for the whole answer if a query may not take longer. A query
+/// that is answered holds its place among the few that run.
 pub(super) const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// The client is gone, or takes nothing any more.
@@ -32,21 +33,30 @@ pub(super) struct Gone;
 pub(super) struct Sending {
     runtime: Handle,
     way: Way,
+    /// How long the client may take for the whole answer.
+    within: Duration,
 }
 
 enum Way {
     /// Nothing was sent yet.
     Asked(oneshot::Sender<Response>),
-    /// `None` says that the answer is complete.
-    Begun(mpsc::Sender<Option<Bytes>>),
+    Begun(Begun),
     Gone,
 }
 
+struct Begun {
+    /// `None` says that the answer is complete.
+    parts: mpsc::Sender<Option<Bytes>>,
+    /// When the answer is given up.
+    deadline: Instant,
+}
+
 impl Sending {
-    /// What is sent from here is the response that the receiver waits for.
-    pub(super) fn new(runtime: Handle) -> (Self, oneshot::Receiver<Response>) {
+    /// What is sent from here is the response that the receiver waits for. The client may take as long for the answer as
+    /// `within` says.
+    pub(super) fn new(runtime: Handle, within: Duration) -> (Self, oneshot::Receiver<Response>) {
         let (asked, response) = oneshot::channel();
-        (Self { runtime, way: Way::Asked(asked) }, response)
+        (Self { runtime, way: Way::Asked(asked), within: within.max(TAKEN_WITHIN) }, response)
     }
 
     /// Sends what is written if it is a part.
@@ -77,26 +87,30 @@ impl Sending {
     }
 
     fn send(&mut self, part: Option<Bytes>) -> Result<(), Gone> {
-        let parts = match std::mem::replace(&mut self.way, Way::Gone) {
+        let Begun { parts, deadline } = match std::mem::replace(&mut self.way, Way::Gone) {
             Way::Gone => return Err(Gone),
-            Way::Begun(parts) => parts,
+            Way::Begun(begun) => begun,
             Way::Asked(asked) => {
                 let (parts, taken) = mpsc::channel(WAITING);
                 asked.send(success(body(taken))).map_err(|_| Gone)?;
-                parts
+                Begun { parts, deadline: Instant::now() + self.within }
             }
         };
+        if Instant::now() >= deadline {
+            return Err(Gone);
+        }
         match parts.try_send(part) {
             Ok(()) => {}
             Err(TrySendError::Closed(_)) => return Err(Gone),
             Err(TrySendError::Full(part)) => {
-                let sent = self.runtime.block_on(async { timeout(TAKEN_WITHIN, parts.send(part)).await });
+                let until = deadline.min(Instant::now() + TAKEN_WITHIN);
+                let sent = self.runtime.block_on(async { timeout_at(until, parts.send(part)).await });
                 let Ok(Ok(())) = sent else {
                     return Err(Gone);
                 };
             }
         }
-        self.way = Way::Begun(parts);
+        self.way = Way::Begun(Begun { parts, deadline });
         Ok(())
     }
 }
