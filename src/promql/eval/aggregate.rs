@@ -238,9 +238,9 @@ impl Evaluator<'_> {
         rows: &Rows,
         groups: &Groups,
         place: Place,
-    ) -> Result<(BTreeMap<(usize, usize), Histograms>, Room), EvalError> {
+    ) -> Result<(Sums, Room), EvalError> {
         let mut room = self.budget.room(0)?;
-        let mut sums: BTreeMap<(usize, usize), Histograms> = BTreeMap::new();
+        let mut sums = Sums::new();
         for row in 0..rows.len() {
             for (step, histogram) in rows.cells(row) {
                 let key = (groups.of[row], *step as usize);
@@ -298,6 +298,9 @@ fn invalid(quantiles: &[f64]) -> impl Iterator<Item = f64> {
     let lowest = quantiles.iter().copied().fold(f64::INFINITY, f64::min);
     [nan, (highest > 1.0).then_some(highest), (lowest < 0.0).then_some(lowest)].into_iter().flatten()
 }
+
+/// Sums of histograms by group and step.
+type Sums = BTreeMap<(usize, usize), Histograms>;
 
 /// Histograms of one group at one step.
 struct Histograms {
