@@ -20,7 +20,7 @@ impl Encoder {
         *self = Self::default();
     }
 
-    /// Appends the selected records of a batch, `detailed` as [`is_detailed`] says; returns whether that defined something.
+    /// Appends the selected records of a batch, `detailed` as `is_detailed` says; returns whether that defined something.
     pub fn encode(&mut self, batch: &LogBatch, names: &Names, detailed: bool, out: &mut Vec<u8>) -> bool {
         let defined = self.defined();
         // In a copy of their own the records name bytes of one chunk alone.
