@@ -175,7 +175,10 @@ impl Evaluator<'_> {
         for row in 0..rows.len() {
             labels.clear();
             labels.extend(rows.metric(row).labels().iter());
-            let Some(names) = change.apply(&mut labels) else { continue };
+            let Some(names) = change.apply(&mut labels).map_err(EvalError::Query)? else { continue };
+            // Held twice while they become a metric.
+            let bytes: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+            let _room = self.budget.room(bytes.saturating_mul(2))?;
             encoded.clear();
             labels.encode(&mut encoded);
             // A name that was set stays.
@@ -319,12 +322,12 @@ enum Change {
 
 impl Change {
     /// Changes labels; whether the metric's name was set, or nothing where nothing was.
-    fn apply(&mut self, labels: &mut LabelSet) -> Option<bool> {
+    fn apply(&mut self, labels: &mut LabelSet) -> Result<Option<bool>, String> {
         match self {
-            Self::Replace(replace) => replace.apply(labels).then(|| replace.destination() == METRIC_NAME),
+            Self::Replace(replace) => Ok(replace.apply(labels)?.then(|| replace.destination() == METRIC_NAME)),
             Self::Join(join) => {
-                join.apply(labels);
-                Some(join.destination() == METRIC_NAME)
+                join.apply(labels)?;
+                Ok(Some(join.destination() == METRIC_NAME))
             }
         }
     }

@@ -189,6 +189,9 @@ impl Evaluator<'_> {
 /// More values than these are not looked for by a pattern: all info series are gone through then.
 const MOST_ALTERNATIVES: usize = 1000;
 
+/// The same of their bytes.
+const MOST_ALTERNATIVE_BYTES: usize = 1 << 20;
+
 /// The values that the identifying labels of some series have, in the order of [`IDENTIFYING`]; none where they lack one.
 #[derive(Default)]
 struct About<'a>([BTreeSet<&'a str>; 2]);
@@ -213,7 +216,8 @@ impl About<'_> {
             if values.is_empty() {
                 return Some(Matcher { name: (*name).into(), op: MatchOp::Equal, value: "".into() });
             }
-            if values.len() > MOST_ALTERNATIVES {
+            let bytes: usize = values.iter().map(|value| value.len()).sum();
+            if values.len() > MOST_ALTERNATIVES || bytes > MOST_ALTERNATIVE_BYTES {
                 return None;
             }
             let values: Vec<String> = values.iter().map(|value| regex::escape(value)).collect();

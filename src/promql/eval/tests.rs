@@ -147,3 +147,19 @@ fn info_finds_any_number_of_targets() {
         assert_eq!((found.len(), found[0].labels.get("data")), (1, "there"));
     }
 }
+
+#[test]
+fn labels_that_grow_with_each_call_end_an_evaluation() {
+    let long = "x".repeat(1000);
+    for (open, close) in [
+        ("label_join(", ", \"a\", \"\", \"a\", \"a\", \"a\", \"a\")"),
+        ("label_replace(", ", \"a\", \"$1$1$1$1\", \"a\", \"(.*)\")"),
+    ] {
+        let first = format!("label_replace(vector(1), \"a\", \"{long}\", \"\", \"\")");
+        let text = format!("{}{first}{}", open.repeat(12), close.repeat(12));
+        let result = evaluate(&text, When::Instant(0), &Limits::default());
+        assert!(matches!(&result, Err(EvalError::Query(why)) if why.contains("makes a value")), "{result:?}");
+        let small = Limits { bytes: 100_000, ..Limits::default() };
+        assert!(matches!(evaluate(&text, When::Instant(0), &small), Err(EvalError::TooManyBytes(_))));
+    }
+}
