@@ -49,8 +49,12 @@ pub async fn keep(
             });
             match done.await {
                 Ok((back, written)) => {
+                    // Where the journal goes on and the snapshot still fails, that is not over.
+                    if written.is_err() || !back.is_behind() {
+                        is_failing = tell(written, is_failing);
+                    }
+                    store.set_behind(is_failing);
                     keeper = Some(back);
-                    is_failing = tell(written, is_failing);
                 }
                 Err(error) => store.lose_journal(&error),
             }
@@ -69,7 +73,7 @@ pub async fn keep(
 fn tell(written: io::Result<()>, was_failing: bool) -> bool {
     match written {
         Err(error) if !was_failing => {
-            tracing::warn!(
+            tracing::error!(
                 %error,
                 "samples for rules and queries cannot be written to disk; they are kept in memory, and a restart would lose \
                  what is not written"
@@ -77,6 +81,10 @@ fn tell(written: io::Result<()>, was_failing: bool) -> bool {
             true
         }
         Err(_) => true,
+        Ok(()) if was_failing => {
+            tracing::info!("samples for rules and queries are written to disk again");
+            false
+        }
         Ok(()) => false,
     }
 }

@@ -35,6 +35,8 @@ pub struct Store {
     readers: Mutex<Vec<Reader>>,
     /// Whoever kept it on disk is no more.
     is_journal_lost: AtomicBool,
+    /// What it has cannot be written to disk at present.
+    is_behind: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +66,7 @@ impl Store {
             told: Mutex::default(),
             readers: Mutex::default(),
             is_journal_lost: AtomicBool::new(false),
+            is_behind: AtomicBool::new(false),
         })
     }
 
@@ -157,9 +160,15 @@ impl Store {
 
     /// What is wrong with it, in words.
     pub fn trouble(&self) -> Option<&'static str> {
-        self.is_journal_lost.load(Ordering::Relaxed).then_some(
-            "samples for rules and queries are not written to disk any more, because of a bug that the log tells; a restart \
-             begins anew with what was written",
+        if self.is_journal_lost.load(Ordering::Relaxed) {
+            return Some(
+                "samples for rules and queries are not written to disk any more, because of a bug that the log tells; a \
+                 restart begins anew with what was written",
+            );
+        }
+        self.is_behind.load(Ordering::Relaxed).then_some(
+            "samples for rules and queries cannot be written to disk, for a reason that the log tells; they are kept in \
+             memory, and a restart would lose what is not written",
         )
     }
 
@@ -178,6 +187,12 @@ impl Store {
     /// Somebody else looks after it.
     pub(super) fn find_journal(&self) {
         self.is_journal_lost.store(false, Ordering::Relaxed);
+        self.set_behind(false);
+    }
+
+    /// Whether whoever keeps it on disk cannot write.
+    pub(super) fn set_behind(&self, is_behind: bool) {
+        self.is_behind.store(is_behind, Ordering::Relaxed);
     }
 
     fn count(&self, taken: &Taken) {

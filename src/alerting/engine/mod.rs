@@ -58,6 +58,8 @@ enum Memory {
     None,
     /// What an earlier process left, until rules are loaded.
     Left(Place, Found),
+    /// What an earlier process left could not be read, if it left something: it is given up as soon as it can be.
+    Unread(Place),
     /// A generation is to be begun behind another one.
     Closed(Place, Restored),
     /// The journal; with `is_current`, it knows the rules as they are loaded.
@@ -99,15 +101,20 @@ impl Rules {
     }
 
     /// Reads what an earlier process left, and keeps the state of alerts there from the first load on. Returns what is to be
-    /// told.
-    ///
-    /// # Errors
-    /// Where something is there and cannot be read.
-    pub fn restore(&mut self, place: Place) -> io::Result<Vec<String>> {
-        let mut found = state::restore(&place)?;
-        let complaints = std::mem::take(&mut found.complaints);
-        self.memory = Memory::Left(place, found);
-        Ok(complaints)
+    /// told. Where the disk does not have it alerts begin without, and are written down with the first evaluation that can.
+    pub fn restore(&mut self, place: Place) -> Vec<String> {
+        match state::restore(&place) {
+            Ok(mut found) => {
+                let complaints = std::mem::take(&mut found.complaints);
+                self.memory = Memory::Left(place, found);
+                complaints
+            }
+            Err(error) => {
+                self.memory = Memory::Unread(place);
+                self.follow_journal(Err(error));
+                Vec::new()
+            }
+        }
     }
 
     /// What the monotonic clock says when something is to be done next; `None` where nothing is.
@@ -174,8 +181,17 @@ impl Rules {
         }
     }
 
-    /// What is wrong with the rules, in words: those that fail again and again.
+    /// What is wrong with the rules, in words: those that fail again and again, and a journal that cannot be written.
     pub fn trouble(&self) -> Option<String> {
+        let journal = (self.journalling.times > 0).then(|| {
+            "the journal of alerts cannot be written, for a reason that the log tells; a restart would forget what changed"
+                .to_owned()
+        });
+        let all: Vec<String> = self.failing().into_iter().chain(journal).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    fn failing(&self) -> Option<String> {
         let mut failing = self.rules().filter(|rule| rule.failing.times >= FAILS);
         let first = failing.next()?;
         let (name, error) = (first.name(), first.outcome.error.as_deref().unwrap_or_default());
@@ -227,9 +243,15 @@ impl Rules {
 
     /// Journals what the evaluation of a group has changed; without a group, that others are loaded.
     fn journal(&mut self, evaluated: Option<usize>) {
+        if let Memory::Unread(place) = &self.memory {
+            match state::restore(place) {
+                Ok(Found { restored, .. }) => self.memory = Memory::Closed(place.clone(), restored),
+                Err(error) => return self.follow_journal(Err(error)),
+            }
+        }
         let groups = &mut self.groups;
         let written = match (&mut self.memory, evaluated) {
-            (Memory::None | Memory::Left(..), _) => return,
+            (Memory::None | Memory::Left(..) | Memory::Unread(_), _) => return,
             (Memory::Open { journal, is_current: true }, Some(number)) if !journal.is_long() => {
                 state::follow(journal, number, &mut groups[number])
             }
@@ -242,6 +264,10 @@ impl Rules {
             (Memory::Closed(place, restored), _) => state::begin(place, restored, groups)
                 .map(|journal| self.memory = Memory::Open { journal, is_current: true }),
         };
+        self.follow_journal(written);
+    }
+
+    fn follow_journal(&mut self, written: io::Result<()>) {
         // Alerts go on. What was not written is written with the next generation, which is tried each time.
         self.metrics.journal_errors.inc_by(u64::from(written.is_err()));
         let error = written.err().map(|error| error.to_string());

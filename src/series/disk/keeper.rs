@@ -64,6 +64,8 @@ pub struct Keeper {
     retry_at: i64,
     /// A journal that is shorter is worth no snapshot.
     pub(super) least: u64,
+    /// The folder has not been looked at: what it has is of another past than the store, and goes first.
+    is_unseen: bool,
 }
 
 /// A file of the store.
@@ -97,6 +99,10 @@ impl Place {
     /// Fills the store with what the files say. Set what it selects before: the rest is left out.
     fn restore(&self, store: &Store) -> io::Result<(Restored, u64)> {
         self.files.make_folder(&self.folder)?;
+        self.read(store)
+    }
+
+    fn read(&self, store: &Store) -> io::Result<(Restored, u64)> {
         let (mut restored, mut restorer) = (Restored::default(), Restorer::default());
         let found = self.found()?;
         let newest = found.last().map_or(0, |file| file.generation);
@@ -178,18 +184,55 @@ impl Keeper {
     /// Where the folder or a file cannot be read, or no journal can be begun.
     pub fn open(store: Arc<Store>, place: Place, now: UnixMillis) -> io::Result<(Self, Restored)> {
         let (restored, newest) = place.restore(&store)?;
+        let mut keeper = Self::restored(&restored, newest, store, place);
+        keeper.go_on(now)?;
+        Ok((keeper, restored))
+    }
+
+    fn restored(restored: &Restored, newest: u64, store: Arc<Store>, place: Place) -> Self {
         store.counters().replayed.inc_by(restored.samples);
-        store.maintain(now);
-        let found = place.found()?;
+        Self::behind(newest, store, place)
+    }
+
+    /// Begins behind what was restored.
+    fn go_on(&mut self, now: UnixMillis) -> io::Result<()> {
+        self.store.maintain(now);
+        let found = self.place.found()?;
         let bytes = |kind| found.iter().filter(|file| file.kind == kind).map(|file| file.bytes).sum::<u64>();
         let (snapshots, journals) = (bytes(FileKind::Snapshot), bytes(FileKind::Journal));
-        let mut keeper = Self::behind(newest, store, place);
-        keeper.snapshot_bytes = snapshots;
-        keeper.begin(now)?;
+        self.snapshot_bytes = snapshots;
+        self.begin(now)?;
         // What would be replayed once more becomes a snapshot the sooner.
-        keeper.journal_bytes += journals;
-        keeper.tell_bytes();
-        Ok((keeper, restored))
+        self.journal_bytes += journals;
+        self.tell_bytes();
+        Ok(())
+    }
+
+    /// As [`Self::open`], and where the disk does not have it with what is in memory alone: [`Self::commit`] tries again until
+    /// it is on disk. What cannot be read by then is given up. Says why nothing, or a part, was restored.
+    pub fn open_when_possible(store: Arc<Store>, place: Place, now: UnixMillis) -> (Self, io::Result<Restored>) {
+        if place.files.make_folder(&place.folder).is_err() && place.found().is_err() {
+            // Nothing is there. That it cannot be written is told by whoever tries again.
+            return (Self::later(store, place), Ok(Restored::default()));
+        }
+        let (restored, newest) = match place.read(&store) {
+            Ok(restored) => restored,
+            Err(error) => return (Self::later(store, place), Err(error)),
+        };
+        let mut keeper = Self::restored(&restored, newest, store, place);
+        // Of the same past: where no journal can be begun, the files stay until a snapshot is there.
+        let begun = keeper.go_on(now);
+        if begun.is_err() {
+            (keeper.journal, keeper.wants_snapshot) = (None, true);
+        }
+        (keeper, Ok(restored))
+    }
+
+    /// Keeps a store that has samples already, as soon as that is possible: see [`Self::take_over`] and [`Self::commit`].
+    pub fn later(store: Arc<Store>, place: Place) -> Self {
+        let mut keeper = Self::behind(0, store, place);
+        (keeper.wants_snapshot, keeper.is_unseen) = (true, true);
+        keeper
     }
 
     /// Keeps from now on a store that has samples already. What the folder has from before is of another past: it goes
@@ -198,16 +241,25 @@ impl Keeper {
     /// # Errors
     /// Where the folder cannot be read or made, or what it has cannot be removed.
     pub fn take_over(store: Arc<Store>, place: Place, now: UnixMillis) -> io::Result<Self> {
+        let mut keeper = Self::later(store, place);
+        keeper.begin(now)?;
+        Ok(keeper)
+    }
+
+    /// Has the folder for itself.
+    fn clear(&mut self) -> io::Result<()> {
+        if !self.is_unseen {
+            return Ok(());
+        }
+        let place = &self.place;
         place.files.make_folder(&place.folder)?;
         let found = place.found()?;
-        let newest = found.last().map_or(0, |file| file.generation);
+        self.generation = found.last().map_or(0, |file| file.generation);
         for file in found {
             place.files.remove(&place.path(file.generation, file.kind))?;
         }
-        let mut keeper = Self::behind(newest, store, place);
-        keeper.wants_snapshot = true;
-        keeper.begin(now)?;
-        Ok(keeper)
+        self.is_unseen = false;
+        Ok(())
     }
 
     /// A keeper without a journal yet, whose next generation is that behind `newest`.
@@ -224,7 +276,13 @@ impl Keeper {
             buffer: Vec::new(),
             retry_at: i64::MIN,
             least: LEAST,
+            is_unseen: false,
         }
+    }
+
+    /// Whether a restart would find less than the store has: something failed, and is tried again.
+    pub fn is_behind(&self) -> bool {
+        self.journal.is_none() || self.retry_at > i64::MIN && self.wants_snapshot
     }
 
     /// Whether [`Self::commit`] has something to do.
@@ -307,6 +365,7 @@ impl Keeper {
 
     /// Begins the journal of the next generation; what the last one still has to say it says.
     pub(super) fn begin(&mut self, now: UnixMillis) -> io::Result<()> {
+        self.clear()?;
         self.generation += 1;
         let path = self.place.path(self.generation, FileKind::Journal);
         let mut journal = self.place.files.create(&path)?;
@@ -348,6 +407,7 @@ impl Keeper {
 
     /// Writes the snapshot of this generation, durably; the files of earlier ones go. What comes meanwhile is journalled.
     fn snapshot(&mut self, now: UnixMillis) -> io::Result<()> {
+        self.clear()?;
         let written = self.write_snapshot(now);
         if written.is_ok() {
             self.wants_snapshot = false;

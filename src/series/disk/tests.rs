@@ -448,3 +448,50 @@ fn a_journal_that_failed_takes_nothing_from_the_last_snapshot() {
     let error = keeper.finish(UnixMillis(3000)).expect_err("it fails");
     assert!(error.to_string().contains("forgotten"), "{error}");
 }
+
+/// A disk that is read-only, or full, at the start.
+#[test]
+fn what_cannot_be_written_at_the_start_is_read_all_the_same_and_written_as_soon_as_that_is_possible() {
+    let disk = SimulatedDisk::default();
+    let table = SeriesTable::new(1000);
+    let list = list(&table, 0..SERIES);
+    let first = store(&table);
+    let (mut keeper, _) = open(&first, &disk, 1000);
+    scrape(&first, &list, 0, 1000);
+    keeper.commit(UnixMillis(1000)).expect("committed");
+    drop(keeper);
+    disk.fail(Some(std::io::ErrorKind::ReadOnlyFilesystem));
+    let second = store(&table);
+    let (mut keeper, restored) = Keeper::open_when_possible(second.clone(), place(&disk), UnixMillis(2000));
+    assert_eq!((restored.expect("read").samples, keeper.is_behind()), (SERIES as u64, true));
+    scrape(&second, &list, 0, 2000);
+    assert!(keeper.is_pending(UnixMillis(2000)));
+    keeper.commit(UnixMillis(2000)).expect_err("it is read-only");
+    disk.fail(None);
+    assert!(!keeper.is_pending(UnixMillis(3000)) && keeper.is_pending(UnixMillis(20_000)));
+    keeper.commit(UnixMillis(20_000)).expect("committed");
+    assert!(!keeper.is_behind());
+    let third = store(&SeriesTable::new(1000));
+    open(&third, &disk, 20_000);
+    assert_eq!(everything(&third), everything(&second));
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_tried_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data_dir = folder.path().join("data");
+    std::fs::write(&data_dir, "a file").expect("written");
+    let place = || Place { files: Arc::new(crate::delivery::files::RealFiles), folder: data_dir.join("series") };
+    let table = SeriesTable::new(1000);
+    let list = list(&table, 0..SERIES);
+    let first = store(&table);
+    let (mut keeper, restored) = Keeper::open_when_possible(first.clone(), place(), UnixMillis(1000));
+    assert_eq!(restored.expect("nothing is there").samples, 0);
+    scrape(&first, &list, 0, 1000);
+    keeper.commit(UnixMillis(1000)).expect_err("it is a file");
+    std::fs::remove_file(&data_dir).expect("removed");
+    keeper.commit(UnixMillis(20_000)).expect("committed");
+    let second = store(&SeriesTable::new(1000));
+    Keeper::open(second.clone(), place(), UnixMillis(20_000)).expect("opened");
+    assert_eq!(everything(&second), everything(&first));
+}

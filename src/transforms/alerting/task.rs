@@ -32,7 +32,7 @@ use crate::notifiers::heartbeat::Heartbeat;
 use crate::pipeline::component::TransformTask;
 use crate::pipeline::outlet::{NotNow, Outlet};
 use crate::pipeline::{Task, TaskContext, TaskError};
-use crate::series::{Keeper, Matcher, Place as SeriesPlace, Store};
+use crate::series::{Keeper, Matcher, Place as SeriesPlace, Restored, Store};
 use crate::telemetry::{ComponentMetrics, Telemetry};
 
 /// Longest sleep between two looks at what is due: the wall clock may be set meanwhile.
@@ -218,11 +218,10 @@ impl Alerting {
         store.set_selection(&files::selection(files, &selectors), retention);
         let place =
             |name: &str, kind| Place { files: Arc::new(RealFiles), folder: folder.clone(), name: name.into(), kind };
-        // Each is tried again, with the component, where it failed: to go on without would forget what is on disk.
-        keep(&running, &mut turn.kept, options.store.journal, &data_dir)?;
+        // Rules go on where the disk does not: that it is full, or broken, is what they may have to say.
+        keep(&running, &mut turn.kept, options.store.journal, &data_dir);
         if !turn.is_restored {
             let complaints = running.rules().restore(place("rules", crate::alerting::KIND));
-            let complaints = complaints.map_err(|error| failed(format!("the journal of alerts: {error}")))?;
             complaints.iter().for_each(|complaint| tracing::warn!("{complaint}"));
             turn.is_restored = true;
         }
@@ -254,38 +253,36 @@ impl Alerting {
 
 /// Has the samples looked after, on disk or in memory alone. The first time the store is filled with what an earlier process
 /// left; later it has the samples itself. Blocks.
-fn keep(running: &Running, kept: &mut Kept, on_disk: bool, data_dir: &Path) -> Result<(), TaskError> {
+fn keep(running: &Running, kept: &mut Kept, on_disk: bool, data_dir: &Path) {
     let wanted = if on_disk { Kept::OnDisk } else { Kept::InMemory };
     if *kept == wanted {
-        return Ok(());
+        return;
     }
     let place = SeriesPlace { files: Arc::new(RealFiles), folder: data_dir.join("series") };
     let store = running.store();
     let keeper = match (&*kept, on_disk) {
         (_, false) => None,
-        (Kept::NotYet, true) => Some(series_on_disk(store, place)?),
-        (_, true) => {
-            let begun = Keeper::take_over(store.clone(), place, UnixMillis::now());
-            Some(begun.map_err(|error| TaskError(format!("samples cannot be kept on disk: {error}")))?)
-        }
+        (Kept::NotYet, true) => Some(series_on_disk(store, place)),
+        (_, true) => Some(Keeper::later(store.clone(), place)),
     };
     // Who looked after them so far writes down what he has to.
     Handle::current().block_on(running.let_go());
     running.keep(keeper);
     *kept = wanted;
-    Ok(())
 }
 
 /// Fills the store with what an earlier process left on disk.
-fn series_on_disk(store: &Arc<Store>, place: SeriesPlace) -> Result<Keeper, TaskError> {
-    let opened = Keeper::open(store.clone(), place, UnixMillis::now());
-    let (keeper, restored) =
-        opened.map_err(|error| TaskError(format!("the samples on disk cannot be read: {error}")))?;
+fn series_on_disk(store: &Arc<Store>, place: SeriesPlace) -> Keeper {
+    let (keeper, restored) = Keeper::open_when_possible(store.clone(), place, UnixMillis::now());
+    let restored = restored.unwrap_or_else(|error| {
+        tracing::error!(%error, "samples for rules that are on disk cannot be read; rules begin without them");
+        Restored::default()
+    });
     restored.complaints.iter().for_each(|complaint| tracing::warn!("{complaint}"));
     if restored.samples > 0 {
         tracing::info!(samples = restored.samples, "samples for rules were there from before");
     }
-    Ok(keeper)
+    keeper
 }
 
 /// Makes the pulses by which the evaluation of rules reports.

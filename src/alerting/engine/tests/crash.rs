@@ -1,9 +1,14 @@
 //! Kills at any moment, compared with a run that nobody disturbs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::super::super::rule::Settings;
-use super::super::super::testing::{Sent, World};
+use super::super::super::testing::{Sent, World, rule_file};
+use super::super::Rules;
+use crate::data::SeriesTable;
+use crate::delivery::files::RealFiles;
+use crate::delivery::journal::Place;
 use crate::delivery::simulated_disk::Stop;
 
 const RULES: &str = "groups:\n- name: g\n  interval: 15s\n  rules:\n  - {alert: Quick, expr: x > 5}\n  - {alert: Slow, expr: x > 5, for: 5m}\n  - {alert: Kept, expr: x > 7, for: 1m, keep_firing_for: 2m}\n- name: h\n  interval: 20s\n  rules:\n  - {alert: Other, expr: x > 3, for: 3m}\n";
@@ -118,4 +123,35 @@ fn a_power_cut_costs_a_for_little_more_than_a_minute() {
         // It is there after one scrape and one evaluation, and pending for five minutes then.
         assert!(world.seconds() <= 31 + 300 + 60 + 2 * 15, "seed {seed}: {}", world.seconds());
     }
+}
+
+/// A folder for data that is read-only, full or a file.
+#[test]
+fn alerts_are_evaluated_without_a_journal_and_written_down_as_soon_as_there_is_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data_dir = folder.path().join("data");
+    std::fs::write(&data_dir, "a file").expect("written");
+    let place = || Place {
+        files: Arc::new(RealFiles),
+        folder: data_dir.join("alerting"),
+        name: "rules".into(),
+        kind: crate::alerting::KIND,
+    };
+    let rules = "groups:\n- {name: g, interval: 15s, rules: [{alert: High, expr: x > 5}]}\n";
+    let mut world = World::new(Settings::default(), rules);
+    world.targets[0].x = 9.0;
+    world.rules = Rules::new(SeriesTable::new(1000), Arc::default()).expect("metrics");
+    assert!(world.rules.restore(place()).is_empty());
+    world.reload(rules);
+    world.run(60);
+    assert_eq!(world.alerts(), ["High{a} firing"]);
+    let trouble = world.rules.trouble().expect("no journal");
+    assert!(trouble.contains("cannot be written"), "{trouble}");
+    std::fs::remove_file(&data_dir).expect("removed");
+    world.run(30);
+    assert_eq!(world.rules.trouble(), None);
+    let mut later = Rules::new(SeriesTable::new(1000), Arc::default()).expect("metrics");
+    assert!(later.restore(place()).is_empty());
+    later.load(Settings::default(), &[rule_file(rules)], world.clock.0);
+    assert_eq!(later.alerts().len(), 1);
 }
