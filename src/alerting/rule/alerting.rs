@@ -397,6 +397,10 @@ impl<'a> Hold<'a> {
 
     /// Whether something new was seen of what an element of the result is made of.
     fn is_new(&self, element: &LabelSet, sight: Sight) -> bool {
+        // What is made of no sample says nothing of any that may be missing.
+        if self.query.selectors().next().is_none() {
+            return true;
+        }
         match sight {
             Sight::After(since) => self.inquiry.has_since(&self.query, element, since.into()).unwrap_or(false),
             Sight::Nothing => false,

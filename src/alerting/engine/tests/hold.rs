@@ -334,3 +334,15 @@ fn a_resolved_alert_that_nobody_heard_of_is_said_after_a_restart() {
     world.run(30);
     assert!(world.said().iter().any(|line| line.ends_with("resolved")) || world.settings.resend_delay > Duration::ZERO);
 }
+
+#[test]
+fn what_no_sample_makes_fires_at_once_after_a_restart() {
+    let (known, rules) = (FIRES, "  - {alert: Watchdog, expr: vector(1)}\n  - {alert: Gone, expr: 'absent(y)'}\n");
+    let mut world = world(known);
+    world.run(60);
+    world.reload(&text(&format!("{known}{rules}")));
+    world.away(1200);
+    world.stop_scraping();
+    world.run(20);
+    assert_eq!(world.alerts(), ["High{a} firing held", "Watchdog{} firing"]);
+}
