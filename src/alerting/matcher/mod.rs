@@ -5,7 +5,7 @@ mod parse;
 
 use std::fmt;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 pub use parse::{BadMatcher, parse, parse_one};
 
@@ -13,12 +13,21 @@ use crate::data::labels::LabelSet;
 use crate::formats::go::Quoted;
 use crate::relabel::dialect;
 
+/// How large a pattern's automaton may be, tried one after the other, so that what is held for a pattern is known by the
+/// limit that it keeps to.
+const SIZES: [usize; 6] = [4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20];
+
+/// A search builds states as it goes, in a cache of this many times the automaton's limit.
+const CACHES: usize = 2;
+
 /// One condition on a label.
 #[derive(Clone, Debug)]
 pub struct Matcher {
     name: Box<str>,
     value: Box<str>,
     test: Test,
+    /// What the pattern's automaton keeps to.
+    size: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -87,15 +96,27 @@ impl Matcher {
     /// # Errors
     /// Where the value has to be a pattern and is none.
     pub fn new(op: Op, name: &str, value: &str) -> Result<Self, BadPattern> {
-        let pattern = || {
+        let mut size = 0;
+        let mut pattern = || {
             let bad = |why: String| BadPattern { pattern: value.to_owned(), why };
             let translated = dialect::anchored_in_line(value).map_err(|error| bad(error.message))?;
-            // What the crate says draws the pattern over several lines; the last one says what is wrong with it.
-            Regex::new(&translated).map_err(|error| {
-                let text = error.to_string();
-                let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-                bad(last.trim().trim_start_matches("error: ").to_owned())
-            })
+            for limit in SIZES {
+                let built = RegexBuilder::new(&translated).size_limit(limit).dfa_size_limit(CACHES * limit).build();
+                match built {
+                    Ok(regex) => {
+                        size = limit;
+                        return Ok(regex);
+                    }
+                    Err(regex::Error::CompiledTooBig(_)) => {}
+                    Err(error) => {
+                        // The crate draws the pattern over several lines; the last one says what is wrong with it.
+                        let text = error.to_string();
+                        let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+                        return Err(bad(last.trim().trim_start_matches("error: ").to_owned()));
+                    }
+                }
+            }
+            Err(bad("compiled it is larger than 4 MiB; repeat less, or write several matchers".to_owned()))
         };
         let test = match op {
             Op::Equal => Test::Equal,
@@ -103,7 +124,12 @@ impl Matcher {
             Op::Matches => Test::Matches(pattern()?),
             Op::MatchesNot => Test::MatchesNot(pattern()?),
         };
-        Ok(Self { name: name.into(), value: value.into(), test })
+        Ok(Self { name: name.into(), value: value.into(), test, size })
+    }
+
+    /// Most bytes that it holds, about: its texts, its pattern's automaton and the caches of two searches at once.
+    pub fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.name.len() + self.value.len() + self.size + 2 * CACHES * self.size
     }
 
     /// Name of the label.
@@ -245,6 +271,14 @@ mod tests {
         }
         let list = parse(r#"{b="2", a=~"x|y", a="x"}"#).expect("matchers");
         assert_eq!(Matchers::sorted(list).to_string(), r#"{a="x",a=~"x|y",b="2"}"#);
+    }
+
+    #[test]
+    fn a_pattern_holds_what_it_needs_and_not_without_end() {
+        let held = |pattern: &str| Matcher::new(Op::Matches, "a", pattern).map(|matcher| matcher.held_bytes());
+        assert!(held("web-(1|2|3)").is_ok_and(|held| held < 32 << 10));
+        assert!(held(r"(\pL{30}x){3}").is_ok_and(|held| held > 1 << 20));
+        assert!(held(r"(\pL{200}x){9}").is_err_and(|error| error.to_string().contains("larger than 4 MiB")));
     }
 
     proptest::proptest! {

@@ -43,6 +43,7 @@ impl SilenceBook {
             None => unreadable += 1,
         })?;
         silences.forget_old(now);
+        silences.make_place(now);
         let mut complaints = restored.complaints.clone();
         if unreadable > 0 {
             complaints.push(format!("{unreadable} silences in the journal `{}` cannot be read", place.name));

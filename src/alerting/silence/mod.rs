@@ -22,11 +22,17 @@ use crate::data::labels::LabelSet;
 /// How long a silence is kept after it ended, to be looked at.
 pub const RETENTION: Duration = Duration::from_secs(120 * 3600);
 
-/// Most silences, those that ended included.
+/// Most silences. Those that ended are among them only as long as there is place.
 pub const MOST: usize = 10_000;
 
 /// Most bytes of the texts of one.
 pub const MOST_BYTES: usize = 32 << 10;
+
+/// Most bytes that the matchers of one may hold.
+pub const MOST_HELD: usize = 8 << 20;
+
+/// Most bytes that all of them may hold. Those that ended are among them only as long as there is place.
+pub const MOST_HELD_BY_ALL: usize = 256 << 20;
 
 /// A silence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +129,27 @@ impl Silence {
                 SilenceState::Expired => false,
             }
     }
+
+    /// Most bytes that it holds, about.
+    fn held_bytes(&self) -> usize {
+        let annotations =
+            self.annotations.iter().map(|(name, value)| 2 * size_of::<String>() + name.len() + value.len());
+        size_of::<Self>()
+            + self.id.len()
+            + self.created_by.len()
+            + self.comment.len()
+            + annotations.sum::<usize>()
+            + self.matchers.iter().map(Matcher::held_bytes).sum::<usize>()
+    }
+}
+
+/// Takes what the matchers of a silence hold together from what they may hold.
+fn hold(left: &mut usize, matcher: &Matcher) -> Result<(), SilenceError> {
+    *left = left.checked_sub(matcher.held_bytes()).ok_or_else(|| {
+        let why = "the silence's matchers take too much memory; write fewer or simpler patterns";
+        SilenceError::Invalid(why.to_owned())
+    })?;
+    Ok(())
 }
 
 impl SilenceRequest {
@@ -139,6 +166,8 @@ impl SilenceRequest {
                 "at least one matcher must not match the empty string, or the silence is one of everything",
             );
         }
+        let mut left = MOST_HELD;
+        self.matchers.iter().try_for_each(|matcher| hold(&mut left, matcher))?;
         if self.starts_at >= self.ends_at {
             return invalid("start time must be before end time");
         }
@@ -191,20 +220,21 @@ impl Silences {
         if let Some(known) = &known {
             if known.can_become(&wanted, now) {
                 changed.push(wanted.into_silence(known.id.clone(), now));
+                self.check_place(&changed[0], now)?;
                 self.keep(&changed);
+                self.make_place(now);
                 return Ok((known.id.clone(), changed));
             }
             changed.extend(expired(known, now));
         }
-        if self.0.len() >= MOST {
-            let why = format!("there are {MOST} silences, those of the last five days included, and no place for more");
-            return Err(SilenceError::Invalid(why));
-        }
         let mut wanted = wanted;
         wanted.starts_at = wanted.starts_at.max(now);
         let id: Arc<str> = fresh().into();
-        changed.push(wanted.into_silence(id.clone(), now));
+        let made = wanted.into_silence(id.clone(), now);
+        self.check_place(&made, now)?;
+        changed.push(made);
         self.keep(&changed);
+        self.make_place(now);
         Ok((id, changed))
     }
 
@@ -261,6 +291,38 @@ impl Silences {
     /// Forgets those that ended longer ago than they are kept.
     pub fn forget_old(&mut self, now: UnixMillis) {
         self.0.retain(|_, known| known.ends_at.0.saturating_add(RETENTION.as_millis() as i64) > now.0);
+    }
+
+    /// Whether there is place for a silence beside, or instead of, those that have not ended.
+    fn check_place(&self, silence: &Silence, now: UnixMillis) -> Result<(), SilenceError> {
+        let others = self.iter().filter(|known| known.ends_at > now && known.id != silence.id);
+        let (mut count, mut held) = (1, silence.held_bytes());
+        others.for_each(|known| (count, held) = (count + 1, held + known.held_bytes()));
+        let full = if count > MOST {
+            format!("there are {MOST} silences that have not ended")
+        } else if held > MOST_HELD_BY_ALL {
+            format!("the silences that have not ended hold {} MiB of memory", MOST_HELD_BY_ALL >> 20)
+        } else {
+            return Ok(());
+        };
+        Err(SilenceError::Invalid(format!("{full}, and there is no place for more; end some first")))
+    }
+
+    /// Forgets those that ended, the first to end first, as far as there are too many or they hold too much.
+    fn make_place(&mut self, now: UnixMillis) {
+        let mut held: usize = self.iter().map(|known| known.held_bytes()).sum();
+        if self.0.len() <= MOST && held <= MOST_HELD_BY_ALL {
+            return;
+        }
+        let mut ended: Vec<_> = self.iter().filter(|known| known.ends_at <= now).cloned().collect();
+        ended.sort_by_key(|known| known.ends_at);
+        for known in ended {
+            if self.0.len() <= MOST && held <= MOST_HELD_BY_ALL {
+                break;
+            }
+            held -= known.held_bytes();
+            self.0.remove(&known.id);
+        }
     }
 
     fn keep(&mut self, changed: &Changed) {

@@ -232,3 +232,42 @@ fn what_many_alerts_are_judged_by_leaves_out_what_ended_long_ago() {
     assert_eq!(ids(0), ["1", "2", "3", "4"]);
     assert_eq!(ids(100_001), ["2", "3", "4"], "one that ended just now, and one to come");
 }
+
+#[test]
+fn patterns_hold_no_more_memory_than_silences_may() {
+    let heavy = |first: usize| format!(r#"a=~"x{first}(\\pL{{5}}x){{3}}""#);
+    let mut book = book();
+    let mut made = 0;
+    let refused = loop {
+        match book.set(wanted(&heavy(made), 0, 1000), 0) {
+            Ok(_) => made += 1,
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(refused.contains("hold 256 MiB") && (10..1000).contains(&made), "{made}: {refused}");
+    assert!(book.0.iter().map(|known| known.held_bytes()).sum::<usize>() <= MOST_HELD_BY_ALL);
+    // Those that ended make way, the first to end first.
+    book.0.expire("1", UnixMillis(1)).expect("there");
+    book.0.expire("2", UnixMillis(2)).expect("there");
+    book.set(wanted(&heavy(made), 0, 1000), 3).expect("place");
+    assert!(book.0.get("1").is_none() && book.0.get("2").is_some());
+    let one = vec![heavy(0); 20].join(",");
+    let why = book.set(wanted(&one, 0, 1000), 3).map_err(|error| error.to_string());
+    assert!(why.is_err_and(|why| why.contains("take too much memory")));
+}
+
+#[test]
+fn silences_that_ended_take_no_place_from_others() {
+    let mut book = book();
+    for number in 0..MOST {
+        let id = number.to_string();
+        let silence =
+            wanted("a=b", 0, if number < 2 { 10 + number as i64 } else { 1000 }).into_silence(id.into(), UnixMillis(0));
+        book.0.keep(&vec![silence]);
+    }
+    book.1 = MOST as u32;
+    assert!(book.set(wanted("a=c", 0, 1000), 5).is_err_and(|why| why.to_string().contains("not ended")));
+    let id = book.set(wanted("a=c", 0, 1000), 20).expect("place");
+    assert!(book.0.get("0").is_none() && book.0.get("1").is_some() && book.0.get(&id).is_some());
+    assert_eq!(book.0.iter().count(), MOST);
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Silence, SilenceError, SilenceRequest, SilenceState};
+use super::{MOST_HELD, Silence, SilenceError, SilenceRequest, SilenceState, hold};
 use crate::alerting::matcher::{Matcher, Op};
 use crate::data::UnixMillis;
 
@@ -125,9 +125,15 @@ impl TryFrom<PostableSilence> for SilenceRequest {
     type Error = SilenceError;
 
     fn try_from(json: PostableSilence) -> Result<Self, SilenceError> {
+        // Counted while they are compiled, not only once all of them are.
+        let mut left = MOST_HELD;
+        let matcher = |json| {
+            let matcher = Matcher::try_from(json)?;
+            hold(&mut left, &matcher).map(|()| matcher)
+        };
         Ok(Self {
             id: json.id,
-            matchers: json.matchers.iter().map(Matcher::try_from).collect::<Result<_, _>>()?,
+            matchers: json.matchers.iter().map(matcher).collect::<Result<_, _>>()?,
             starts_at: UnixMillis(json.starts_at.as_millisecond()),
             ends_at: UnixMillis(json.ends_at.as_millisecond()),
             created_by: json.created_by,
