@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use super::de::Notes;
 use super::interpolate::Interpolated;
-use super::{mask, scalar};
+use super::receivers::Sure;
+use super::{codes, mask, receivers, scalar};
 use crate::options::{Problem, Span};
 
 /// A file of the configuration, as it was read.
@@ -181,6 +182,12 @@ fn place(problem: &Problem, file: &SourceFile, interpolated: Option<&Interpolate
             );
         }
     }
+    let sure = match problem.code {
+        codes::SYNTAX | codes::TOO_LARGE | codes::UNSUPPORTED_YAML => Sure::Nothing,
+        codes::DUPLICATE_KEY | codes::UNKNOWN_KEY => Sure::Lines,
+        _ => Sure::Keys,
+    };
+    receivers::mask(&mut shown, text, line_start..line_end, sure);
     mask::line(&mut shown);
     let column = text[line_start..start].chars().count() + 1;
     Place { path: file.path.clone(), line, column, text: shown, width }

@@ -11,7 +11,7 @@ const VALID: &str = "a valid pattern";
 /// Masks, in a line of YAML, what stands behind a key that sounds like a secret's, and logins within addresses.
 pub fn line(line: &mut String) {
     static SECRET: LazyLock<Regex> = LazyLock::new(|| {
-        const PATTERN: &str = r#"(?i)\b([\w-]*(?:pas+w|secret|token|credential|api[_-]?key|routing_key|authorization|cookie)[\w-]*)["']?\s*:\s*("[^"]*"|'[^']*'|[^\s,{}\[\]#"'][^,}\]#]*)"#;
+        const PATTERN: &str = r#"(?i)\b([\w-]*(?:pas+w|secret|token|credential|api[_-]?key|(?:routing|service)_key|authorization|cookie)[\w-]*)["']?\s*:\s*("[^"]*"|'[^']*'|[^\s,{}\[\]#"'][^,}\]#]*)"#;
         Regex::new(PATTERN).expect(VALID)
     });
     let found: Vec<_> = SECRET
@@ -21,6 +21,13 @@ pub fn line(line: &mut String) {
         .map(|(_, value)| value)
         .collect();
     cover(line, found, |written| written.contains("${"));
+    // As `http_headers` has them.
+    static HEADER: LazyLock<Regex> = LazyLock::new(|| {
+        const PATTERN: &str = r#"(?i)\b(?:[\w-]*(?:authorization|cookie|token|api-?key|secret))["']?\s*:\s*\{[^}]*?["']?\b(?:values|secrets)["']?\s*:\s*\[?([^\]}]*)"#;
+        Regex::new(PATTERN).expect(VALID)
+    });
+    let found = HEADER.captures_iter(line).filter_map(|found| Some(found.get(1)?.range())).collect();
+    cover(line, found, |written| written.is_empty() || written.contains("${"));
     logins(line);
 }
 
@@ -35,7 +42,7 @@ pub fn logins(text: &mut String) {
 
 /// As many stars as there are characters, so that a caret below still points where it should; references tell
 /// nothing.
-fn cover(text: &mut String, found: Vec<Range<usize>>, is_reference: impl Fn(&str) -> bool) {
+pub(super) fn cover(text: &mut String, found: Vec<Range<usize>>, is_reference: impl Fn(&str) -> bool) {
     for value in found.into_iter().rev() {
         let written = text[value.clone()].trim_end();
         if !is_reference(written) {
@@ -54,6 +61,7 @@ mod tests {
         for (written, shown) in [
             ("basic_auth: {username: a, pasword: top, x: 1}", "basic_auth: {username: a, pasword: ***, x: 1}"),
             ("headers: {Authorization: \"Bearer t\"}", "headers: {Authorization: **********}"),
+            ("Authorization: {values: [\"Bearer t\", b]}, x: 1", "Authorization: {values: [*************]}, x: 1"),
             ("  bearer_token: abc  # why", "  bearer_token: ***  # why"),
             ("password_file: /x", "password_file: /x"),
             ("token: \"${file:/x}\"", "token: \"${file:/x}\""),

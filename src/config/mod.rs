@@ -18,6 +18,7 @@ mod mask;
 mod one_file;
 mod plan;
 mod ports;
+mod receivers;
 mod scalar;
 mod schema;
 mod test_case;
