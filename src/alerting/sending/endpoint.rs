@@ -64,6 +64,8 @@ pub struct Post<'a> {
     pub secrets: &'a [&'a str],
     /// `GET` without a body instead.
     pub get: bool,
+    /// Whether an answer of success may mean the contrary, so that its body has to be there: all of it.
+    pub reads_answer: bool,
 }
 
 impl Endpoint {
@@ -80,10 +82,11 @@ impl Endpoint {
         Ok(Self { poster: Poster::new(kind, http, timeout)?, address })
     }
 
-    /// Sends a request. An answer of 2xx is one that the receiver took.
+    /// Sends a request. An answer of 2xx is one that the receiver took, whatever its body does.
     ///
     /// # Errors
-    /// For now where nobody answered, or with 408, 429 or 5xx; else for good.
+    /// For now where nobody answered, or with 408, 429 or 5xx, or without the body that is [read](Post::reads_answer); else
+    /// for good.
     pub async fn post(&self, post: Post<'_>) -> Result<Answer, Refusal> {
         let url = self.url().await.map_err(|why| Refusal::ForNow { why, after: None })?;
         let mut secrets = post.secrets.to_vec();
@@ -163,7 +166,7 @@ impl Poster {
             url: url.clone(),
         };
         let who = self.who(url);
-        let sent = self.client.send(request).await;
+        let sent = self.client.tell(&request, post.reads_answer).await;
         let answer = sent.map_err(|error| Refusal::ForNow { why: format!("{who}: {error}"), after: None })?;
         if answer.status.is_success() {
             return Ok(answer);
@@ -271,5 +274,47 @@ mod tests {
         let endpoint = endpoint.expect("an endpoint");
         let hidden = hidden(&url, &endpoint.in_path(&url).collect::<Vec<_>>());
         assert_eq!(quoted(b"no B0000000/tokentoken for passphrase, T0", &hidden), "no ***/*** for ***, T0");
+    }
+
+    /// A server that answers every request with these bytes and then either goes or stays.
+    async fn answers(bytes: Vec<u8>, stays: bool) -> Url {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address")).parse().expect("an address");
+        tokio::spawn(async move {
+            let mut all = Vec::new();
+            while let Ok((mut peer, _)) = listener.accept().await {
+                let _ = peer.read(&mut [0; 4096]).await;
+                let _ = peer.write_all(&bytes).await;
+                if stays {
+                    all.push(peer);
+                }
+            }
+        });
+        url
+    }
+
+    fn poster(http: serde_json::Value) -> Poster {
+        let http = serde_json::from_value(http).expect("options");
+        Poster::new("a", &http, Duration::from_secs(30)).expect("a poster")
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_is_not_told_again_for_what_the_answer_says_behind_its_status() {
+        let long = [b"HTTP/1.1 200 OK\r\ncontent-length: 2000000\r\n\r\n".to_vec(), vec![b'x'; 2_000_000]].concat();
+        let broken = b"HTTP/1.1 202 Accepted\r\ncontent-length: 9\r\n\r\nok".to_vec();
+        let poster = poster(serde_json::json!({}));
+        for (bytes, stays) in [(long, false), (broken.clone(), false), (broken, true)] {
+            let url = answers(bytes, stays).await;
+            let taken = poster.post(&url, Post::default()).await.expect("taken");
+            assert!(taken.body.len() <= MOST_ANSWER);
+            if !stays {
+                let read = poster.post(&url, Post { reads_answer: true, ..Post::default() }).await;
+                assert!(matches!(read, Err(Refusal::ForNow { .. })), "{read:?}");
+            }
+        }
+        let never = answers(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 99\r\n\r\nno".to_vec(), false).await;
+        let refused = poster.post(&never, Post { reads_answer: true, ..Post::default() }).await;
+        assert!(matches!(refused, Err(Refusal::ForGood(why)) if why.ends_with("400: no")));
     }
 }

@@ -10,14 +10,14 @@ mod redirect;
 mod state;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use http::response::Parts;
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -35,6 +35,7 @@ use crate::options::HttpClientOptions;
 use oauth2::OAuth2Client;
 use payload::PayloadBody;
 use state::{State, Versions};
+use told::Incomplete;
 
 /// How often files of credentials and certificates are looked at for a change, where a request is made.
 const REREAD_EVERY: Duration = Duration::from_secs(10);
@@ -226,21 +227,9 @@ impl HttpClient {
     }
 
     async fn whole(&self, request: &Request) -> Result<Answer, ClientError> {
-        let response = self.open(request).await?;
-        let (head, mut incoming) = response.into_parts();
-        let retry_after = head.headers.get(RETRY_AFTER).and_then(retry_after);
-        let (mut body, mut trailers) = (BytesMut::new(), HeaderMap::new());
-        while let Some(frame) = incoming.frame().await {
-            match frame.map_err(|error| ClientError::Broken(words(&error)))?.into_data() {
-                Ok(part) if body.len() + part.len() > request.most_answer => {
-                    return Err(ClientError::TooLarge(request.most_answer));
-                }
-                Ok(part) => body.extend_from_slice(&part),
-                Err(last) => trailers.extend(last.into_trailers().unwrap_or_default()),
-            }
-        }
-        let Parts { status, headers, .. } = head;
-        Ok(Answer { status, headers, retry_after, body: body.freeze(), trailers })
+        let mut answer = Incomplete::of(self.open(request).await?);
+        answer.complete(request.most_answer).await?;
+        Ok(answer.so_far())
     }
 
     /// Sends a request and reads the head of its answer. After a 401 credentials are fetched or read again,

@@ -227,7 +227,7 @@ impl Slack {
     async fn post(&self, page: &Page) -> Result<(), Refusal> {
         let malformed = || Refusal::ForGood(format!("{KIND}: what was journalled is not a message"));
         let id = page.body.get(..ID).and_then(|id| std::str::from_utf8(id).ok()).ok_or_else(malformed)?;
-        let post = Post { body: page.body.slice(ID..).into(), id: Some(id), ..Post::default() };
+        let post = Post { body: page.body.slice(ID..).into(), id: Some(id), reads_answer: true, ..Post::default() };
         let answer = self.endpoint.post(post).await?;
         match refused(&answer) {
             None => Ok(()),
