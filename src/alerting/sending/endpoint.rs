@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::credential::Credential;
@@ -99,7 +102,8 @@ impl Endpoint {
         let Ok(url) = self.url().await else { return format!("{} answered {}", self.poster.kind, answer.status) };
         let mut secrets = secrets.to_vec();
         secrets.extend(self.in_path(&url));
-        let said = quoted(&answer.body, &hidden(&url, &secrets));
+        let sent = self.poster.client.secrets();
+        let said = quoted(&answer.body, &hidden(&url, &secrets, &sent));
         format!("{} answered {}: {said}", self.poster.who(&url), answer.status.as_u16())
     }
 
@@ -171,7 +175,7 @@ impl Poster {
         if answer.status.is_success() {
             return Ok(answer);
         }
-        Err(refusal(&who, &answer, &hidden(url, post.secrets)))
+        Err(refusal(&who, &answer, &hidden(url, post.secrets, &self.client.secrets())))
     }
 
     fn who(&self, url: &Url) -> String {
@@ -179,11 +183,17 @@ impl Poster {
     }
 }
 
-/// What an error must not repeat.
-fn hidden<'a>(url: &'a Url, secrets: &[&'a str]) -> Vec<&'a str> {
-    let mut hidden = secrets.to_vec();
-    hidden.extend(url.password());
-    hidden.extend(url.query().into_iter().flat_map(|query| query.split(['&', '='])));
+/// What an error must not repeat: `sent` is what the client adds to requests.
+fn hidden(url: &Url, secrets: &[&str], sent: &[String]) -> Vec<String> {
+    let mut hidden: Vec<String> = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+    hidden.extend_from_slice(sent);
+    if let Some(written) = url.password() {
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let (user, password) = (decoded(url.username()), decoded(written));
+        hidden.push(STANDARD.encode(format!("{user}:{password}")));
+        hidden.extend([written.to_owned(), password]);
+    }
+    hidden.extend(url.query().into_iter().flat_map(|query| query.split(['&', '='])).map(str::to_owned));
     hidden.retain(|secret| secret.len() >= LEAST_MASKED);
     // The longest first, should one be part of another.
     hidden.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -196,7 +206,7 @@ fn host(url: &Url) -> String {
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
-fn refusal(who: &str, answer: &Answer, hidden: &[&str]) -> Refusal {
+fn refusal(who: &str, answer: &Answer, hidden: &[String]) -> Refusal {
     let status = answer.status.as_u16();
     let said = quoted(&answer.body, hidden);
     let why =
@@ -207,10 +217,10 @@ fn refusal(who: &str, answer: &Answer, hidden: &[&str]) -> Refusal {
     }
 }
 
-fn quoted(body: &[u8], hidden: &[&str]) -> String {
+fn quoted(body: &[u8], hidden: &[String]) -> String {
     let mut said = String::from_utf8_lossy(body).trim().to_owned();
     for secret in hidden {
-        said = said.replace(secret, "***");
+        said = said.replace(secret.as_str(), "***");
     }
     if let Some((end, _)) = said.char_indices().nth(QUOTED) {
         said.truncate(end);
@@ -258,7 +268,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_quoted_without_secrets_and_in_part() {
-        let said = quoted(b" {\"key\":\"0123456789abcdef\"} ", &["0123456789abcdef"]);
+        let said = quoted(b" {\"key\":\"0123456789abcdef\"} ", &["0123456789abcdef".to_owned()]);
         assert_eq!(said, "{\"key\":\"***\"}");
         assert_eq!(quoted("é".repeat(800).as_bytes(), &[]).chars().count(), QUOTED + 1);
     }
@@ -272,7 +282,7 @@ mod tests {
         let secret = Address::Secret(Credential::Given(crate::options::Secret::from_value(url.as_str())));
         let endpoint = Endpoint::new("slack", secret, &HttpClientOptions::default(), Duration::from_secs(1));
         let endpoint = endpoint.expect("an endpoint");
-        let hidden = hidden(&url, &endpoint.in_path(&url).collect::<Vec<_>>());
+        let hidden = hidden(&url, &endpoint.in_path(&url).collect::<Vec<_>>(), &[]);
         assert_eq!(quoted(b"no B0000000/tokentoken for passphrase, T0", &hidden), "no ***/*** for ***, T0");
     }
 
@@ -316,5 +326,45 @@ mod tests {
         let never = answers(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 99\r\n\r\nno".to_vec(), false).await;
         let refused = poster.post(&never, Post { reads_answer: true, ..Post::default() }).await;
         assert!(matches!(refused, Err(Refusal::ForGood(why)) if why.ends_with("400: no")));
+    }
+
+    /// What a server says that repeats what it was sent.
+    async fn repeated(http: serde_json::Value, user: &str) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let url = format!("http://{user}{}/", listener.local_addr().expect("an address")).parse().expect("an address");
+        let server = tokio::spawn(async move {
+            let (mut peer, _) = listener.accept().await.expect("a request");
+            let mut request = vec![0; 4096];
+            let length = peer.read(&mut request).await.expect("a head");
+            let head = String::from_utf8_lossy(&request[..length]).into_owned();
+            let of_login = head.lines().filter(|line| line.starts_with("authorization") || line.starts_with("x-"));
+            let body = of_login.collect::<Vec<_>>().join(" ");
+            let answer = format!("HTTP/1.1 403 Forbidden\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            peer.write_all(answer.as_bytes()).await.expect("written");
+        });
+        let refused = poster(http).post(&url, Post { get: true, ..Post::default() }).await;
+        server.await.expect("it answered");
+        let Err(Refusal::ForGood(why)) = refused else { panic!("{refused:?}") };
+        why
+    }
+
+    #[tokio::test]
+    async fn credentials_that_an_answer_repeats_are_not_quoted() {
+        let said = async |http, user| {
+            let why = repeated(http, user).await;
+            why.split_once("403: ").map(|(_, said)| said.split("; check").next().unwrap_or_default().to_owned())
+        };
+        let token = serde_json::json!({ "authorization": { "credentials": "tokentoken" } });
+        assert_eq!(said(token, "").await.as_deref(), Some("authorization: Bearer ***"));
+        let basic = serde_json::json!({ "basic_auth": { "username": "someone", "password": "passphrase" } });
+        assert_eq!(said(basic, "").await.as_deref(), Some("authorization: Basic ***"));
+        assert_eq!(
+            said(serde_json::json!({}), "someone:pass%20phrase@").await.as_deref(),
+            Some("authorization: Basic ***")
+        );
+        let headers =
+            serde_json::json!({ "http_headers": { "x-a": { "values": ["visible"], "secrets": ["invisible"] } } });
+        assert_eq!(said(headers, "").await.as_deref(), Some("x-a: *** x-a: ***"));
     }
 }

@@ -7,6 +7,7 @@ mod fetch;
 mod oauth2;
 mod payload;
 mod redirect;
+mod secrets;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -97,6 +97,11 @@ impl OAuth2Client {
         })
     }
 
+    /// The header `Authorization` as it was last, where nobody fetches another one now.
+    pub fn known(&self) -> Option<HeaderValue> {
+        Some(self.kept.try_lock().ok()?.token.as_ref()?.header.clone())
+    }
+
     /// The server refused this header: its token is not used again.
     pub async fn forget(&self, header: Option<&HeaderValue>) {
         let mut kept = self.kept.lock().await;
