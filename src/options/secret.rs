@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
-use super::whole_file::{self, Unread};
+use super::whole_file;
 
 /// Largest file of a secret.
 const MAX_FILE: u64 = 1 << 20;
@@ -94,10 +94,7 @@ impl Secret {
 }
 
 fn read(path: &Path) -> std::io::Result<Arc<str>> {
-    let text = whole_file::text(path, MAX_FILE).map_err(|error| match error {
-        Unread::Failed(error) => error,
-        other => std::io::Error::other(other.to_string()),
-    })?;
+    let text = whole_file::text(path, MAX_FILE)?;
     Ok(text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t)).into())
 }
 

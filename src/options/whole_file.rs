@@ -24,6 +24,15 @@ pub enum Unread {
     NotUtf8(usize),
 }
 
+impl From<Unread> for io::Error {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Failed(error) => error,
+            other => Self::other(other.to_string()),
+        }
+    }
+}
+
 /// All bytes of a file, `most` of them.
 ///
 /// # Errors

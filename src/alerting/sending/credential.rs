@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::options::{Secret, Spanned};
+use crate::options::{Secret, Spanned, whole_file};
+
+/// Most bytes of a file that holds a secret.
+const MAX_FILE: u64 = 1 << 20;
 
 /// How often the file of a `${file:}` is looked at for a change, where it is needed.
 const REREAD_EVERY: Duration = Duration::from_secs(10);
@@ -50,10 +53,36 @@ impl Credential {
                 let value = secret.expose();
                 Ok(if value.trim().len() == value.len() { value } else { value.trim().into() })
             }
-            Self::File(path) => match tokio::fs::read_to_string(path).await {
-                Ok(text) => Ok(text.trim().into()),
-                Err(error) => Err(format!("cannot read {}: {error}", path.display())),
-            },
+            Self::File(path) => {
+                let of = path.clone();
+                let read = tokio::task::spawn_blocking(move || whole_file::text(&of, MAX_FILE)).await;
+                let why = match read {
+                    Ok(Ok(text)) => return Ok(text.trim().into()),
+                    Ok(Err(unread)) => unread.to_string(),
+                    Err(ended) => ended.to_string(),
+                };
+                Err(format!("cannot read {}: {why}", path.display()))
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_never_ends_or_never_begins_is_told_of() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [key, pipe] = ["key", "pipe"].map(|name| folder.path().join(name));
+        std::fs::write(&key, " 0123456789\n").expect("written");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+        assert!(made.success());
+        let read = async |path: &std::path::Path| Credential::File(path.to_owned()).read().await;
+        assert_eq!(read(&key).await.as_deref(), Ok("0123456789"));
+        let why = read(&pipe).await.expect_err("a pipe");
+        assert!(why.ends_with("it is a named pipe, not a file"), "{why}");
+        let why = read(std::path::Path::new("/dev/zero")).await.expect_err("without an end");
+        assert_eq!(why, "cannot read /dev/zero: it is larger than 1048576 bytes");
     }
 }

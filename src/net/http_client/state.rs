@@ -13,7 +13,10 @@ use super::payload::PayloadBody;
 use crate::net::connect::{self, Connector};
 use crate::net::proxy::{Proxies, ProxyError};
 use crate::net::tls::{self, TlsError};
-use crate::options::{HttpClientOptions, Secret, TlsConfig};
+use crate::options::{HttpClientOptions, Secret, TlsConfig, whole_file};
+
+/// Most bytes of a file of credentials.
+const MAX_FILE: u64 = 1 << 20;
 
 /// Idle connections are closed before the load balancers that are common do it.
 const IDLE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(50);
@@ -238,8 +241,9 @@ impl Files {
     /// As Prometheus does, without white space around it.
     fn read(&mut self, option: &'static str, path: &Path) -> Result<Arc<str>, HttpClientError> {
         self.any = true;
-        let text = std::fs::read_to_string(path);
-        let text = text.map_err(|error| HttpClientError::Read { option, path: path.to_owned(), error })?;
+        let text = whole_file::text(path, MAX_FILE);
+        let text =
+            text.map_err(|error| HttpClientError::Read { option, path: path.to_owned(), error: error.into() })?;
         Ok(text.trim().into())
     }
 

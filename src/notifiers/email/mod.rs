@@ -20,8 +20,8 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
 use crate::alerting::sending::{Facts, Global, Speaker, Target, notification_id, notification_key};
 use crate::alerting::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
-use crate::options::TlsConfig;
 use crate::options::http_client::TlsVersion;
+use crate::options::{TlsConfig, whole_file};
 use mail::{Envelope, Texts};
 use options::Settings;
 
@@ -29,6 +29,9 @@ pub use options::Options;
 
 /// The kind's name.
 const KIND: &str = "email";
+
+/// Most bytes of a file of certificates.
+const MAX_PEM: u64 = 16 << 20;
 
 /// A receiver.
 #[derive(Debug)]
@@ -134,7 +137,7 @@ fn pem(inline: Option<&str>, file: Option<&std::path::Path>) -> Result<Option<Ve
     match (inline, file) {
         (Some(text), _) => Ok(Some(text.as_bytes().to_vec())),
         (None, Some(path)) => {
-            let read = std::fs::read(path).map(Some);
+            let read = whole_file::bytes(path, MAX_PEM).map(Some);
             read.map_err(|error| format!("tls: cannot read {}: {error}", path.display()))
         }
         (None, None) => Ok(None),
