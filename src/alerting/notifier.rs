@@ -50,6 +50,9 @@ pub struct Page {
     pub body: Bytes,
 }
 
+/// Most bytes of one page: far more than any receiver takes.
+pub const MOST_PAGE: usize = 4 << 20;
+
 /// Most names of alerts that are told of one page, and most bytes of them.
 const MOST_NAMES: (usize, usize) = (3, 200);
 

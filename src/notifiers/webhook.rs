@@ -13,10 +13,10 @@ use http::HeaderValue;
 use serde_json::Value as Json;
 
 use crate::alerting::sending::{
-    Address, Credential, Endpoint, Facts, Global, LIMIT, Nested, Post, Speaker, TEMPLATE, Target, Text, either,
+    Address, Credential, Endpoint, Facts, Global, LIMIT, Nested, Post, Speaker, TEMPLATE, Target, Text, either, fitted,
     is_address, missing, notification_id, notification_key, templates,
 };
-use crate::alerting::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
+use crate::alerting::{Alert, Notification, Notifier, Page, PageKind, Refusal, WriteError};
 use crate::options::{Duration, HttpClientOptions, Problem, Span, Spanned, TokenAddress};
 
 /// The kind's name.
@@ -165,6 +165,24 @@ impl Webhook {
         })
     }
 
+    /// What is sent of these alerts, behind its id.
+    fn body(&self, notification: &Notification, alerts: &[Alert], left_out: usize) -> Result<Vec<u8>, WriteError> {
+        let facts = Facts::of(notification, alerts, &self.speaker);
+        let mut body = notification_id(notification, &self.speaker, self.place).into_bytes();
+        match &self.content {
+            Content::Message => {
+                let mut message = facts.json();
+                message.insert("version".into(), VERSION.into());
+                message.insert("groupKey".into(), notification.group_key.as_str().into());
+                message.insert("truncatedAlerts".into(), left_out.into());
+                body.extend(Json::Object(message).to_string().into_bytes());
+            }
+            Content::Payload(payload) => body.extend(payload.write(&facts)?.to_string().into_bytes()),
+            Content::Body(text) => body.extend(text.write(&facts)?.into_bytes()),
+        }
+        Ok(body)
+    }
+
     async fn post(&self, page: &Page) -> Result<(), Refusal> {
         let malformed = || Refusal::ForGood(format!("{KIND}: what was journalled is not a notification"));
         let id = page.body.get(..ID).and_then(|id| std::str::from_utf8(id).ok()).ok_or_else(malformed)?;
@@ -198,22 +216,10 @@ impl Notifier for Webhook {
         if alerts.is_empty() {
             return Ok(Vec::new());
         }
-        let left_out = alerts.len().saturating_sub(self.max_alerts);
+        let all = alerts.len();
         alerts.truncate(self.max_alerts);
         let firing = alerts.iter().any(|alert| !alert.is_resolved(now));
-        let facts = Facts::of(notification, &alerts, &self.speaker);
-        let mut body = notification_id(notification, &self.speaker, self.place).into_bytes();
-        match &self.content {
-            Content::Message => {
-                let mut message = facts.json();
-                message.insert("version".into(), VERSION.into());
-                message.insert("groupKey".into(), notification.group_key.as_str().into());
-                message.insert("truncatedAlerts".into(), left_out.into());
-                body.extend(Json::Object(message).to_string().into_bytes());
-            }
-            Content::Payload(payload) => body.extend(payload.write(&facts)?.to_string().into_bytes()),
-            Content::Body(text) => body.extend(text.write(&facts)?.into_bytes()),
-        }
+        let body = fitted(KIND, alerts, now, |alerts| self.body(notification, alerts, all - alerts.len()))?;
         let kind = if firing { PageKind::Trigger } else { PageKind::Resolve };
         Ok(vec![Page {
             key: notification_key(notification, &self.speaker),
@@ -225,5 +231,28 @@ impl Notifier for Webhook {
 
     fn send<'a>(&'a self, page: &'a Page) -> BoxFuture<'a, Result<(), Refusal>> {
         self.post(page).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alerting::sending::tests::{NOW, alert, notification, speaker};
+
+    #[test]
+    fn a_group_that_no_page_holds_is_told_in_part() {
+        let options = serde_json::json!({ "url": "http://127.0.0.1/hook", "max_alerts": 7000 });
+        let options: Options = serde_json::from_value(options).expect("options");
+        let webhook = Webhook::new(&options, &Global::default(), &speaker(), 0).expect("a receiver");
+        let alerts = (0..8000).map(|pod| {
+            let mut alert = alert(&[("alertname", "Down"), ("pod", &pod.to_string())], 0, i64::MAX);
+            alert.annotations.set("summary", &"x".repeat(1000));
+            alert
+        });
+        let pages = webhook.write(&notification(alerts.collect())).expect("a page");
+        assert_eq!((pages.len(), pages[0].kind), (1, PageKind::Trigger));
+        let message: Json = serde_json::from_slice(&pages[0].body[ID..]).expect("JSON");
+        assert_eq!(message["alerts"].as_array().map(Vec::len), Some(1750));
+        assert_eq!(message["truncatedAlerts"], 8000 - 1750);
     }
 }

@@ -222,6 +222,15 @@ impl Lane {
         self.settle(&key, around, now);
     }
 
+    /// A page is refused before anybody saw it.
+    pub fn refuse(&mut self, page: Page, why: &str, around: &mut Around<'_>) {
+        self.counts.put += 1;
+        self.counts.refused += 1;
+        self.trouble.get_or_insert_default().say(why, &page.about);
+        let (lane, key) = (around.name.clone(), page.key.as_str().into());
+        around.events.push(Event::Refused { lane, key, about: page.about, why: why.to_owned() });
+    }
+
     /// A page stands at the end of its queue.
     pub fn restore(&mut self, written: Written, around: &mut Around<'_>) {
         let key: Arc<str> = written.page.key.as_str().into();

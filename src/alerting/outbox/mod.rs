@@ -304,6 +304,11 @@ impl Outbox {
         })
     }
 
+    /// A page came that cannot be sent: it counts as refused for good, and is told as such.
+    pub fn refuse(&mut self, lane: &LaneName, page: Page, why: &str) {
+        self.with_lane(lane, |lane, around| lane.refuse(page, why, around));
+    }
+
     /// What is to be sent now. What [`Self::take_records`] returns has to be durable before.
     pub fn next(&mut self, now: UnixMillis) -> Vec<Attempt> {
         let mut attempts = Vec::new();

@@ -280,6 +280,22 @@ fn what_is_refused_for_good_is_never_tried_again() {
 }
 
 #[test]
+fn what_cannot_be_sent_counts_as_refused_and_is_told() {
+    let mut world = world(settings());
+    let page = Page { key: "x".into(), kind: PageKind::Trigger, about: "Down".into(), body: Bytes::new() };
+    world.outbox.refuse(&lane("a"), page, "too long");
+    assert_eq!(world.later(HOUR), Vec::<String>::new());
+    let told = Event::Refused { lane: lane("a"), key: "x".into(), about: "Down".into(), why: "too long".into() };
+    assert_eq!(world.outbox.take_events(), [told]);
+    assert_eq!((world.counts().put, world.counts().refused), (1, 1));
+    assert!(world.outbox.complaints().any(|told| told == "r (a) was not told of Down: too long"));
+    world.fires("y", "y1");
+    world.sends();
+    world.delivered("y1");
+    assert_eq!(world.outbox.complaints().count(), 0);
+}
+
+#[test]
 fn a_receiver_that_asks_for_time_gets_it() {
     let mut world = world(settings());
     world.fires("x", "x1");

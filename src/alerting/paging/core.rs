@@ -10,14 +10,15 @@ use super::succession::Retired;
 use super::ways::{Ways, heir, names, ways};
 use super::{Paging, Receivers};
 use crate::alerting::dispatch::{Acknowledged, Desk, Dispatcher, Integration, Integrations, Kept, Notice};
-use crate::alerting::notifier::{Notifier, PageKind, Refusal};
+use crate::alerting::notifier::{MOST_PAGE, Notifier, Page, PageKind, Refusal};
 use crate::alerting::outbox::{Attempt, Event, LaneName, Outbox, Settings};
 use crate::alerting::silence::Silences;
 use crate::data::UnixMillis;
 use crate::delivery::journal::Place;
 
-/// Most bytes of one page: far more than any receiver takes.
-const MOST_PAGE: usize = 4 << 20;
+/// Why a page is not sent at all.
+const TOO_LONG: &str =
+    "the page is longer than 4194304 bytes; shorten the annotations or the templates of the receiver";
 
 /// The dispatcher, the outbox, and what writes and sends pages.
 pub(super) struct Core {
@@ -198,15 +199,17 @@ impl Desk for PageDesk<'_> {
         let Some(notifier) = self.ways.get(&lane) else { return false };
         let origin: Arc<str> = told.group_key.as_str().into();
         let written = notifier.write(told).map_err(|error| error.to_string()).and_then(|pages| {
-            if pages.iter().any(|page| page.body.len() > MOST_PAGE) {
-                return Err(format!("a page is longer than {MOST_PAGE} bytes"));
-            }
             // An end that has no page of its own is told by one that also says that something fires.
             let ends = told.alerts.iter().filter(|alert| alert.is_resolved(told.now)).count();
             let tell_of_ends = ends > pages.iter().filter(|page| page.kind == PageKind::Resolve).count();
+            let (pages, too_long): (Vec<Page>, Vec<Page>) =
+                pages.into_iter().partition(|page| page.body.len() <= MOST_PAGE);
             self.wrote |= !pages.is_empty();
             let put = self.outbox.put(&lane, &origin, pages, tell_of_ends, self.now);
-            put.map_err(|_| "too many pages wait already".to_owned())
+            put.map_err(|_| "too many pages wait already".to_owned())?;
+            // Written again it would be as long.
+            too_long.into_iter().for_each(|page| self.outbox.refuse(&lane, page, TOO_LONG));
+            Ok(())
         });
         match &written {
             Err(why) => {

@@ -4,6 +4,7 @@
 mod credential;
 mod endpoint;
 mod facts;
+mod fitted;
 mod global;
 mod identity;
 mod nested;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub use credential::Credential;
 pub use endpoint::{Address, Endpoint, Post, Poster};
 pub use facts::{Facts, labels_json, rfc3339};
+pub use fitted::fitted;
 pub use global::Global;
 pub use identity::{ALERTNAME, Target, dedup_key, notification_id, notification_key};
 pub use nested::Nested;

@@ -18,7 +18,7 @@ use lettre::transport::smtp::client::{
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
-use crate::alerting::sending::{Facts, Global, Speaker, Target, notification_id, notification_key};
+use crate::alerting::sending::{Facts, Global, Speaker, Target, fitted, notification_id, notification_key};
 use crate::alerting::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
 use crate::options::http_client::TlsVersion;
 use crate::options::{TlsConfig, whole_file};
@@ -173,11 +173,12 @@ impl Notifier for Email {
         if alerts.is_empty() {
             return Ok(Vec::new());
         }
-        let facts = Facts::of(notification, &alerts, &self.speaker);
+        let firing = alerts.iter().any(|alert| !alert.is_resolved(now));
         let key = notification_key(notification, &self.speaker);
         let id = notification_id(notification, &self.speaker, self.place);
-        let body = self.texts.mail(&facts, now, &key, &id)?;
-        let firing = alerts.iter().any(|alert| !alert.is_resolved(now));
+        let body = fitted(KIND, alerts, now, |alerts| {
+            self.texts.mail(&Facts::of(notification, alerts, &self.speaker), now, &key, &id)
+        })?;
         let kind = if firing { PageKind::Trigger } else { PageKind::Resolve };
         Ok(vec![Page { key, kind, about: notification.names(), body: body.into() }])
     }

@@ -16,7 +16,8 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::alerting::sending::{
-    Address, Credential, Endpoint, Facts, Global, Post, Speaker, Target, Text, notification_id, notification_key,
+    Address, Credential, Endpoint, Facts, Global, Post, Speaker, Target, Text, fitted, notification_id,
+    notification_key,
 };
 use crate::alerting::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
 use crate::net::Answer;
@@ -291,10 +292,13 @@ impl Notifier for Slack {
         if alerts.is_empty() {
             return Ok(Vec::new());
         }
-        let message = self.message(&Facts::of(notification, &alerts, &self.speaker))?;
-        let mut body = notification_id(notification, &self.speaker, self.place).into_bytes();
-        serde_json::to_writer(&mut body, &message).map_err(|error| WriteError(format!("{KIND}: {error}")))?;
         let firing = alerts.iter().any(|alert| !alert.is_resolved(now));
+        let body = fitted(KIND, alerts, now, |alerts| {
+            let message = self.message(&Facts::of(notification, alerts, &self.speaker))?;
+            let mut body = notification_id(notification, &self.speaker, self.place).into_bytes();
+            serde_json::to_writer(&mut body, &message).map_err(|error| WriteError(format!("{KIND}: {error}")))?;
+            Ok(body)
+        })?;
         let kind = if firing { PageKind::Trigger } else { PageKind::Resolve };
         Ok(vec![Page {
             key: notification_key(notification, &self.speaker),
