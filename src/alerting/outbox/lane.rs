@@ -28,6 +28,8 @@ pub(super) struct Lane {
     due: BTreeSet<(UnixMillis, Arc<str>)>,
     /// Keys of pages by their ids.
     keys: BTreeMap<u64, Arc<str>>,
+    /// Bytes of pages that wait or are under way.
+    bytes: usize,
     under_way: usize,
     presence: Presence,
     /// Whether what is open was not remembered in full.
@@ -167,6 +169,11 @@ impl Lane {
         !self.keys.is_empty()
     }
 
+    /// Bytes of pages that wait or are under way.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether a page waits here, or is under way.
     pub fn has(&self, id: u64) -> bool {
         self.keys.contains_key(&id)
@@ -235,6 +242,7 @@ impl Lane {
     pub fn restore(&mut self, written: Written, around: &mut Around<'_>) {
         let key: Arc<str> = written.page.key.as_str().into();
         *around.bytes += written.bytes();
+        self.bytes += written.bytes();
         self.keys.insert(written.id, key.clone());
         self.queues.entry(key).or_default().waiting.push_back(Waiting::new(written));
     }
@@ -247,6 +255,7 @@ impl Lane {
             && let Some(gone) = queue.waiting.remove(at)
         {
             *around.bytes -= gone.written.bytes();
+            self.bytes -= gone.written.bytes();
         }
     }
 

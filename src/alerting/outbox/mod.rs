@@ -16,7 +16,7 @@
 //! - After a crash nobody knows whether an attempt that was under way arrived. A trigger is then sent again only within
 //!   [`Settings::resend_within`] of its first attempt. Behind that it is given up, and whoever wrote it hears so: if it is
 //!   still so, it is told anew.
-//! - Keys do not wait for each other, and integrations do not at all.
+//! - Keys do not wait for each other, and integrations do not at all: nor does one take the room of all others.
 
 mod lane;
 mod options;
@@ -288,7 +288,7 @@ impl Outbox {
     ) -> Result<(), Full> {
         let begins = || pages.iter().filter(|page| page.kind != PageKind::Resolve);
         let more: usize = begins().map(|page| page.body.len()).sum();
-        let is_full = more > 0 && self.bytes + more > self.settings.bytes;
+        let is_full = more > 0 && !self.has_room(lane, more);
         let batch = self.last_id + 1;
         self.last_id += pages.len() as u64;
         self.with_lane(lane, |lane, around| {
@@ -370,6 +370,19 @@ impl Outbox {
     /// How pages are sent.
     pub fn settings(&self) -> Settings {
         self.settings
+    }
+
+    /// Half of the room is for whoever comes first, and of the other half each integration has the same share: one whose
+    /// receiver hangs takes none of what others need. Pages that nothing waits before may be larger than that.
+    fn has_room(&self, name: &LaneName, more: usize) -> bool {
+        let lane = self.lanes.get(name).map_or(0, Lane::bytes);
+        let others = self.lanes.iter().filter(|(other, _)| *other != name).map(|(_, other)| other.bytes());
+        let share = self.settings.bytes / 2 / (others.clone().count() + 1);
+        if lane + more <= share {
+            return true;
+        }
+        let reserved: usize = if lane == 0 { 0 } else { others.map(|other| share.saturating_sub(other)).sum() };
+        self.bytes + more + reserved <= self.settings.bytes
     }
 
     fn with_lane<T>(&mut self, name: &LaneName, work: impl FnOnce(&mut Lane, &mut Around<'_>) -> T) -> T {

@@ -436,6 +436,26 @@ fn there_is_a_limit_for_what_begins_and_none_for_what_ends() {
 }
 
 #[test]
+fn a_receiver_that_hangs_does_not_take_the_room_of_others() {
+    let mut world = world(Settings { bytes: 60_000, ..settings() });
+    let mut fill = |to: &str| {
+        let fits = |at: &usize| world.put_to(to, &at.to_string(), PageKind::Trigger, &"x".repeat(700)).is_ok();
+        (0..1000).take_while(fits).count()
+    };
+    // 60 pages in all, of which each of three has 10 of its own.
+    let a = fill("a");
+    assert!((36..=42).contains(&a), "{a}");
+    let b = fill("b");
+    assert!(b >= 10, "{b}");
+    assert!(fill("quiet") >= 10);
+    assert_eq!(fill("a"), 0);
+    assert!(world.outbox.bytes <= 60_000, "{}", world.outbox.bytes);
+    world.outbox.rename(&lane("b"), &lane("a"), UnixMillis(0));
+    let by_lane: usize = world.outbox.lanes.values().map(Lane::bytes).sum();
+    assert_eq!(by_lane, world.outbox.bytes);
+}
+
+#[test]
 fn what_waits_for_a_receiver_that_is_gone_waits_for_its_return() {
     let mut world = world(settings());
     world.fires("x", "x1");

@@ -61,6 +61,7 @@ impl Lane {
     /// under way.
     pub fn take_over(&mut self, other: Self, around: &mut Around<'_>, now: UnixMillis) {
         self.forgot |= other.forgot;
+        self.bytes += other.bytes;
         self.trouble = self.trouble.take().or(other.trouble);
         for (key, theirs) in other.queues {
             let ours = self.queues.entry(key.clone()).or_default();
