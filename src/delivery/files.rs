@@ -1,9 +1,9 @@
 //! The file operations that a queue or a journal needs, so that tests can fail any of them, or the whole machine.
 
 use std::fmt::Debug;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// A disk. All of it blocks.
@@ -49,7 +49,13 @@ pub trait Readable: Send + Debug {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 
-/// The machine's own disk.
+/// What is kept is as private as what it is of: lines, annotations, values. A file is of its owner alone.
+const FILE_MODE: u32 = 0o600;
+
+/// And so is a folder.
+const FOLDER_MODE: u32 = 0o700;
+
+/// The machine's own disk. What is made here is for its owner alone; what was there stays as it was.
 #[derive(Clone, Copy, Debug)]
 pub struct RealFiles;
 
@@ -58,7 +64,7 @@ impl Files for RealFiles {
         if folder.is_dir() {
             return Ok(());
         }
-        fs::create_dir_all(folder)?;
+        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
         let folders = folder.ancestors().take(4).filter(|path| path.is_dir());
         folders.into_iter().try_for_each(|path| File::open(path)?.sync_all())
     }
@@ -75,7 +81,7 @@ impl Files for RealFiles {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn Appended>> {
-        let file = OpenOptions::new().append(true).create_new(true).open(path)?;
+        let file = OpenOptions::new().append(true).create_new(true).mode(FILE_MODE).open(path)?;
         sync_folder_of(path)?;
         Ok(Box::new(file))
     }
@@ -86,7 +92,8 @@ impl Files for RealFiles {
 
     fn replace(&self, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
         let fresh = path.with_extension("new");
-        let mut file = File::create(&fresh)?;
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(FILE_MODE).open(&fresh)?;
         file.write_all(bytes)?;
         if durable {
             file.sync_all()?;
@@ -156,5 +163,24 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) => File::open(folder)?.sync_all(),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_for_its_owner_alone() {
+        let data = tempfile::tempdir().expect("a folder");
+        let folder = data.path().join("alerting/pages");
+        RealFiles.make_folder(&folder).expect("made");
+        let [appended, replaced] = ["1.journal", "2.journal"].map(|name| folder.join(name));
+        RealFiles.create(&appended).expect("made");
+        RealFiles.replace(&replaced, b"0", false).expect("written");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!([&*folder, &appended, &replaced].map(mode), [0o700, 0o600, 0o600]);
     }
 }
