@@ -154,8 +154,11 @@ impl Alerting {
             turn = self.running.turn() => turn,
         };
         let running = self.running.clone();
-        let (begun, mut turn) = blocking(move || self.begin(turn)).await?;
-        let Begun { reader, switch, door } = begun?;
+        // Whoever hands on alerts meanwhile is to try again.
+        running.set_alerts_wait(self.routing.as_ref().map(|_| "`alerting` begins".into()));
+        let failed = |error: &TaskError| running.set_alerts_wait(Some(format!("`alerting` failed: {}", error.0)));
+        let (begun, mut turn) = blocking(move || self.begin(turn)).await.inspect_err(failed)?;
+        let Begun { reader, switch, door } = begun.inspect_err(failed)?;
         let stop = CancellationToken::new();
         // Held here too: where the loop of the rules is gone, its silence has to be noticed.
         let pulses = switch.as_ref().map(|(_, pulses_of)| Arc::new(pulses_of()));
