@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 const MOST_BYTES: usize = 512 * 1024;
 
 /// Longest wait for an event; a loaded machine is no failure.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// What an incident is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +136,7 @@ impl PagerDutyServer {
             }
         };
         let waited = tokio::time::timeout(LIMIT, wait).await;
-        waited.unwrap_or_else(|_| panic!("not within a minute: {what}: {:#?}", self.incidents()))
+        waited.unwrap_or_else(|_| panic!("not within three minutes: {what}: {:#?}", self.incidents()))
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {

@@ -31,7 +31,8 @@
 //!
 //! Invariants: an alert that began, fired, resolved, was held or let go is on stable storage before anybody hears of it.
 //! That an alert was handed on is journalled after that, so that after a crash it may be handed on again, but is not
-//! forgotten. When a group was evaluated is written each time, behind all that the evaluation changed, and forced with
+//! forgotten; whoever took it may have died before it was safe with them, so what fires is handed on again at a start, and
+//! so is what resolved right before the end. When a group was evaluated is written each time, behind all that the evaluation changed, and forced with
 //! the next change, each minute at least while there are alerts.
 
 mod record;
@@ -41,7 +42,8 @@ use std::io;
 use std::time::Duration;
 
 use super::group::Group;
-use super::rule::{Alerting, Instance, Since};
+use super::moment::Steady;
+use super::rule::{Alerting, Instance, Phase, Since};
 use crate::delivery::journal::{Journal, Kind, MOST_RECORD, Place, Restored};
 pub(super) use record::Identity;
 use record::{Record, RuleId};
@@ -49,6 +51,9 @@ use record::{Record, RuleId};
 /// While alerts are pending or fire, what is written is forced at least this often: after a power cut their `for` lacks no
 /// more than that.
 const FORCE_EVERY: Duration = Duration::from_mins(1);
+
+/// How long whoever takes alerts may need until they are safe with them.
+const HANDING_ON: Duration = Duration::from_secs(10);
 
 /// What the records are.
 pub const KIND: Kind = Kind(*b"ALERTS\0\0");
@@ -109,9 +114,25 @@ pub(super) fn restore(place: &Place) -> io::Result<Found> {
     }
     for ((group, _), rule) in &mut rules {
         rule.evaluated = evaluated.get(group).copied();
+        let last = rule.evaluated;
+        rule.alerts.values_mut().for_each(|alert| hand_on_again(alert, last));
     }
     let last = evaluated.into_values().max_by_key(|at| at.steady);
     Ok(Found { rules: rules.into_values().collect(), last, complaints, restored })
+}
+
+/// What was handed on is kept by somebody else, who may have died before it was: what fires is said again at once, for whom
+/// that is nothing new, and so is what resolved right before the end.
+fn hand_on_again(alert: &mut Instance, last: Option<Since>) {
+    let uncertain = |sent: &Steady| last.is_none_or(|last| last.steady.since(*sent) < HANDING_ON);
+    let again = match alert.phase {
+        Phase::Pending => false,
+        Phase::Firing { .. } => true,
+        Phase::Resolved { .. } => alert.sent.as_ref().is_some_and(uncertain),
+    };
+    if again {
+        (alert.sent, alert.sent_journalled) = (None, None);
+    }
 }
 
 /// Begins a generation with the state of all groups.
