@@ -237,7 +237,7 @@ impl Notifier for Webhook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alerting::sending::tests::{NOW, alert, notification, speaker};
+    use crate::alerting::sending::tests::{alert, notification, speaker};
 
     #[test]
     fn a_group_that_no_page_holds_is_told_in_part() {

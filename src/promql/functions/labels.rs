@@ -46,7 +46,7 @@ impl Replace {
     /// Sets the label if the pattern matches; whether it did.
     ///
     /// # Errors
-    /// If the value were longer than [`MOST_VALUE`].
+    /// If the value were longer than 1 MiB.
     pub fn apply(&mut self, labels: &mut LabelSet) -> Result<bool, String> {
         let Some(groups) = self.pattern.captures(labels.get(&self.source)) else { return Ok(false) };
         self.text.clear();
@@ -122,7 +122,7 @@ impl Join {
     /// Sets the label.
     ///
     /// # Errors
-    /// If the value were longer than [`MOST_VALUE`].
+    /// If the value were longer than 1 MiB.
     pub fn apply(&mut self, labels: &mut LabelSet) -> Result<(), String> {
         let separators = self.separator.len().saturating_mul(self.sources.len().saturating_sub(1));
         let texts = self.sources.iter().map(|source| labels.get(source).len());
