@@ -9,7 +9,13 @@ use regex::Regex;
 use super::mask;
 
 /// Keys whose values may be shown. So may files, and what is `true` or `false`.
-const HARMLESS: [&str; 14] = [
+const HARMLESS: [&str; 19] = [
+    // What people are told, whose templates have to be seen to be mended.
+    "description",
+    "severity",
+    "summary",
+    "text",
+    "title",
     "name",
     "receiver",
     "send_resolved",
