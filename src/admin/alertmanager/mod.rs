@@ -123,7 +123,7 @@ async fn list_groups(State(handles): State<Handles>, RawQuery(query): RawQuery) 
 async fn post_alerts(State(handles): State<Handles>, body: Bytes) -> Answer {
     let dispatch = dispatch(&handles)?;
     let (alerts, wrong) = posted::read(&body, dispatch.now()).map_err(Refused::bad)?;
-    dispatch.post(alerts);
+    dispatch.post(alerts).await.map_err(|error| Refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     if wrong.is_empty() { Ok(StatusCode::OK.into_response()) } else { Err(Refused::bad(wrong.join("\n"))) }
 }
 

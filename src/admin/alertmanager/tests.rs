@@ -18,6 +18,7 @@ use crate::alerting::paging::{Disk, Paging};
 use crate::alerting::route::RoutingOptions;
 use crate::data::MemoryBudget;
 use crate::delivery::files::RealFiles;
+use crate::delivery::simulated_disk::SimulatedDisk;
 use crate::telemetry::{AgentStatus, Rates, SeriesWatch, Telemetry};
 
 /// The way of alerts, or why they wait for one.
@@ -54,12 +55,15 @@ const ROUTE: &str = r#"{ "route": { "receiver": "chat", "group_by": ["team"], "g
     "inhibit_rules": [ { "source_matchers": ["alertname=Cluster"], "target_matchers": ["alertname!=Cluster"], "equal": ["team"] } ] }"#;
 
 fn start(folder: PathBuf) -> Arc<Dispatch> {
+    start_on(Disk { files: Arc::new(RealFiles), folder })
+}
+
+fn start_on(disk: Disk) -> Arc<Dispatch> {
     let options: RoutingOptions = serde_json::from_str(ROUTE).expect("its shape");
     let routing = options.read(&["chat", "pager"], Duration::from_secs(300)).expect("a tree");
     let outbox = OutboxOptions::default().settings();
     let paging = Paging { routing: Arc::new(routing), limits: Limits::default(), outbox };
     let receivers = [("chat".into(), Vec::new()), ("pager".into(), Vec::new())].into();
-    let disk = Disk { files: Arc::new(RealFiles), folder };
     Arc::new(Dispatch::start(&paging, receivers, &disk, &Telemetry::new()).expect("started"))
 }
 
@@ -153,6 +157,20 @@ async fn alerts_that_others_send_are_listed_and_grouped() {
         [(json!("pager"), json!({ "team": "db" }), Some(1)), (json!("chat"), json!({ "team": "web" }), Some(2))]
     );
     assert_eq!(groups[0]["routeLabels"], json!({ "owner": "dba" }));
+}
+
+#[tokio::test]
+async fn alerts_that_are_on_no_disk_are_not_answered_with_success() {
+    let disk = SimulatedDisk::default();
+    let dispatch = start_on(Disk { files: Arc::new(disk.clone()), folder: "/alerting".into() });
+    let mut api = api(Some(dispatch.clone()));
+    assert_eq!(api.ask("POST", "/api/v2/alerts", ALERTS).await.0, 200);
+    disk.fail_syncs(true);
+    let (status, why) = api.ask("POST", "/api/v2/alerts", ALERTS).await;
+    assert!(status == 503 && why.as_str().is_some_and(|why| why.contains("post them again")), "{status} {why}");
+    disk.fail_syncs(false);
+    drop(api);
+    tokio::task::spawn_blocking(move || dispatch.stop()).await.expect("it ends");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::heard::unheard_record;
 use super::notified::{Seen, Whom, Wish};
 use super::{Acknowledged, Desk, Dispatcher, Fingerprint, GroupId, Kept, Notice, Occasion, Reason, kept, later};
 use crate::alerting::notifier::Notification;
@@ -227,6 +228,9 @@ impl Dispatcher {
             if !stays {
                 inhibitor.forget(rules, &held.kept);
                 *bytes -= held.kept.bytes();
+                if held.kept.is_posted {
+                    desk.record(unheard_record(*fingerprint));
+                }
             }
             stays
         });

@@ -20,6 +20,8 @@ pub struct Kept {
     pub ends_by_timeout: bool,
     /// Whether somebody spoke of it since the process began. One that is only remembered is told to nobody as firing.
     pub is_confirmed: bool,
+    /// Whether it was posted by others: no rule of here remembers it.
+    pub is_posted: bool,
 }
 
 impl Kept {
@@ -31,13 +33,21 @@ impl Kept {
             updated_at: now,
             ends_by_timeout,
             is_confirmed: true,
+            is_posted: false,
         }
+    }
+
+    /// The same, as others posted it.
+    #[must_use]
+    pub fn posted(self) -> Self {
+        Self { is_posted: true, ..self }
     }
 
     /// What holds once `newer` is said of the same alert: where the two overlap it began when the earlier did, and ends
     /// when the later said so, unless the earlier said of a later end itself.
     #[must_use]
     pub fn then(&self, mut newer: Self, now: UnixMillis) -> Self {
+        newer.is_posted |= self.is_posted;
         let (old, new) = (&self.alert, &mut newer.alert);
         let within = |time: UnixMillis| time > old.starts_at && time < old.ends_at;
         if !within(new.ends_at) && !within(new.starts_at) {

@@ -10,6 +10,7 @@
 
 mod fingerprint;
 mod group;
+mod heard;
 mod kept;
 mod notified;
 mod succession;
@@ -156,6 +157,10 @@ pub struct Dispatcher {
     due: BTreeSet<(UnixMillis, GroupId, Occasion)>,
     inhibitor: Inhibitor,
     notified: Notified,
+    /// Alerts of others as the journal had them, until they are taken over.
+    heard: heard::Heard,
+    /// Records of such alerts that the journal does not have yet.
+    unwritten: Vec<Vec<u8>>,
     next_sweep: UnixMillis,
     counts: Counts,
 }
@@ -206,6 +211,8 @@ impl Dispatcher {
             groups: HashMap::new(),
             due: BTreeSet::new(),
             notified: Notified::default(),
+            heard: heard::Heard::new(),
+            unwritten: Vec::new(),
             next_sweep: later(now, SWEEP_EVERY),
             counts: Counts::default(),
         }
@@ -213,17 +220,7 @@ impl Dispatcher {
 
     /// Takes over a record of the journal, before anything else; whether it was one of these.
     pub fn replay(&mut self, record: &[u8]) -> bool {
-        self.notified.replay(record)
-    }
-
-    /// Goes on where the journal ended. Alerts that receivers know to fire are taken to fire until somebody speaks of them,
-    /// or for a while: time away is no evidence that they are over.
-    pub fn resume(&mut self, now: UnixMillis) {
-        let grace = self.routing.resolve_timeout.max(LEAST_GRACE).max(self.limits.grace);
-        for mut alert in self.notified.take_restored() {
-            alert.ends_at = later(now, grace);
-            self.keep(Kept { is_confirmed: false, ..Kept::new(alert, true, now) }, now);
-        }
+        self.notified.replay(record) || heard::replay(&mut self.heard, record)
     }
 
     /// Hears of alerts.
@@ -234,7 +231,10 @@ impl Dispatcher {
             } else {
                 self.counts.firing += 1;
             }
+            let posted = kept.is_posted.then_some(kept.fingerprint);
             self.keep(kept, now);
+            let posted = posted.and_then(|fingerprint| self.alerts.get(&fingerprint));
+            self.unwritten.extend(posted.map(|held| heard::heard_record(&held.kept)));
         }
     }
 
@@ -311,6 +311,7 @@ impl Dispatcher {
 
     /// Tells receivers what is due.
     pub fn tick(&mut self, now: UnixMillis, silences: &Silences, desk: &mut dyn Desk) {
+        self.unwritten.drain(..).for_each(|record| desk.record(record));
         while let Some((due, id, occasion)) = self.due.first().copied().filter(|(due, ..)| *due <= now) {
             self.due.pop_first();
             // Whoever counts from one look to the next must not see that a clock comes a little late.
@@ -345,6 +346,8 @@ impl Dispatcher {
         for (fingerprint, held) in std::mem::take(&mut self.alerts) {
             if in_group.contains(&fingerprint) || !held.kept.alert.is_resolved(now) {
                 self.keep(Arc::unwrap_or_clone(held.kept), now);
+            } else if held.kept.is_posted {
+                self.unwritten.push(heard::unheard_record(fingerprint));
             }
         }
         for (id, group) in &mut self.groups {
@@ -390,7 +393,10 @@ impl Dispatcher {
     /// The records of everything that has to be known after a restart.
     pub fn state(&mut self) -> Vec<Vec<u8>> {
         let alerts = &self.alerts;
-        self.notified.state(|fingerprint| alerts.get(&fingerprint).map(|held| &*held.kept))
+        let mut records = self.notified.state(|fingerprint| alerts.get(&fingerprint).map(|held| &*held.kept));
+        let posted = alerts.values().filter(|held| held.kept.is_posted);
+        records.extend(posted.map(|held| heard::heard_record(&held.kept)));
+        records
     }
 
     /// Counts alerts that found no place before they came here.

@@ -270,6 +270,12 @@ impl Notified {
         restored.into_values().collect()
     }
 
+    /// Whether some receiver was told of an alert that it is over, and of none since that it fires.
+    pub fn knows_as_over(&self, alert: Fingerprint) -> bool {
+        let fires = self.told.values().any(|told| told.firing.contains(&alert) || told.open.contains(&alert));
+        !fires && self.told.values().any(|told| told.resolved.contains(&alert))
+    }
+
     /// The records of everything that is remembered; `alert` finds what is known of an alert.
     pub fn state<'a>(&mut self, alert: impl Fn(Fingerprint) -> Option<&'a Kept>) -> Vec<Vec<u8>> {
         let wanted: HashSet<Fingerprint> = self.references().collect();
@@ -321,12 +327,16 @@ fn read_told(reader: &mut Reader<'_>) -> Option<(Whom, Told)> {
 }
 
 fn alert_record(fingerprint: Fingerprint, alert: &Alert) -> Vec<u8> {
-    let writer = Writer::new(ALERT).eight(fingerprint.0).time(alert.starts_at);
-    let writer = writer.labels(&alert.labels).labels(&alert.annotations).text(&alert.generator_url);
-    writer.eight(alert.value.to_bits()).finish()
+    alert_fields(Writer::new(ALERT), fingerprint, alert).finish()
 }
 
-fn read_alert(reader: &mut Reader<'_>) -> Option<(Fingerprint, Alert)> {
+pub(super) fn alert_fields(writer: Writer, fingerprint: Fingerprint, alert: &Alert) -> Writer {
+    let writer = writer.eight(fingerprint.0).time(alert.starts_at);
+    let writer = writer.labels(&alert.labels).labels(&alert.annotations).text(&alert.generator_url);
+    writer.eight(alert.value.to_bits())
+}
+
+pub(super) fn read_alert(reader: &mut Reader<'_>) -> Option<(Fingerprint, Alert)> {
     let fingerprint = Fingerprint(reader.eight()?);
     let starts_at = reader.time()?;
     let (labels, annotations) = (reader.labels()?, reader.labels()?);

@@ -346,6 +346,31 @@ fn what_is_only_remembered_is_told_to_nobody_as_firing() {
 }
 
 #[test]
+fn what_others_posted_goes_on_after_a_restart_as_it_was_said() {
+    let mut world = world(&[PAGER]);
+    // Two with an end, and one that ends because nobody speaks of it again.
+    for (name, ends, ends_by_timeout) in [("said", 2, false), ("long", 90, false), ("timeout", 5, true)] {
+        let labels = [("g", "x"), ("i", name)];
+        let kept = Kept::new(alert(&labels, 0, ends * MINUTE), ends_by_timeout, UnixMillis(0)).posted();
+        world.dispatcher.put([kept], UnixMillis(0));
+    }
+    world.dispatcher.tick(UnixMillis(0), &world.silences, &mut world.desk);
+    world.restart(HOUR, &[PAGER], ROUTE);
+    assert_eq!(world.until(61 * MINUTE), ["3600s pager First +long,timeout -said"]);
+    assert_eq!(world.until(70 * MINUTE), ["3900s pager SomeResolved + -timeout"]);
+    world.restart(71 * MINUTE, &[PAGER], ROUTE);
+    assert_eq!(world.until(80 * MINUTE), Vec::<String>::new(), "nothing is told twice");
+    assert_eq!(world.until(96 * MINUTE), ["5400s pager AllResolved + -long"]);
+
+    let mut world = self::world(&[PAGER]);
+    let kept = Kept::new(alert(&[("g", "y"), ("i", "over")], 0, MINUTE), true, UnixMillis(0)).posted();
+    world.dispatcher.put([kept], UnixMillis(0));
+    assert_eq!(world.until(330 * SECOND), ["30s pager First +over -", "330s pager AllResolved + -over"]);
+    world.restart(331 * SECOND, &[PAGER], ROUTE);
+    assert_eq!(world.until(HOUR), Vec::<String>::new(), "what was told to be over does not fire again");
+}
+
+#[test]
 fn an_end_that_came_while_nobody_looked_is_told() {
     let mut world = world(&[CHAT]);
     world.fires("x", "a");

@@ -9,7 +9,7 @@ use super::keeper::Keeper;
 use super::succession::Retired;
 use super::ways::{Ways, heir, names, ways};
 use super::{Paging, Receivers};
-use crate::alerting::dispatch::{Acknowledged, Desk, Dispatcher, Integration, Integrations, Kept, Notice};
+use crate::alerting::dispatch::{Acknowledged, Desk, Dispatcher, Fingerprint, Integration, Integrations, Kept, Notice};
 use crate::alerting::notifier::{MOST_PAGE, Notifier, Page, PageKind, Refusal};
 use crate::alerting::outbox::{Attempt, Event, LaneName, Outbox, Settings};
 use crate::alerting::silence::Silences;
@@ -113,6 +113,11 @@ impl Core {
     /// Hears of alerts.
     pub fn put(&mut self, alerts: impl IntoIterator<Item = Kept>, now: UnixMillis) {
         self.dispatcher.put(alerts, now);
+    }
+
+    /// How many of these alerts, which were just put here, found no place.
+    pub fn without_place(&self, alerts: &[Fingerprint]) -> usize {
+        alerts.iter().filter(|alert| !self.dispatcher.has(**alert)).count()
     }
 
     /// What is to be done now.

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use tokio::sync::oneshot;
+
 use crate::alerting::dispatch::{Fingerprint, Kept};
 use crate::data::UnixMillis;
 
@@ -14,12 +16,48 @@ pub(super) struct Inbox {
     bytes: usize,
     most_bytes: usize,
     refused: u64,
+    /// Whoever waits for what they posted to be kept.
+    posts: Vec<Post>,
+    is_closed: bool,
+}
+
+/// Alerts that somebody posted, who waits to hear whether they are kept.
+#[derive(Debug)]
+pub(super) struct Post {
+    pub alerts: Vec<Fingerprint>,
+    pub answer: oneshot::Sender<Result<(), PostError>>,
+}
+
+/// Why alerts that were posted do not count as taken. Whoever posted them should do so again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PostError {
+    /// There are too many.
+    #[error(
+        "{0} of the alerts found no place: as many alerts, or bytes of them, are kept as may be; post them again when \
+         others are over"
+    )]
+    NoPlace(usize),
+    /// They are known, and on no disk.
+    #[error("the alerts are not on disk, and would be lost by a crash; post them again: {0}")]
+    NotKept(String),
+    /// There is nobody who keeps them.
+    #[error("the agent ends, or what sends pages has failed; post them again")]
+    Ended,
 }
 
 impl Inbox {
     /// One that keeps so many alerts at most, and so many bytes of them, about.
     pub fn new(most: usize, most_bytes: usize) -> Self {
-        Self { alerts: Vec::new(), at: HashMap::new(), most, bytes: 0, most_bytes, refused: 0 }
+        Self {
+            alerts: Vec::new(),
+            at: HashMap::new(),
+            most,
+            bytes: 0,
+            most_bytes,
+            refused: 0,
+            posts: Vec::new(),
+            is_closed: false,
+        }
     }
 
     /// So much is kept at most from now on.
@@ -46,6 +84,24 @@ impl Inbox {
         } else {
             self.refused += 1;
         }
+    }
+
+    /// Whoever posted what was put here last waits, unless nobody looks here any more.
+    pub fn wait(&mut self, post: Post) {
+        if !self.is_closed {
+            self.posts.push(post);
+        }
+    }
+
+    /// Nobody looks here any more: whoever waits is told so.
+    pub fn close(&mut self) {
+        self.is_closed = true;
+        self.posts.clear();
+    }
+
+    /// Who waits for what is taken together with this.
+    pub fn take_posts(&mut self) -> Vec<Post> {
+        std::mem::take(&mut self.posts)
     }
 
     /// So many more found no place elsewhere.

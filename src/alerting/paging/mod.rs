@@ -24,6 +24,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{Notify, oneshot};
 
 pub use door::Door;
+pub use inbox::PostError;
 pub use keeper::KIND;
 pub use metrics::{RegisterError, described};
 
@@ -39,7 +40,7 @@ use crate::delivery::files::Files;
 use crate::delivery::journal::Place;
 use crate::telemetry::Telemetry;
 use clock::Clock;
-use inbox::Inbox;
+use inbox::{Inbox, Post};
 use metrics::Metrics;
 
 /// What alerts are told by.
@@ -178,26 +179,36 @@ impl Dispatch {
     /// Hears of alerts that rules speak of: those that fire with the time by which they count as over if nobody speaks of
     /// them again. Returns at once.
     pub fn put(&self, alerts: impl IntoIterator<Item = Alert>) {
-        self.hear(alerts.into_iter().map(|alert| (alert, false)));
+        let now = self.now();
+        let mut inbox = self.shared.inbox();
+        alerts.into_iter().for_each(|alert| inbox.put(Kept::new(alert, false, now), now));
+        drop(inbox);
+        self.shared.bell.notify_one();
     }
 
     /// Hears of alerts that others speak of. `None` for the end of one that has none: it then ends behind
-    /// `resolve_timeout`. Returns at once.
-    pub fn post(&self, alerts: impl IntoIterator<Item = (Alert, Option<UnixMillis>)>) {
-        let timeout = self.shared.resolve_timeout.load(Ordering::Relaxed);
-        let by_timeout = UnixMillis(self.now().0.saturating_add(timeout));
-        self.hear(alerts.into_iter().map(|(mut alert, ends_at)| {
-            alert.ends_at = ends_at.unwrap_or(by_timeout);
-            (alert, ends_at.is_none())
-        }));
-    }
-
-    fn hear(&self, alerts: impl Iterator<Item = (Alert, bool)>) {
-        let now = self.now();
-        let mut inbox = self.shared.inbox();
-        alerts.for_each(|(alert, ends_by_timeout)| inbox.put(Kept::new(alert, ends_by_timeout, now), now));
-        drop(inbox);
+    /// `resolve_timeout`. Returns when they are on disk.
+    ///
+    /// # Errors
+    /// Where they do not count as taken. Those that found a place are told all the same.
+    pub async fn post(&self, alerts: impl IntoIterator<Item = (Alert, Option<UnixMillis>)>) -> Result<(), PostError> {
+        let (answer, answered) = oneshot::channel();
+        {
+            let now = self.now();
+            let timeout = self.shared.resolve_timeout.load(Ordering::Relaxed);
+            let by_timeout = UnixMillis(now.0.saturating_add(timeout));
+            let mut inbox = self.shared.inbox();
+            let mut posted = Vec::new();
+            for (mut alert, ends_at) in alerts {
+                alert.ends_at = ends_at.unwrap_or(by_timeout);
+                let kept = Kept::new(alert, ends_at.is_none(), now).posted();
+                posted.push(kept.fingerprint);
+                inbox.put(kept, now);
+            }
+            inbox.wait(Post { alerts: posted, answer });
+        }
         self.shared.bell.notify_one();
+        answered.await.unwrap_or(Err(PostError::Ended))
     }
 
     fn let_in(&self, alerts: Vec<Kept>, refused: u64) {

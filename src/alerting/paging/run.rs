@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::Shared;
 use super::core::Step;
+use super::inbox::{Post, PostError};
 use super::keeper::{Keeper, Work};
 use crate::alerting::notifier::{PageKind, Refusal};
 use crate::alerting::outbox::{Attempt, Event};
@@ -36,17 +37,31 @@ type Done = (Attempt, Result<(), Refusal>);
 pub(super) fn spawn(shared: Arc<Shared>, keeper: Keeper, stopped: oneshot::Receiver<()>) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("paging".into()).spawn(move || {
+        let _closes = Closes(shared.clone());
         runtime.block_on(run(shared, Disk::new(keeper), stopped));
         // A disk that hangs must not keep the agent from ending.
         runtime.shutdown_background();
     })
 }
 
+/// Closes the inbox when the thread ends, also where it panics: whoever waits for it learns that.
+struct Closes(Arc<Shared>);
+
+impl Drop for Closes {
+    fn drop(&mut self) {
+        self.0.inbox().close();
+    }
+}
+
 async fn run(shared: Arc<Shared>, mut disk: Disk, mut stopped: oneshot::Receiver<()>) {
     let mut sending: JoinSet<Done> = JoinSet::new();
     loop {
-        let step = step(&shared);
-        disk.keep(&shared, step.records, step.is_durable).await;
+        let (step, posts) = step(&shared);
+        let kept = disk.keep(&shared, step.records, step.is_durable || !posts.is_empty()).await;
+        for post in posts {
+            // Whoever hung up needs no answer.
+            let _ = post.answer.send(kept.clone().map_err(PostError::NotKept));
+        }
         step.attempts.into_iter().for_each(|attempt| send(&shared, &mut sending, attempt));
         let sleep = {
             let core = shared.core();
@@ -71,13 +86,19 @@ async fn run(shared: Arc<Shared>, mut disk: Disk, mut stopped: oneshot::Receiver
     let _ = tokio::time::timeout(LAST_MOMENT, last_answers).await;
     let records = shared.core().outbox.take_records();
     disk.tried = None;
-    disk.keep(&shared, records, true).await;
+    // What is wrong is told by now.
+    let _ = disk.keep(&shared, records, true).await;
 }
 
-fn step(shared: &Shared) -> Step {
+/// What is to be done, and who waits for its records to be kept.
+fn step(shared: &Shared) -> (Step, Vec<Post>) {
     let set_by = shared.clock.look();
     let now = shared.clock.now();
-    let (alerts, refused) = shared.inbox().take();
+    let (alerts, refused, posts) = {
+        let mut inbox = shared.inbox();
+        let (alerts, refused) = inbox.take();
+        (alerts, refused, inbox.take_posts())
+    };
     let silences = shared.silences.read().but_for_old(now);
     let mut core = shared.core();
     if let Some(by) = set_by {
@@ -86,6 +107,14 @@ fn step(shared: &Shared) -> Step {
     }
     core.dispatcher.count_refused(refused);
     core.put(alerts, now);
+    let posts = posts.into_iter().filter_map(|post| match core.without_place(&post.alerts) {
+        0 => Some(post),
+        some => {
+            let _ = post.answer.send(Err(PostError::NoPlace(some)));
+            None
+        }
+    });
+    let posts = posts.collect();
     let step = core.step(&silences, now);
     drop(core);
     for event in &step.events {
@@ -118,7 +147,7 @@ fn step(shared: &Shared) -> Step {
             }
         }
     }
-    step
+    (step, posts)
 }
 
 fn send(shared: &Arc<Shared>, sending: &mut JoinSet<Done>, attempt: Attempt) {
@@ -178,24 +207,27 @@ impl Disk {
 
     /// Keeps records. Returns when they are kept, or when that takes too long or fails; whatever is missing then is made
     /// up for later.
-    async fn keep(&mut self, shared: &Arc<Shared>, records: Vec<Vec<u8>>, is_durable: bool) {
+    ///
+    /// # Errors
+    /// Where something is missing, in words.
+    async fn keep(&mut self, shared: &Arc<Shared>, records: Vec<Vec<u8>>, is_durable: bool) -> Result<(), String> {
         self.finish(shared, Duration::ZERO).await;
         let Some(keeper) = &self.keeper else {
             self.left_out |= !records.is_empty();
-            return;
+            return Self::missing(shared);
         };
         let is_behind = keeper.is_behind() || self.left_out;
         let again = is_behind && self.tried.is_none_or(|tried| tried.elapsed() >= DISK_AGAIN);
         if !again && (is_behind || records.is_empty()) {
             self.left_out |= !records.is_empty();
-            return;
+            return if is_behind { Self::missing(shared) } else { Ok(()) };
         }
         let work = if is_behind || keeper.wants_state() || shared.core().wants_state {
             Work::State(shared.core().state())
         } else {
             Work::Records { records, is_durable }
         };
-        let Some(mut keeper) = self.keeper.take() else { return };
+        let Some(mut keeper) = self.keeper.take() else { return Self::missing(shared) };
         self.left_out = false;
         self.tried = Some(Instant::now());
         self.busy = Some(tokio::task::spawn_blocking(move || {
@@ -203,6 +235,14 @@ impl Disk {
             (keeper, kept)
         }));
         self.finish(shared, DISK_PATIENCE).await;
+        let is_kept = self.keeper.as_ref().is_some_and(|keeper| !keeper.is_behind());
+        if is_kept { Ok(()) } else { Self::missing(shared) }
+    }
+
+    /// What is wrong with the journal.
+    fn missing(shared: &Shared) -> Result<(), String> {
+        let complaint = shared.journal_complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        Err(complaint.clone().unwrap_or_else(|| "the journal of pages is behind".to_owned()))
     }
 
     async fn finish(&mut self, shared: &Shared, patience: Duration) {

@@ -9,12 +9,12 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::alerting::dispatch::testing::alert;
-use crate::alerting::paging::{Disk, Dispatch, Door, Receivers, StartError};
+use crate::alerting::paging::{Disk, Dispatch, Door, PostError, Receivers, StartError};
 use crate::alerting::sending::Target;
 use crate::alerting::{Alert, Notification, Notifier, Page, PageKind, Refusal, WriteError};
 use crate::data::UnixMillis;
 use crate::delivery::files::RealFiles;
-use crate::delivery::simulated_disk::SimulatedDisk;
+use crate::delivery::simulated_disk::{SimulatedDisk, Stop};
 use crate::telemetry::Telemetry;
 
 /// Longest time that anything may take here.
@@ -212,4 +212,61 @@ fn what_is_counted_is_exposed_as_long_as_it_runs() {
         drop(dispatch);
         assert!(!telemetry.expose().expect("encodes").contains("tailwater_alerts"));
     }
+}
+
+/// The answer to alerts that somebody posted, each with its end where it has one.
+fn post(dispatch: &Dispatch, alerts: Vec<(Alert, Option<UnixMillis>)>) -> Result<(), PostError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(dispatch.post(alerts))
+}
+
+#[test]
+fn what_is_posted_counts_as_taken_once_it_is_on_disk() {
+    let pager = phone("pager", false);
+    let files = SimulatedDisk::default();
+    let disk = Disk { files: Arc::new(files.clone()), folder: "/alerting".into() };
+    let receivers = || -> Receivers { [("r".into(), vec![pager.clone() as Arc<dyn Notifier>])].into() };
+    // Nobody is told before the process is killed.
+    let slow = Dispatch::start(&paging("1h", "1h"), receivers(), &disk, &Telemetry::new()).expect("started");
+    let over = UnixMillis(UnixMillis::now().0 - 1);
+    let posted = vec![(fires("a"), None), (fires("b"), Some(fires("b").ends_at)), (is_over("c"), Some(over))];
+    assert_eq!(post(&slow, posted), Ok(()));
+    files.restart(Stop::PowerCut);
+    std::mem::forget(slow);
+    let dispatch = start(&[&pager], &disk);
+    until("what was posted", || pager.sent().len() == 2);
+    let mut sent = pager.sent();
+    sent.sort();
+    assert_eq!(sent, ["Trigger a", "Trigger b"]);
+    let told = |dispatch: &Dispatch| dispatch.alerts().iter().map(|view| view.kept.alert.ends_at).collect::<Vec<_>>();
+    let before = told(&dispatch);
+    dispatch.stop();
+    assert_eq!(post(&dispatch, vec![(fires("d"), None)]), Err(PostError::Ended));
+    let dispatch = start(&[&pager], &disk);
+    assert!(told(&dispatch).iter().zip(&before).all(|(now, before)| now >= before), "it goes on as it was said");
+    assert_eq!(post(&dispatch, vec![(is_over("a"), Some(UnixMillis::now()))]), Ok(()));
+    until("the end of one", || pager.sent().len() == 3);
+    assert_eq!(pager.sent()[2], "Resolve a");
+}
+
+#[test]
+fn what_is_posted_and_on_no_disk_has_to_be_posted_again() {
+    let pager = phone("pager", false);
+    let files = SimulatedDisk::default();
+    let disk = Disk { files: Arc::new(files.clone()), folder: "/alerting".into() };
+    let dispatch = start(&[&pager], &disk);
+    files.fail_syncs(true);
+    for name in ["a", "b"] {
+        let why = post(&dispatch, vec![(fires(name), None)]).expect_err("it is on no disk");
+        assert!(matches!(&why, PostError::NotKept(why) if why.contains("cannot be written")), "{why}");
+    }
+    until("both pages all the same", || pager.sent().len() == 2);
+    files.fail_syncs(false);
+    until("the journal anew", || dispatch.status().complaints.is_empty());
+    assert_eq!(post(&dispatch, vec![(fires("c"), None)]), Ok(()));
+    let mut little = paging("0s", "1s");
+    little.limits.alerts = 4;
+    dispatch.reload(&little, [("r".into(), vec![pager.clone() as Arc<dyn Notifier>])].into());
+    let more = ["d", "e", "f"].map(|name| (fires(name), None));
+    assert_eq!(post(&dispatch, more.into()), Err(PostError::NoPlace(2)));
 }
