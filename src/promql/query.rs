@@ -244,18 +244,21 @@ impl Query {
     }
 }
 
-/// Parses a selector alone: `up{job="node"}`, as those are given by which series are listed.
+/// Parses selectors alone: `up{job="node"}`, as those are given by which series are listed. What their patterns hold is bounded
+/// for all of them together.
 ///
 /// # Errors
-/// Where the text is something else.
-pub fn selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
+/// Where a text is something else: that text, and why.
+pub fn selectors<'t>(texts: impl Iterator<Item = &'t str>) -> Result<Vec<Vec<Matcher>>, (&'t str, ParseError)> {
     let refused = |message: &str| ParseError { message: message.to_owned(), at: None };
-    match syntax::parse(text, syntax::Names::Ascii)?.node {
+    let mut room = syntax::Room::default();
+    let mut selector = |text| match syntax::parse_within(text, syntax::Names::Ascii, &mut room)?.node {
         Node::Select(selected) if selected.shift.at.is_none() && selected.shift.offset.is_none() => {
             Ok(selected.matchers)
         }
         _ => Err(refused("expected a selector, such as `up{job=\"node\"}`")),
-    }
+    };
+    texts.map(|text| selector(text).map_err(|error| (text, error))).collect()
 }
 
 /// The query in one line, as Prometheus prints it.

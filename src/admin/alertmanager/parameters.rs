@@ -4,6 +4,10 @@ use super::alerts::is_suppressed;
 use crate::alerting::dispatch::AlertView;
 use crate::alerting::matcher::{self, Matcher, Op};
 
+/// Most bytes that the matchers of one request may hold, and most matchers.
+const MOST_HELD: usize = 32 << 20;
+const MOST_MATCHERS: usize = 1000;
+
 /// The parameters of an address. Of one that is not there everything is wanted.
 #[derive(Debug)]
 pub(super) struct Parameters {
@@ -35,9 +39,24 @@ impl Parameters {
             receiver: None,
             receiver_matchers: Vec::new(),
         };
+        let (mut held, mut count) = (0, 0);
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            let one =
-                |value: &str| matcher::parse_one(value).map_err(|error| format!("bad matcher `{value}`: {error}"));
+            // What is replaced counts too: it was compiled.
+            let mut counted = |matcher: Matcher| {
+                (held, count) = (held + matcher.held_bytes(), count + 1);
+                let has_room = held <= MOST_HELD && count <= MOST_MATCHERS;
+                has_room.then_some(matcher).ok_or_else(|| {
+                    format!(
+                        "the matchers of one request are more than {MOST_MATCHERS}, or take more than {} MiB as patterns do; \
+                         write fewer or simpler ones",
+                        MOST_HELD >> 20
+                    )
+                })
+            };
+            let mut one = |value: &str| {
+                let read = matcher::parse_one(value).map_err(|error| format!("bad matcher `{value}`: {error}"));
+                read.and_then(&mut counted)
+            };
             let flag = match &*name {
                 "active" => &mut read.active,
                 "silenced" => &mut read.silenced,
@@ -55,7 +74,8 @@ impl Parameters {
                 }
                 "receiver" => {
                     let pattern = Matcher::new(Op::Matches, "name", &value);
-                    read.receiver = Some(pattern.map_err(|error| format!("failed to parse receiver param: {error}"))?);
+                    let pattern = pattern.map_err(|error| format!("failed to parse receiver param: {error}"))?;
+                    read.receiver = Some(counted(pattern)?);
                     continue;
                 }
                 _ => continue,
@@ -87,5 +107,26 @@ impl Parameters {
     /// Whether what is of one of these receivers is wanted.
     pub fn wants_some_receiver(&self, names: &[Box<str>]) -> bool {
         names.iter().any(|name| self.wants_receiver(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matchers_take_no_more_memory_than_those_of_a_request_may() {
+        assert!(Parameters::read(&"filter=a%3D~%22b.*%22&".repeat(100)).is_ok());
+        let refused = |query: String| Parameters::read(&query).is_err_and(|why| why.contains("write fewer or simpler"));
+        // A megabyte and more each.
+        for heavy in [
+            "filter=a%3D~%22%5C%5CpL%7B90%7D%22&",
+            "receiver_matchers=a%3D~%22%5C%5CpL%7B90%7D%22&",
+            "receiver=%5CpL%7B90%7D&",
+        ] {
+            assert!(Parameters::read(heavy).is_ok(), "{heavy}");
+            assert!(refused(heavy.repeat(1000)), "{heavy}");
+        }
+        assert!(refused("filter=a%3Db&".repeat(MOST_MATCHERS + 1)));
     }
 }

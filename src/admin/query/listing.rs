@@ -39,7 +39,7 @@ pub(super) fn selectors(form: &Form) -> Result<Vec<Vec<Matcher>>, Fault> {
         }
         _ => Fault::bad_data(Fault::not_parsed(text, error)),
     };
-    form.all("match[]").map(|text| promql::selector(text).map_err(|error| refused(text, &error))).collect()
+    promql::selectors(form.all("match[]")).map_err(|(text, error)| refused(text, &error))
 }
 
 pub(super) fn series(api: &Api, form: &Form) -> Result<Answered, Fault> {

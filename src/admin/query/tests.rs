@@ -466,6 +466,18 @@ async fn rules_and_alerts_are_told_as_prometheus_tells_them() {
 }
 
 #[tokio::test]
+async fn the_patterns_of_a_request_hold_no_more_than_they_may() {
+    let heavy = "match[]=%7Ba%3D~%22%5C%5CpL%7B20%7D%22%7D&";
+    assert_eq!(data(&format!("/api/v1/series?{}", heavy.repeat(10))).await, json!([]));
+    let one = format!("query=%7B{}%7D", "a%3D~%22%5C%5CpL%7B20%7D%22,".repeat(500));
+    for path in [format!("/api/v1/series?{}", heavy.repeat(500)), format!("/api/v1/query?{one}")] {
+        let (status, kind, why) = fault(&path).await;
+        assert_eq!((status, &*kind), (400, "bad_data"));
+        assert!(why.contains("take more than 64 MiB; write fewer or simpler ones"), "{}", &why[..200]);
+    }
+}
+
+#[tokio::test]
 async fn without_samples_it_says_where_to_ask() {
     let mut api = routes_at(Arc::new(Owner(None)), QueryOptions::default(), || UnixMillis(0));
     let request = Request::get("/api/v1/query?query=up").body(Body::empty()).expect("a request");

@@ -17,6 +17,7 @@ mod token;
 
 use promql_parser::parser as grammar;
 
+pub(super) use check::Room;
 pub(super) use length::{Clock, Length};
 pub(super) use pin::pin;
 pub(super) use pretty::pretty;
@@ -27,8 +28,13 @@ use super::tree::Expr;
 
 /// Parses and checks a query.
 pub(super) fn parse(text: &str, names: Names) -> Result<Expr, ParseError> {
+    parse_within(text, names, &mut Room::default())
+}
+
+/// The same as one of several, whose patterns share their room.
+pub(super) fn parse_within(text: &str, names: Names, room: &mut Room) -> Result<Expr, ParseError> {
     let tokens = token::Tokens::of(text, names);
-    let patterns = check::check(&tokens)?;
+    let patterns = check::check(&tokens, room)?;
     let plain = plain::plain(&tokens)?;
     // The grammar names no places, and not the words of the query but their numbers.
     let parsed = grammar::parse(&plain.text).map_err(|_| lower::lost(&tokens))?;

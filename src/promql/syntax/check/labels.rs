@@ -5,12 +5,16 @@ use regex::Regex;
 use super::super::literal::unquote;
 use super::super::refusal::Refusal;
 use super::super::token::Token;
-use super::Check;
+use super::{Check, Room};
 use crate::data::labels::METRIC_NAME;
 use crate::relabel::dialect;
 
-/// Most memory of one compiled pattern.
-const PATTERN_BYTES: usize = 1 << 20;
+/// How large a compiled pattern may be, tried one after the other, so that what it holds is known by the limit that it
+/// keeps to.
+const SIZES: [usize; 3] = [32 << 10, 256 << 10, 1 << 20];
+
+/// A search builds states as it goes, in a cache of this many times that.
+const CACHES: usize = 2;
 
 /// Where labels are listed, and where they are matched, as messages name it.
 const LIST: &str = "grouping opts";
@@ -98,7 +102,7 @@ impl Check<'_> {
             "=" => value.is_empty(),
             "!=" => !value.is_empty(),
             _ => {
-                let pattern = compiled(&value);
+                let pattern = compiled(&value, self.room);
                 let pattern = pattern
                     .or_else(|problem| self.refuse(first, format!("error parsing regexp: {problem}: `{value}`")))?;
                 let matches = pattern.is_match("");
@@ -125,14 +129,25 @@ fn read(quoted: &str) -> String {
 }
 
 /// A pattern, or in few words what is wrong with it: those of Go where both engines mean the same.
-fn compiled(pattern: &str) -> Result<Regex, String> {
+fn compiled(pattern: &str, room: &mut Room) -> Result<Regex, String> {
     let translated = dialect::anchored(pattern).map_err(|bad| match bad.message.as_str() {
         "a `(` is not closed" => "missing closing )".to_owned(),
         "this `)` closes nothing" => "unexpected )".to_owned(),
         "this `[` is not closed" => "missing closing ]".to_owned(),
         message => message.to_owned(),
     })?;
-    regex::RegexBuilder::new(&translated).size_limit(PATTERN_BYTES).build().map_err(|error| {
+    let build = |size: usize| {
+        let built = regex::RegexBuilder::new(&translated).size_limit(size).dfa_size_limit(CACHES * size).build();
+        built.map(|regex| (regex, size + CACHES * size))
+    };
+    let is_too_big = |built: &Result<_, regex::Error>| matches!(built, Err(regex::Error::CompiledTooBig(_)));
+    let mut built = build(SIZES[0]);
+    for size in &SIZES[1..] {
+        if is_too_big(&built) {
+            built = build(*size);
+        }
+    }
+    let (regex, held) = built.map_err(|error| {
         let message = error.to_string();
         // The engine draws the pattern and an arrow above what it says.
         let reason = message.rsplit_once("error: ").map_or(message.as_str(), |(_, reason)| reason).trim();
@@ -140,5 +155,8 @@ fn compiled(pattern: &str) -> Result<Regex, String> {
             "repetition operator missing expression" => "missing argument to repetition operator".to_owned(),
             reason => reason.replace('\n', " "),
         }
-    })
+    })?;
+    let left = room.0.checked_sub(held);
+    room.0 = left.ok_or("the patterns that are read together take more than 64 MiB; write fewer or simpler ones")?;
+    Ok(regex)
 }

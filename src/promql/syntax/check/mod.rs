@@ -24,12 +24,25 @@ const NESTING_SIGNS: usize = 64;
 /// Most operators. The grammar's work grows with their square.
 const OPERATORS: usize = 500;
 
+/// Most bytes that the patterns of what is read together may hold, about.
+const PATTERN_BYTES: usize = 64 << 20;
+
+/// How much of that is left.
+#[derive(Debug)]
+pub(crate) struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(PATTERN_BYTES)
+    }
+}
+
 /// The patterns of a query, each with the token that it was written as.
 pub(super) type Patterns = Vec<(usize, Regex)>;
 
 /// Checks a query.
-pub(super) fn check(tokens: &Tokens) -> Result<Patterns, ParseError> {
-    let mut check = Check { tokens, at: 0, operators: 0, nesting_signs: 0, patterns: Vec::new() };
+pub(super) fn check(tokens: &Tokens, room: &mut Room) -> Result<Patterns, ParseError> {
+    let mut check = Check { tokens, at: 0, operators: 0, nesting_signs: 0, patterns: Vec::new(), room };
     let whole = check.whole()?;
     whole.wrong.map_or(Ok(check.patterns), Err)
 }
@@ -41,6 +54,7 @@ struct Check<'a> {
     operators: usize,
     nesting_signs: usize,
     patterns: Patterns,
+    room: &'a mut Room,
 }
 
 /// An expression, as far as what is around it must know.
