@@ -200,6 +200,10 @@ fn part<'a>(
 }
 
 fn insert(places: &mut Places, place: u32) {
+    if places.len() == places.capacity() {
+        // By an eighth: every series stands in as many of these as it has labels.
+        places.reserve_exact(places.len() / 8 + 1);
+    }
     match places.last() {
         Some(last) if *last >= place => {
             if let Err(at) = places.binary_search(&place) {

@@ -11,6 +11,8 @@ mod exemplars;
 mod index;
 mod inner;
 mod keep;
+mod lists;
+mod memory;
 pub mod options;
 mod pattern;
 mod put;

@@ -213,6 +213,7 @@ impl<'p> Parser<'p> {
                 Step::Ended(ended) => return Err(self.error(&format!("unexpected {}", word(&ended)))),
             }
         }
+        list.shrink_to_fit();
         Ok(list)
     }
 
@@ -254,7 +255,10 @@ impl<'p> Parser<'p> {
         while self.peek_word().kind != Kind::End {
             match self.node()? {
                 Step::Node(node) => list.push(node),
-                Step::Ended(ended) => return Ok((list, ended)),
+                Step::Ended(ended) => {
+                    list.shrink_to_fit();
+                    return Ok((list, ended));
+                }
             }
         }
         Err(self.error("unexpected EOF"))

@@ -1,6 +1,6 @@
 //! What may be read of the table's series.
 
-use std::sync::RwLockReadGuard;
+use std::sync::{Arc, RwLockReadGuard};
 
 use super::super::labels::Labels;
 use super::super::metrics::Family;
@@ -15,6 +15,12 @@ impl Series<'_> {
     pub fn labels(&self, series: SeriesRef) -> Labels<'_> {
         let entry = self.0.entry(series.slot);
         if entry.epoch == series.epoch { Labels::of_encoded(&entry.labels) } else { Labels::of_encoded(&[]) }
+    }
+
+    /// The same, encoded, for whoever keeps them longer than the table does: both have one copy.
+    pub fn shared_labels(&self, series: SeriesRef) -> Arc<[u8]> {
+        let entry = self.0.entry(series.slot);
+        if entry.epoch == series.epoch { entry.labels.clone() } else { Arc::default() }
     }
 
     /// A hash of the labels, the same on every machine and in every run (XXH3, 64 bits).

@@ -87,7 +87,7 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Entry {
-    labels: Box<[u8]>,
+    labels: Arc<[u8]>,
     hash: u64,
     epoch: u32,
     /// Lists that have the series, each counted as often as it has it.
@@ -316,7 +316,7 @@ impl Inner {
             return;
         }
         let (hash, freed) = (entry.hash, entry.labels.len());
-        entry.labels = Box::default();
+        entry.labels = Arc::default();
         entry.epoch = entry.epoch.wrapping_add(1);
         self.label_bytes -= freed;
         if let Ok(found) = self.index.find_entry(hash, |&slot| slot == series.slot) {

@@ -10,7 +10,7 @@ use crate::data::recycle::clear_bounded;
 use crate::data::series_table::{Series as Look, SeriesTable};
 use crate::formats::segment::numbers::{put, put_difference};
 use crate::formats::segment::put_histogram;
-use crate::series::inner::List;
+use crate::series::lists::List;
 use crate::series::stored::Places;
 
 pub const SERIES: u8 = 1;

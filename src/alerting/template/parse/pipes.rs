@@ -43,6 +43,9 @@ impl Parser<'_> {
         if let Some(index) = pipe.commands[1..].iter().position(constant) {
             return Err(self.error(&format!("non executable command in pipeline stage {}", index + 2)));
         }
+        // Rules come in thousands, and most of their pipes are of one command.
+        pipe.variables.shrink_to_fit();
+        pipe.commands.shrink_to_fit();
         Ok(pipe)
     }
 
@@ -100,6 +103,7 @@ impl Parser<'_> {
         if command.operands.is_empty() {
             return Err(self.error("empty command"));
         }
+        command.operands.shrink_to_fit();
         Ok(command)
     }
 
@@ -118,6 +122,7 @@ impl Parser<'_> {
         let term = match operand.term {
             Term::Field(ref mut fields) | Term::Variable { ref mut fields, .. } => {
                 fields.append(&mut more);
+                fields.shrink_to_fit();
                 operand.term
             }
             Term::Bool(_) | Term::Text { .. } | Term::Number(_) | Term::Nil | Term::Dot => {
