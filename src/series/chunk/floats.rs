@@ -2,7 +2,7 @@
 //!
 //! # Format
 //!
-//! Times are milliseconds. The first stands outside; each other one is predicted by when it is due ([`Times`]), and the error
+//! Times are milliseconds. The first stands outside; each other one is predicted by when it is due ([`times`]), and the error
 //! is written. Values are written in the first of these ways that fits all of a chunk:
 //!
 //! - as **decimals**: each value is a whole number of at most 53 bits, divided by 10, 100, … or 1, as expositions write
@@ -17,7 +17,12 @@
 //! `k` bits of `n`, where `k` follows the lengths of the last errors. Six ones begin what is longer: of a time, six bits
 //! with its length less one, and it; of a value, a bit that says whether that follows (0), or 64 bits as they are (1).
 
+mod rice;
+mod times;
+
 use super::bits::{BitReader, BitWriter};
+use rice::{LONG, Lengths, Written, fold, get_error, get_long, put_error};
+use times::Times;
 
 /// How the values of a chunk are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +40,6 @@ const POWERS: [f64; MOST_DIGITS as usize + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1
 
 /// Whole numbers up to here are the same as a double.
 const MOST_WHOLE: f64 = (1u64 << 53) as f64;
-
-/// So many ones begin what does not fit a Rice code.
-const LONG: u32 = 6;
 
 impl Form {
     /// The first form, with at least so many digits, in which a value can be written.
@@ -94,157 +96,6 @@ impl Trend {
         }
         self.began = true;
         self.strange = strange;
-    }
-}
-
-/// How long the errors have been lately.
-#[derive(Clone, Copy, Debug, Default)]
-struct Lengths(
-    /// Sixteen times the smoothed length in bits.
-    i16,
-);
-
-impl Lengths {
-    #[inline]
-    fn low_bits(self) -> u32 {
-        ((i32::from(self.0) + 8) / 16 - 1).max(0).cast_unsigned()
-    }
-
-    #[inline]
-    fn learn(&mut self, folded: u64) {
-        let length = (64 - folded.leading_zeros()) as i16;
-        self.0 += (length * 16 - self.0) / 4;
-    }
-}
-
-#[inline]
-fn fold(error: i64) -> u64 {
-    (error << 1 ^ error >> 63).cast_unsigned()
-}
-
-#[inline]
-fn unfold(folded: u64) -> i64 {
-    (folded >> 1 ^ (folded & 1).wrapping_neg()).cast_signed()
-}
-
-#[inline]
-fn put_error(bits: &mut BitWriter, lengths: &mut Lengths, error: i64, of_value: bool) {
-    let folded = fold(error);
-    let low = lengths.low_bits();
-    lengths.learn(folded);
-    let high = folded >> low;
-    if high < u64::from(LONG) {
-        let high = high as u32;
-        bits.put((1 << (high + 1)) - 2, high + 1);
-        bits.put(folded & ((1 << low) - 1), low);
-        return;
-    }
-    bits.put_ones(LONG);
-    let length = 64 - folded.leading_zeros();
-    bits.put(u64::from(length - 1), if of_value { 7 } else { 6 });
-    bits.put(folded, length);
-}
-
-/// What was written for an error.
-enum Written {
-    Error(i64),
-    Long,
-}
-
-#[inline]
-fn get_error(bits: &mut BitReader<'_>, lengths: &mut Lengths) -> Option<Written> {
-    let low = lengths.low_bits();
-    let high = bits.ones(LONG)?;
-    if high == LONG {
-        return Some(Written::Long);
-    }
-    let folded = u64::from(high) << low | bits.get(low)?;
-    lengths.learn(folded);
-    Some(Written::Error(unfold(folded)))
-}
-
-fn get_long(bits: &mut BitReader<'_>, lengths: &mut Lengths) -> Option<i64> {
-    let length = bits.get(6)? as u32 + 1;
-    let folded = bits.get(length)?;
-    lengths.learn(folded);
-    Some(unfold(folded))
-}
-
-/// What times are predicted by: when a scrape is due, which stays where one of them is late.
-#[derive(Clone, Copy, Debug, Default)]
-struct Times {
-    last: i64,
-    /// Sixteen times the time at which the last one was due, and the distance from one to the next.
-    due: i64,
-    distance: i64,
-    /// Samples that were seen, up to [`SETTLED`].
-    seen: u8,
-    /// Whether the last one was late, or early, by much.
-    late: bool,
-    lengths: Lengths,
-}
-
-/// After so many samples a single one changes little.
-const SETTLED: u8 = 8;
-
-/// By so much, in sixteenths of a millisecond, a sample moves what is due.
-const MOVED: i64 = 4;
-
-/// One that is late by more, in sixteenths of a millisecond, changes nothing; two in a row, and another time is due.
-const LATE: u64 = 40;
-
-impl Times {
-    fn new(first: i64) -> Self {
-        Self { last: first, due: first.wrapping_mul(16), ..Self::default() }
-    }
-
-    #[inline]
-    fn predicted(&self) -> i64 {
-        self.due.wrapping_add(self.distance).wrapping_add(8) >> 4
-    }
-
-    #[inline]
-    fn learn(&mut self, time: i64) {
-        let now = time.wrapping_mul(16);
-        let due = self.due.wrapping_add(self.distance);
-        let error = now.wrapping_sub(due);
-        let is_gap = error.unsigned_abs() > self.distance.unsigned_abs() >> 2;
-        let is_late = error.unsigned_abs() > LATE;
-        if is_gap {
-            if self.seen == 0 || self.late {
-                self.distance = time.wrapping_sub(self.last).wrapping_mul(16);
-            }
-            self.due = now;
-        } else if is_late && !self.late {
-            self.due = due;
-        } else if is_late || self.seen < SETTLED {
-            self.distance = self.distance.wrapping_add(error / (i64::from(self.seen) + 2));
-            self.due = now;
-        } else {
-            self.distance = self.distance.wrapping_add((error / 16).clamp(-1, 1));
-            self.due = due.wrapping_add((error / 8).clamp(-MOVED, MOVED));
-        }
-        self.late = is_late;
-        self.seen += u8::from(self.seen < SETTLED);
-        self.last = time;
-    }
-
-    #[inline]
-    fn put(&mut self, bits: &mut BitWriter, time: i64) {
-        let error = time.wrapping_sub(self.predicted());
-        put_error(bits, &mut self.lengths, error, false);
-        self.learn(time);
-    }
-
-    #[inline]
-    fn get(&mut self, bits: &mut BitReader<'_>) -> Option<i64> {
-        let error = match get_error(bits, &mut self.lengths)? {
-            Written::Error(error) => error,
-            Written::Long => get_long(bits, &mut self.lengths)?,
-        };
-        let time = error.wrapping_add(self.predicted());
-        self.learn(time);
-        Some(time)
     }
 }
 

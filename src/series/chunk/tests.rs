@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::data::histogram::{BucketSpan, Counts, ResetHint};
-use crate::data::metrics::STALE;
+use crate::data::histogram::{BucketSpan, Counts, Histogram, ResetHint};
+use crate::data::metrics::{STALE, SampleValue};
+use crate::series::Columns;
 
 /// What a series could be: any bits, or decimals as they are exposed, or the like.
 fn values() -> impl Strategy<Value = Vec<f64>> {
