@@ -66,12 +66,14 @@
 
 mod frames;
 mod keeper;
+mod place;
 mod restore;
 mod snapshot;
 pub(super) mod write_ahead;
 
 pub use frames::{FileKind, HEADER, begin_frame, end_frame, header};
-pub use keeper::{Keeper, Place, Restored};
+pub use keeper::Keeper;
+pub use place::{Place, Restored};
 
 #[cfg(test)]
 mod tests;
