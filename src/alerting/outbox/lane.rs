@@ -1,21 +1,21 @@
 //! The pages of one integration: a queue for each key, and the order in which they are due.
 
+mod attempts;
+mod queue;
 mod succession;
 mod trouble;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::record::{self, End};
-use super::{Around, Attempt, Counts, Event, LaneName, LaneStatus, Settings, later};
-use crate::alerting::notifier::{Page, PageKind, Refusal};
+pub(super) use queue::Written;
+
+use super::record;
+use super::{Around, Counts, Event, LaneName, LaneStatus};
+use crate::alerting::notifier::{Page, PageKind};
 use crate::data::UnixMillis;
-use crate::delivery::retry::Backoff;
+use queue::{Queue, Waiting};
 use trouble::Trouble;
-
-/// Longest pause that a receiver may ask for.
-const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
 /// Most keys of which it is remembered that something may be open; as many again wait at most, by the bytes of pages.
 const MOST_OPEN: usize = 100_000;
@@ -46,104 +46,6 @@ enum Presence {
     There {
         is_told_of_ends: bool,
     },
-}
-
-/// The pages of one key, in their order.
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: VecDeque<Waiting>,
-    /// Whether the first of them is being sent.
-    is_under_way: bool,
-    /// Others that are being sent: by lanes that this one took over. It goes on when all are answered.
-    beside: Vec<u64>,
-    /// Whether something may be open at the receiver: a trigger was attempted, and no resolve delivered since.
-    is_open: bool,
-    /// The pause behind a refusal ends then.
-    not_before: UnixMillis,
-    /// By when it stands in the order of what is due.
-    due: UnixMillis,
-    backoff: Option<Backoff>,
-    last_trigger: Option<UnixMillis>,
-}
-
-/// A page as it was written.
-#[derive(Clone, Debug)]
-pub(super) struct Written {
-    pub id: u64,
-    /// The id of the first page that was written with it.
-    pub batch: u64,
-    pub origin: Arc<str>,
-    /// Whether it says more than that something fires, so that a newer one says not all that it says.
-    pub is_lasting: bool,
-    pub page: Page,
-    pub written_at: UnixMillis,
-}
-
-/// A page that waits or is being sent.
-#[derive(Clone, Debug)]
-pub(super) struct Waiting {
-    pub written: Written,
-    /// When it was attempted first.
-    pub begun_at: Option<UnixMillis>,
-    /// Whether that was before a crash, which left unknown whether it arrived.
-    pub is_unanswered: bool,
-}
-
-impl Queue {
-    /// Whether what waits behind the first page makes that needless.
-    fn says_more(&self) -> bool {
-        let first = self.waiting.front();
-        first.is_some_and(|first| self.waiting.iter().skip(1).any(|other| first.written.yields_to(&other.written)))
-    }
-
-    /// When something is to be done about it; `None` where nothing is.
-    fn due(&self, presence: Presence, settings: &Settings, now: UnixMillis) -> Option<UnixMillis> {
-        // Until then the next trigger has to wait.
-        let free = self.last_trigger.map_or(now, |last| later(last, settings.key_interval));
-        let Some(first) = self.waiting.front() else { return (free > now).then_some(free) };
-        Some(match (presence, first.written.page.kind) {
-            (Presence::Gone, _) => first.written.patience_ends(settings),
-            (_, PageKind::Trigger) => self.not_before.max(free),
-            _ => self.not_before.max(now),
-        })
-    }
-}
-
-impl Written {
-    fn is_resolve(&self) -> bool {
-        self.page.kind == PageKind::Resolve
-    }
-
-    /// Whether what comes behind it in `other` makes it needless.
-    fn yields_to(&self, other: &Self) -> bool {
-        !self.is_resolve() && !self.is_lasting && self.batch != other.batch && other.page.kind != PageKind::Acknowledge
-    }
-
-    /// When it has waited too long, where that is possible.
-    fn patience_ends(&self, settings: &Settings) -> UnixMillis {
-        let is_of_ends = self.is_resolve() || self.is_lasting;
-        later(self.written_at, if is_of_ends { settings.resolve_within } else { settings.resend_within })
-    }
-
-    fn bytes(&self) -> usize {
-        self.page.body.len() + self.page.key.len() + 256
-    }
-}
-
-impl Waiting {
-    pub fn new(written: Written) -> Self {
-        Self { written, begun_at: None, is_unanswered: false }
-    }
-
-    /// Whether it must not be sent any more.
-    fn is_stale(&self, settings: &Settings, now: UnixMillis) -> bool {
-        let written = &self.written;
-        if written.is_resolve() || written.is_lasting {
-            return written.patience_ends(settings) <= now;
-        }
-        let begun = self.begun_at.filter(|_| self.is_unanswered);
-        begun.is_some_and(|begun| later(begun, settings.resend_within) <= now)
-    }
 }
 
 impl Lane {
@@ -291,140 +193,12 @@ impl Lane {
         });
     }
 
-    /// What is to be sent now.
-    pub fn next(&mut self, around: &mut Around<'_>, now: UnixMillis, attempts: &mut Vec<Attempt>) {
-        let settings = *around.settings;
-        let is_gone = self.presence == Presence::Gone;
-        while let Some((due, key)) = self.due.first().cloned() {
-            if due > now || (!is_gone && self.under_way >= settings.concurrency) {
-                return;
-            }
-            self.due.pop_first();
-            let Some(queue) = self.queues.get_mut(&key) else { continue };
-            let is_still_due = queue.due(self.presence, &settings, now).is_some_and(|due| due <= now);
-            let Some(first) = queue.waiting.front_mut().filter(|_| is_still_due) else {
-                self.settle(&key, around, now);
-                continue;
-            };
-            if is_gone || first.is_stale(&settings, now) {
-                self.give_up(&key, around, now);
-                continue;
-            }
-            if first.begun_at.is_none() {
-                first.begun_at = Some(now);
-                around.records.push(record::begun(first.written.id, now));
-            }
-            if first.written.page.kind == PageKind::Trigger {
-                queue.is_open = true;
-                queue.last_trigger = Some(now);
-            }
-            queue.is_under_way = true;
-            self.under_way += 1;
-            let (page, id) = (first.written.page.clone(), first.written.id);
-            attempts.push(Attempt { lane: around.name.clone(), page, id });
-        }
-    }
-
-    /// When [`Self::next`] has something to do.
-    pub fn next_due(&self, settings: &Settings) -> Option<UnixMillis> {
-        let is_full = self.presence != Presence::Gone && self.under_way >= settings.concurrency;
-        self.due.first().filter(|_| !is_full).map(|(due, _)| *due)
-    }
-
-    /// What became of an attempt.
-    pub fn done(&mut self, attempt: &Attempt, result: Result<(), Refusal>, around: &mut Around<'_>, now: UnixMillis) {
-        let Some(key) = self.keys.get(&attempt.id).cloned() else { return };
-        let Some(queue) = self.queues.get_mut(&key) else { return };
-        let is_first = queue.is_under_way && queue.waiting.front().is_some_and(|first| first.written.id == attempt.id);
-        let before = queue.beside.len();
-        queue.beside.retain(|id| *id != attempt.id);
-        if !is_first && queue.beside.len() == before {
-            return;
-        }
-        queue.is_under_way &= !is_first;
-        self.under_way -= 1;
-        match result {
-            Ok(()) => {
-                (queue.backoff, queue.not_before) = (None, now);
-                self.counts.delivered += 1;
-                self.end(attempt.id, &key, End::Delivered, around);
-                self.end_trouble(around);
-            }
-            Err(Refusal::ForGood(why)) => {
-                self.counts.refused += 1;
-                queue.backoff = None;
-                self.trouble.get_or_insert_default().say(&why, &attempt.page.about);
-                let about = attempt.page.about.clone();
-                around.events.push(Event::Refused { lane: around.name.clone(), key: key.clone(), about, why });
-                self.end(attempt.id, &key, End::Refused, around);
-            }
-            Err(Refusal::ForNow { why, after }) => {
-                self.counts.retries += 1;
-                let backoff = queue.backoff.get_or_insert_with(|| Backoff::new(around.random.fork()));
-                let pause = backoff.next(None);
-                let asked = after.map_or(Duration::ZERO, |asked| asked.min(LONGEST_ASKED) + pause / 4);
-                queue.not_before = later(now, pause.max(asked));
-                let about = &attempt.page.about;
-                if self.trouble.get_or_insert_default().say(&why, about) {
-                    let (lane, about) = (around.name.clone(), about.clone());
-                    around.events.push(Event::Waits { lane, about, why, next: queue.not_before });
-                }
-                // What came behind it meanwhile says more.
-                if is_first && queue.says_more() {
-                    self.counts.superseded += 1;
-                    around.records.push(record::dropped(&[attempt.id]));
-                    self.remove(attempt.id, around);
-                }
-            }
-        }
-        self.settle(&key, around, now);
-    }
-
-    /// A page arrived: all is well again, unless other keys wait for another attempt.
-    fn end_trouble(&mut self, around: &mut Around<'_>) {
-        let Some(trouble) = &self.trouble else { return };
-        if self.queues.values().all(|queue| queue.backoff.is_none()) {
-            let (lane, about) = (around.name.clone(), trouble.about.clone());
-            around.events.push(Event::Arrives { lane, about });
-            self.trouble = None;
-        }
-    }
-
     /// What is wrong, in words.
     pub fn complaint(&self, name: &LaneName) -> Option<String> {
         let trouble = self.trouble.as_ref()?;
         let waiting = self.keys.len();
         let waiting = if waiting == 0 { String::new() } else { format!("; pages that wait: {waiting}") };
         Some(format!("{} ({}) was not told of {}: {}{waiting}", name.receiver, name.kind(), trouble.about, trouble.why))
-    }
-
-    fn give_up(&mut self, key: &Arc<str>, around: &mut Around<'_>, now: UnixMillis) {
-        let Some(first) = self.queues.get(key).and_then(|queue| queue.waiting.front()) else { return };
-        let first = &first.written;
-        let (id, kind, origin) = (first.id, first.page.kind, first.origin.clone());
-        let about = first.page.about.clone();
-        self.counts.given_up += 1;
-        if let Some(queue) = self.queues.get_mut(key) {
-            queue.backoff = None;
-        }
-        around.events.push(Event::GivenUp { lane: around.name.clone(), key: key.clone(), about, kind, origin });
-        self.end(id, key, End::GivenUp, around);
-        self.settle(key, around, now);
-    }
-
-    fn end(&mut self, id: u64, key: &Arc<str>, end: End, around: &mut Around<'_>) {
-        around.records.push(record::done(id, end));
-        self.ended(id, key, around);
-    }
-
-    fn ended(&mut self, id: u64, key: &Arc<str>, around: &mut Around<'_>) {
-        if let Some(queue) = self.queues.get_mut(key)
-            && queue.waiting.iter().any(|waiting| waiting.written.id == id && waiting.written.is_resolve())
-        {
-            // Delivered or not, nothing more can be done to close it.
-            queue.is_open = false;
-        }
-        self.remove(id, around);
     }
 
     /// Every time is another by so much.

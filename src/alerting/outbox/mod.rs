@@ -23,6 +23,7 @@ mod options;
 mod record;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use options::OutboxOptions;
+pub use told::{Counts, Event, LaneStatus};
 
 use super::notifier::{Page, PageKind, Refusal};
 use crate::data::UnixMillis;
@@ -91,113 +93,19 @@ pub struct Attempt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// Something that somebody should hear of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A page waits for another attempt, for a reason that was not told yet.
-    Waits {
-        /// By whom it was not taken.
-        lane: LaneName,
-        /// Names of the alerts.
-        about: String,
-        /// Its words, or what failed.
-        why: String,
-        /// When it is tried again.
-        next: UnixMillis,
-    },
-    /// Pages arrive again.
-    Arrives {
-        /// Where.
-        lane: LaneName,
-        /// Names of the alerts of the page that did not.
-        about: String,
-    },
-    /// A page was refused for good.
-    Refused {
-        /// By whom.
-        lane: LaneName,
-        /// About what.
-        key: Arc<str>,
-        /// Names of the alerts.
-        about: String,
-        /// Its words.
-        why: String,
-    },
-    /// A page is not sent any more, since it waited too long.
-    GivenUp {
-        /// To whom.
-        lane: LaneName,
-        /// About what.
-        key: Arc<str>,
-        /// Names of the alerts.
-        about: String,
-        /// What it was.
-        kind: PageKind,
-        /// The group that it came from.
-        origin: Arc<str>,
-    },
-    /// What was told stays open, since there is no way to its receiver any more.
-    LeftOpen {
-        /// To whom.
-        lane: LaneName,
-        /// Names of the alerts.
-        about: String,
-    },
-    /// A trigger and its resolve are not sent, since it was over before the first attempt.
-    OverUnsent {
-        /// To whom.
-        lane: LaneName,
-        /// About what.
-        key: Arc<str>,
-        /// Names of the alerts.
-        about: String,
-    },
-}
-
-/// What happened so far to the pages of one integration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Pages that came.
-    pub put: u64,
-    /// Pages that newer ones took the place of.
-    pub superseded: u64,
-    /// Triggers and resolves that were over before anybody heard of them.
-    pub over_unsent: u64,
-    /// Pages that the receiver has.
-    pub delivered: u64,
-    /// Attempts that were refused for now.
-    pub retries: u64,
-    /// Pages that were refused for good.
-    pub refused: u64,
-    /// Pages that were given up.
-    pub given_up: u64,
-    /// Pages that found no place.
-    pub full: u64,
-}
-
-/// How one integration is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LaneStatus {
-    /// Which one.
-    pub lane: LaneName,
-    /// Pages that wait or are under way.
-    pub waiting: usize,
-    /// Requests under way.
-    pub under_way: usize,
-    /// When the oldest page that waits was written.
-    pub oldest: Option<UnixMillis>,
-    /// What is wrong, in words: what its receiver said last, or what failed.
-    pub complaint: Option<String>,
-    /// What happened so far.
-    pub counts: Counts,
-}
-
 /// Pages on their way.
 #[derive(Debug)]
 pub struct Outbox {
-    settings: Settings,
     lanes: BTreeMap<LaneName, Lane>,
     last_id: u64,
+    shared: Shared,
+}
+
+/// What all lanes have in common.
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    /// Bytes of pages that wait or are under way.
     bytes: usize,
     random: fastrand::Rng,
     records: Vec<Vec<u8>>,
@@ -214,16 +122,24 @@ struct Around<'a> {
     events: &'a mut Vec<Event>,
 }
 
+impl Shared {
+    fn around<'a>(&'a mut self, name: &'a LaneName) -> Around<'a> {
+        let Self { settings, bytes, random, records, events } = self;
+        Around { settings, name, bytes, random, records, events }
+    }
+}
+
 impl Outbox {
     /// An empty outbox. Pauses between attempts are drawn from `random`.
     pub fn new(settings: Settings, random: fastrand::Rng) -> Self {
-        Self { settings, lanes: BTreeMap::new(), last_id: 0, bytes: 0, random, records: Vec::new(), events: Vec::new() }
+        let shared = Shared { settings, bytes: 0, random, records: Vec::new(), events: Vec::new() };
+        Self { lanes: BTreeMap::new(), last_id: 0, shared }
     }
 
     /// Which integrations there are from now on, each with whether it is told what is over, and how pages are sent. What
     /// waits for one that is gone waits for its return until it is too old.
     pub fn configure(&mut self, settings: Settings, lanes: impl IntoIterator<Item = (LaneName, bool)>) {
-        self.settings = settings;
+        self.shared.settings = settings;
         self.lanes.values_mut().for_each(Lane::is_gone);
         for (name, is_told_of_ends) in lanes {
             self.with_lane(&name, |lane, around| lane.is_there(is_told_of_ends, around));
@@ -318,7 +234,7 @@ impl Outbox {
 
     /// When [`Self::next`] has something to do, if nothing else happens before.
     pub fn next_due(&self) -> Option<UnixMillis> {
-        self.lanes.values().filter_map(|lane| lane.next_due(&self.settings)).min()
+        self.lanes.values().filter_map(|lane| lane.next_due(&self.shared.settings)).min()
     }
 
     /// What became of an attempt.
@@ -334,7 +250,7 @@ impl Outbox {
 
     /// Keeps a record of somebody else behind those that are here.
     pub fn keep_too(&mut self, record: Vec<u8>) {
-        self.records.push(record);
+        self.shared.records.push(record);
     }
 
     /// The wall clock was set by so many milliseconds: what lasts goes on as if it had not been.
@@ -344,12 +260,12 @@ impl Outbox {
 
     /// Records that are to be kept, in their order, since the last time.
     pub fn take_records(&mut self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.records)
+        std::mem::take(&mut self.shared.records)
     }
 
     /// What somebody should hear of, since the last time.
     pub fn take_events(&mut self) -> Vec<Event> {
-        std::mem::take(&mut self.events)
+        std::mem::take(&mut self.shared.events)
     }
 
     /// The records of everything that has to be known after a restart.
@@ -369,7 +285,7 @@ impl Outbox {
 
     /// How pages are sent.
     pub fn settings(&self) -> Settings {
-        self.settings
+        self.shared.settings
     }
 
     /// Half of the room is for whoever comes first, and of the other half each integration has the same share: one whose
@@ -377,38 +293,21 @@ impl Outbox {
     fn has_room(&self, name: &LaneName, more: usize) -> bool {
         let lane = self.lanes.get(name).map_or(0, Lane::bytes);
         let others = self.lanes.iter().filter(|(other, _)| *other != name).map(|(_, other)| other.bytes());
-        let share = self.settings.bytes / 2 / (others.clone().count() + 1);
+        let share = self.shared.settings.bytes / 2 / (others.clone().count() + 1);
         if lane + more <= share {
             return true;
         }
         let reserved: usize = if lane == 0 { 0 } else { others.map(|other| share.saturating_sub(other)).sum() };
-        self.bytes + more + reserved <= self.settings.bytes
+        self.shared.bytes + more + reserved <= self.shared.settings.bytes
     }
 
     fn with_lane<T>(&mut self, name: &LaneName, work: impl FnOnce(&mut Lane, &mut Around<'_>) -> T) -> T {
-        let lane = self.lanes.entry(name.clone()).or_default();
-        let mut around = Around {
-            settings: &self.settings,
-            name,
-            bytes: &mut self.bytes,
-            random: &mut self.random,
-            records: &mut self.records,
-            events: &mut self.events,
-        };
-        work(lane, &mut around)
+        work(self.lanes.entry(name.clone()).or_default(), &mut self.shared.around(name))
     }
 
     fn for_each_lane(&mut self, mut work: impl FnMut(&mut Lane, &mut Around<'_>)) {
         for (name, lane) in &mut self.lanes {
-            let mut around = Around {
-                settings: &self.settings,
-                name,
-                bytes: &mut self.bytes,
-                random: &mut self.random,
-                records: &mut self.records,
-                events: &mut self.events,
-            };
-            work(lane, &mut around);
+            work(lane, &mut self.shared.around(name));
         }
     }
 }

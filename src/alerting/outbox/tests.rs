@@ -1,5 +1,8 @@
 //! Each promise of the outbox, and that its records say what its state says.
 
+mod bounds;
+mod time;
+
 use bytes::Bytes;
 
 use super::*;
@@ -120,7 +123,7 @@ fn pages_of_one_key_go_out_one_after_the_other_and_keys_beside_each_other() {
     world.delivered("x2");
     world.delivered("y1");
     assert_eq!(world.later(HOUR), Vec::<String>::new());
-    assert_eq!((world.counts().delivered, world.outbox.bytes), (3, 0));
+    assert_eq!((world.counts().delivered, world.outbox.shared.bytes), (3, 0));
 }
 
 #[test]
@@ -296,17 +299,6 @@ fn what_cannot_be_sent_counts_as_refused_and_is_told() {
 }
 
 #[test]
-fn a_receiver_that_asks_for_time_gets_it() {
-    let mut world = world(settings());
-    world.fires("x", "x1");
-    world.sends();
-    world.answer("x1", Err(Refusal::ForNow { why: "429".into(), after: Some(Duration::from_secs(120)) }));
-    assert_eq!(world.later(119 * SECOND), Vec::<String>::new());
-    assert_eq!(world.outbox.next_due().map(|due| due.0 > 120 * SECOND), Some(true));
-    assert_eq!(world.later(3 * SECOND), ["x1"]);
-}
-
-#[test]
 fn a_stuck_key_or_receiver_delays_no_other() {
     let mut world = world(Settings { concurrency: 2, ..settings() });
     for key in ["x", "y", "z"] {
@@ -317,142 +309,6 @@ fn a_stuck_key_or_receiver_delays_no_other() {
     world.delivered("y");
     assert_eq!(world.sends(), ["z"]);
     assert_eq!(world.outbox.next_due(), None);
-}
-
-#[test]
-fn triggers_of_one_key_keep_their_distance_and_resolves_do_not() {
-    let mut world = world(Settings { key_interval: Duration::from_secs(60), ..settings() });
-    world.fires("x", "x1");
-    assert_eq!(world.sends(), ["x1"]);
-    world.delivered("x1");
-    world.ends("x", "x2");
-    assert_eq!(world.later(SECOND), ["x2"]);
-    world.delivered("x2");
-    world.fires("x", "x3");
-    assert_eq!(world.later(SECOND), Vec::<String>::new());
-    world.fires("x", "x4");
-    assert_eq!(world.later(58 * SECOND), ["x4"]);
-    world.delivered("x4");
-    world.fires("x", "x5");
-    world.ends("x", "x6");
-    assert_eq!(world.later(SECOND), ["x6"]);
-    world.delivered("x6");
-    assert_eq!(world.later(HOUR), Vec::<String>::new());
-    assert_eq!(world.outbox.state().len(), 0, "nothing is left of it");
-}
-
-#[test]
-fn after_a_crash_a_trigger_is_sent_again_only_for_a_while() {
-    for (away, again) in [(HOUR - 1, true), (HOUR, false)] {
-        let mut world = world(settings());
-        world.fires("x", "x1");
-        world.sends();
-        world.restart(away);
-        assert_eq!(world.sends(), if again { vec!["x1"] } else { Vec::new() });
-        let given_up = world.outbox.take_events();
-        assert_eq!(given_up.is_empty(), again);
-        if !again {
-            let origin: Arc<str> = "group of x".into();
-            let told = Event::GivenUp {
-                lane: lane("a"),
-                key: "x".into(),
-                about: "Down".into(),
-                kind: PageKind::Trigger,
-                origin,
-            };
-            assert_eq!(given_up, [told]);
-            // It may have arrived, so its end is told.
-            world.restart(1);
-            world.fires("x", "x2");
-            world.ends("x", "x3");
-            assert_eq!(world.sends(), ["x3"]);
-        }
-    }
-}
-
-#[test]
-fn what_a_crash_left_unanswered_is_not_tried_for_longer_in_the_next_life() {
-    let mut world = world(settings());
-    world.fires("x", "x1");
-    world.sends();
-    world.restart(HOUR - 10 * SECOND);
-    assert_eq!(world.sends(), ["x1"]);
-    world.answer("x1", Err(Refusal::ForNow { why: "429".into(), after: Some(Duration::from_secs(20)) }));
-    assert_eq!(world.later(HOUR), Vec::<String>::new());
-    assert!(matches!(world.ended()[..], [Event::GivenUp { kind: PageKind::Trigger, .. }]));
-}
-
-#[test]
-fn once_a_resolve_is_kept_no_trigger_before_it_is_sent() {
-    let mut world = world(settings());
-    world.fires("x", "x1");
-    world.sends();
-    world.ends("x", "x2");
-    world.restart(SECOND);
-    assert_eq!(world.sends(), ["x2"]);
-    world.restart(20 * HOUR);
-    assert_eq!(world.sends(), ["x2"], "it may not have arrived");
-    world.delivered("x2");
-    world.restart(SECOND);
-    assert_eq!(world.later(HOUR), Vec::<String>::new());
-}
-
-#[test]
-fn a_resolve_is_tried_long_and_not_for_ever() {
-    let mut world = world(settings());
-    world.fires("x", "x1");
-    world.sends();
-    world.delivered("x1");
-    world.ends("x", "x2");
-    while world.now < 24 * HOUR {
-        if !world.sends().is_empty() {
-            world.refused("x2");
-        }
-        world.now = world.outbox.next_due().map_or(25 * HOUR, |due| due.0);
-    }
-    assert_eq!(world.sends(), Vec::<String>::new());
-    assert!(matches!(world.ended()[..], [Event::GivenUp { kind: PageKind::Resolve, .. }]));
-}
-
-#[test]
-fn a_trigger_is_tried_as_long_as_it_is_so() {
-    let mut world = world(settings());
-    world.fires("x", "x1");
-    while world.now < 48 * HOUR {
-        assert_eq!(world.sends(), ["x1"]);
-        world.refused("x1");
-        world.now = world.outbox.next_due().expect("due").0;
-    }
-    assert_eq!(world.ended(), []);
-}
-
-#[test]
-fn there_is_a_limit_for_what_begins_and_none_for_what_ends() {
-    let mut world = world(Settings { bytes: 1000, ..settings() });
-    world.fires("x", &"x".repeat(600));
-    assert_eq!(world.put_to("a", "y", PageKind::Trigger, &"y".repeat(600)), Err(Full));
-    assert_eq!(world.put_to("a", "z", PageKind::Resolve, &"z".repeat(600)), Ok(()));
-    assert_eq!(world.counts().full, 1);
-}
-
-#[test]
-fn a_receiver_that_hangs_does_not_take_the_room_of_others() {
-    let mut world = world(Settings { bytes: 60_000, ..settings() });
-    let mut fill = |to: &str| {
-        let fits = |at: &usize| world.put_to(to, &at.to_string(), PageKind::Trigger, &"x".repeat(700)).is_ok();
-        (0..1000).take_while(fits).count()
-    };
-    // 60 pages in all, of which each of three has 10 of its own.
-    let a = fill("a");
-    assert!((36..=42).contains(&a), "{a}");
-    let b = fill("b");
-    assert!(b >= 10, "{b}");
-    assert!(fill("quiet") >= 10);
-    assert_eq!(fill("a"), 0);
-    assert!(world.outbox.bytes <= 60_000, "{}", world.outbox.bytes);
-    world.outbox.rename(&lane("b"), &lane("a"), UnixMillis(0));
-    let by_lane: usize = world.outbox.lanes.values().map(Lane::bytes).sum();
-    assert_eq!(by_lane, world.outbox.bytes);
 }
 
 #[test]
@@ -467,19 +323,6 @@ fn what_waits_for_a_receiver_that_is_gone_waits_for_its_return() {
     world.outbox.configure(world.settings, [(lane("b"), true)]);
     assert_eq!(world.later(HOUR), Vec::<String>::new());
     assert!(matches!(world.ended()[..], [Event::GivenUp { kind: PageKind::Trigger, .. }]));
-}
-
-#[test]
-fn nothing_is_remembered_of_whom_no_end_is_told() {
-    let mut world = world(settings());
-    world.put_to("quiet", "x", PageKind::Trigger, "x1").expect("room");
-    world.sends();
-    world.delivered("x1");
-    assert_eq!(world.outbox.state().len(), 0);
-    world.fires("x", "x2");
-    world.sends();
-    world.delivered("x2");
-    assert_eq!(world.outbox.state().len(), 1, "something may be open");
 }
 
 /// Whatever happens, the records say the same as the state they are of.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Lane, Queue, Waiting};
+use super::Lane;
+use super::queue::{Queue, Waiting};
 use crate::alerting::notifier::PageKind;
 use crate::alerting::outbox::record;
 use crate::alerting::outbox::{Around, later};
