@@ -1,6 +1,9 @@
 //! Reloads that reorder, remove, add and rename integrations while incidents are open, and journals of before that named
 //! integrations by their places. Each target keeps incidents as PagerDuty does.
 
+mod journal;
+mod random;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -11,11 +14,10 @@ use futures_util::future::BoxFuture;
 use super::*;
 use crate::alerting::dispatch::Kept;
 use crate::alerting::dispatch::testing::alert;
-use crate::alerting::outbox::{Attempt, Event, LaneName};
+use crate::alerting::outbox::{Attempt, Event};
 use crate::alerting::paging::Receivers;
 use crate::alerting::paging::core::Core;
 use crate::alerting::paging::keeper::{KIND, Keeper, Work};
-use crate::alerting::record::Writer;
 use crate::alerting::sending::Target;
 use crate::alerting::silence::Silences;
 use crate::alerting::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
@@ -351,98 +353,4 @@ fn what_needs_a_secret_that_is_gone_is_told_and_sent_to_nobody() {
     world.calm(&NONE);
     assert_eq!((world.open_at("a"), world.resolves), (set(&["0"]), 0));
     assert_eq!(world.left_open(), ["Down at r by pagerduty"]);
-}
-
-/// Names a lane as journals of before did.
-fn by_place(place: u8) -> LaneName {
-    LaneName { receiver: "r".into(), integration: format!("pagerduty/{place}").into() }
-}
-
-#[test]
-fn a_journal_that_names_integrations_by_place_is_read_where_that_is_clear() {
-    for (keys, places, ends) in [(&["a"][..], 1, 1), (&["a", "b"], 1, 0), (&["a"], 2, 0)] {
-        let mut world = World::new("r", &[]);
-        let records = (0..places).map(|place| {
-            // A trigger that was attempted, as the version before kept it: nothing behind the ids.
-            let (lane, at) = (by_place(place), UnixMillis(world.now));
-            let id = u64::from(place) + 1;
-            let page = Writer::new(17).text(&lane.receiver).text(&lane.integration).number(id).number(id).text("0");
-            let page = page.number(2).number(0).text("group").time(at).bytes(b"page").number(0).finish();
-            [page, Writer::new(18).number(id).time(at).finish()]
-        });
-        let records = records.flatten().collect();
-        world.keeper.keep(Work::Records { records, is_durable: true }).expect("a disk");
-        world.restart("r", keys);
-        let target = Target::of("pagerduty", ["a"]).to_string();
-        world.triggered.insert((target.clone(), "0".into()));
-        world.open.entry(target).or_default().insert("0".into());
-        world.send(&mut || false);
-        assert_eq!(world.resolves, ends, "{keys:?} and {places} of before");
-        assert_eq!(world.left_open().is_empty(), ends == 1);
-    }
-}
-
-/// Whatever reloads do, an incident ends where it began, and no other.
-#[test]
-fn no_reload_sends_an_end_to_another_target() {
-    let mut resolves = 0;
-    for seed in 0..150u64 {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let mut world = World::new("r", &["a", "b"]);
-        let (mut name, mut keys, mut fires) = ("r", vec!["a", "b"], NONE);
-        let mut under_way: Vec<(Attempt, String)> = Vec::new();
-        for _ in 0..120 {
-            world.now += random.i64(SECOND..40 * SECOND);
-            match random.u8(..12) {
-                0 => random.shuffle(&mut keys),
-                1 => keys.truncate(random.usize(1..=keys.len())),
-                2 => keys.insert(random.usize(..=keys.len()), ["a", "b", "c", "d"][random.usize(..4)]),
-                3 => name = if name == "r" { "s" } else { "r" },
-                4..8 => {
-                    let index = random.usize(..ALERTS);
-                    fires[index] = !fires[index];
-                }
-                _ => {}
-            }
-            if random.u8(..3) == 0 {
-                world.reload(name, &keys);
-            } else if random.u8(..20) == 0 && under_way.is_empty() {
-                // Another process, with the same configuration.
-                world.reload(name, &keys);
-                world.calm(&fires);
-                world.restart(name, &keys);
-            }
-            world.say(&fires);
-            for attempt in world.step() {
-                let target = world.target_of(&attempt);
-                under_way.push((attempt, target));
-            }
-            while !under_way.is_empty() && random.u8(..4) > 0 {
-                let (attempt, target) = under_way.swap_remove(random.usize(..under_way.len()));
-                let result = if random.u8(..3) == 0 {
-                    Err(Refusal::ForNow { why: "503".into(), after: None })
-                } else {
-                    world.arrive(&target, &attempt.page);
-                    Ok(())
-                };
-                world.core.done(&attempt, result, UnixMillis(world.now));
-            }
-        }
-        for (attempt, target) in under_way {
-            world.arrive(&target, &attempt.page);
-            world.core.done(&attempt, Ok(()), UnixMillis(world.now));
-        }
-        world.reload(name, &keys);
-        for _ in 0..20 {
-            world.calm(&fires);
-        }
-        let should: BTreeSet<String> = (0..ALERTS).filter(|at| fires[*at]).map(|at| at.to_string()).collect();
-        for key in ["a", "b", "c", "d"] {
-            let expected = if keys.contains(&key) { should.clone() } else { BTreeSet::new() };
-            assert_eq!(world.open_at(key), expected, "seed {seed}: the service {key} of {keys:?}");
-        }
-        assert_eq!(world.left_open(), Vec::<String>::new(), "seed {seed}");
-        resolves += world.resolves;
-    }
-    assert!(resolves > 1000, "{resolves}: the test has to do something");
 }
