@@ -1,6 +1,8 @@
-//! Requests as prost encodes them, through batches and back; tailed lines as prost decodes them.
+//! Requests as prost encodes them, through batches and back.
 
-use std::path::Path;
+mod goldens;
+mod tailed;
+
 use std::sync::Arc;
 
 use base64::Engine;
@@ -12,19 +14,12 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::super::MessageError;
-use super::super::json::{self, Document};
 use super::super::origin::read_resource;
 use super::super::random::Random;
 use super::*;
 use crate::data::logs::RareFields;
-use crate::data::resource::ResourceValue;
-use crate::data::{
-    Attribute, Chunk, Cut, Field, FieldEdit, Generation, JsonKind, LogBatch, LogBuilder, LogRecord, Names, Resource,
-    Scope, Severity, Signal, Slice, UnixNanos, Value,
-};
-use crate::formats::document::{DocumentEncoder, Form, Layout};
+use crate::data::{Chunk, LogBatch, LogBuilder, LogRecord, Resource, Severity, Slice, UnixNanos, Value};
 use crate::formats::elasticsearch::id;
-use crate::formats::json::Scanner;
 use crate::formats::protobuf::WireError;
 
 const UNLIMITED: usize = usize::MAX;
@@ -189,47 +184,6 @@ fn a_request_that_is_begun_takes_what_fits() {
     assert_eq!(out, before, "nothing is left of what did not fit");
 }
 
-/// `tests/formats/otlp_logs`: a request in OTLP/JSON, and below the documents of its records in both layouts and the
-/// request that they leave as, each record with `parse_json` and without.
-#[test]
-fn goldens() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats/otlp_logs");
-    let inputs = std::fs::read_dir(folder.join("input")).expect("goldens");
-    let mut inputs: Vec<_> = inputs.map(|entry| entry.expect("entry").path()).collect();
-    inputs.sort();
-    assert!(inputs.len() > 2, "the goldens are there");
-    for input in inputs {
-        let request = json::read(Document::Request(Signal::Logs), &std::fs::read(&input).expect("text"), 1 << 20);
-        let request = request.unwrap_or_else(|error| panic!("{}: {error}", input.display()));
-        let decoded = decoded(&request).expect("well-formed");
-        let mut shown = format!("refused: {}\n", decoded.refused);
-        for (title, parse) in [("as it came", false), ("parsed", true)] {
-            let mut batches = decoded.batches.clone();
-            if parse {
-                batches.iter_mut().for_each(parse_bodies);
-            }
-            shown.push_str(&format!("\n{title}\n"));
-            for batch in &batches {
-                shown.push_str(&documents(batch));
-            }
-            let again = encoded(&batches, "otlp/x.logs").encode_to_vec();
-            let mut json = Vec::new();
-            json::write(Document::Request(Signal::Logs), &again, &mut json).expect("a message");
-            shown.push_str(&String::from_utf8(json).expect("text"));
-            shown.push('\n');
-        }
-        let name = input.file_stem().expect("a name").to_string_lossy().into_owned();
-        let expected = folder.join("expected").join(format!("{name}.txt"));
-        let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz/seeds/otlp_logs/{name}"));
-        if std::env::var_os("TAILWATER_UPDATE_GOLDENS").is_some() {
-            std::fs::write(&expected, &shown).expect("writable");
-            std::fs::write(&seed, &request).expect("writable");
-        }
-        assert_eq!(shown, std::fs::read_to_string(&expected).unwrap_or_default(), "{name}");
-        assert_eq!(request, std::fs::read(&seed).unwrap_or_default(), "the fuzzer's seed {name}");
-    }
-}
-
 #[test]
 fn attributes_of_two_bytes_are_not_taken_without_end() {
     use crate::formats::protobuf::push_bytes;
@@ -239,37 +193,6 @@ fn attributes_of_two_bytes_are_not_taken_without_end() {
     push_bytes(2, &scope, &mut resource);
     push_bytes(1, &resource, &mut request);
     assert_eq!(decoded(&request).err(), Some(MessageError::Crowded));
-}
-
-fn documents(batch: &LogBatch) -> String {
-    let mut shown = String::new();
-    for layout in [Layout::Otel, Layout::Ecs] {
-        let mut documents = DocumentEncoder::new(layout);
-        documents.begin(batch, UnixNanos(1_795_957_300_000_000_000));
-        for view in batch.iter() {
-            let mut document = Vec::new();
-            documents.write(&view, Form::Spliced, &mut document);
-            let document = String::from_utf8(document).expect("documents are text");
-            serde_json::from_str::<serde_json::Value>(&document).unwrap_or_else(|error| panic!("{error}: {document}"));
-            shown.push_str(&document);
-            shown.push('\n');
-        }
-    }
-    shown
-}
-
-/// What the step `parse_json` does, for the graph of both layouts.
-fn parse_bodies(batch: &mut LogBatch) {
-    let mut interest = DocumentEncoder::interest(Layout::Otel);
-    interest.merge(&DocumentEncoder::interest(Layout::Ecs));
-    let mut scanner = Scanner::new(&Names::default(), &interest);
-    let (overlay, payload) = batch.edit();
-    for index in 0..payload.source.records.len() {
-        let body = overlay.states[index].body;
-        if scanner.parse_into(body, payload.bytes(body), overlay, index).is_ok() {
-            overlay.states[index].body = Slice::EMPTY;
-        }
-    }
 }
 
 #[test]
@@ -352,90 +275,6 @@ fn many_records_are_several_batches() {
     let decoded = decoded(&ExportLogsServiceRequest { resource_logs }.encode_to_vec()).expect("well-formed");
     let counts: Vec<_> = decoded.batches.iter().map(|batch| batch.records().len()).collect();
     assert_eq!(counts, [8192, 8192, 3616]);
-}
-
-/// A line of a file, parsed and edited as steps do it.
-#[test]
-fn a_tailed_line_becomes_attributes() {
-    const LINE: &[u8] = br#"{"level":"warn","msg":"a\u00e9","n":7,"card":"4111","user":{"ids":[1,2.5,null],"ok":true},"trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"b7ad6b7169203331","log.file.path":"mine","bad":01}"#;
-    let names = Names::default();
-    let mut interest = LogsEncoder::interest();
-    interest.paths.push(names.intern(&["msg"]).expect("room"));
-    let mut builder = LogBuilder::new(
-        Arc::new(Resource::new([
-            ("k8s.pod.name".into(), "web-1".into()),
-            ("list".into(), ResourceValue::Json("[1]".into())),
-        ])),
-        Arc::new(Scope::default()),
-    );
-    let line = builder.add_chunk(Chunk::from_static(LINE));
-    let constants = builder.add_chunk(Chunk::from_static(b"log.iostreamstderr***\"renamed\""));
-    let source = builder.source();
-    source.generations.push(Generation { id: 77, birth: UnixNanos(5) });
-    source
-        .attributes
-        .push(Attribute { key: Slice::new(constants, 0, 12), value: Value::Text(Slice::new(constants, 12, 6)) });
-    let record = LogRecord::of_body(Slice::new(line, 0, LINE.len() as u32));
-    let time = UnixNanos(1_795_957_200_000_000_000);
-    source.records.push(LogRecord { time, attributes_len: 1, start: 10, end: 400, ..record });
-    source.records.push(LogRecord { start: 400, end: 800, ..record });
-    let mut batch = builder.build();
-    let mut scanner = Scanner::new(&names, &interest);
-    let (overlay, payload) = batch.edit();
-    let body = overlay.states[0].body;
-    scanner.parse_into(body, payload.bytes(body), overlay, 0).expect("an object");
-    overlay.states[0].body = Slice::EMPTY;
-    let card = LINE.windows(4).position(|window| window == b"4111").expect("there") as u32;
-    overlay.push_cut(0, Cut { from: card, to: card + 4, with: Slice::new(constants, 18, 3) });
-    let field = &mut overlay.fields_mut(0)[0];
-    assert_eq!(field.kind, JsonKind::String);
-    *field = Field { edit: FieldEdit::Replaced, key: Slice::new(constants, 21, 9), ..*field };
-
-    let uid = |index: usize| {
-        let id = id::of_position(&batch.view(index), "file/a").expect("a position");
-        String::from_utf8(id.to_vec()).expect("base64")
-    };
-    let uids = [uid(0), uid(1)];
-    let (mut encoder, mut out) = (LogsEncoder::new(), Vec::new());
-    encoder.append(&batch, 0, "file/a", UnixNanos(9), UNLIMITED, &mut out);
-    let request = ExportLogsServiceRequest::decode(&*out).expect("prost reads it");
-    let mut records = flat(request);
-    let plain = records.remove(1).record;
-    let Around { resource, record, .. } = records.remove(0);
-    assert_eq!(resource.len(), 2);
-    assert_eq!((record.time_unix_nano, record.observed_time_unix_nano), (time.0, 9));
-    assert_eq!((record.severity_number, &*record.severity_text), (13, "WARN"));
-    assert_eq!(record.body, None);
-    assert_eq!(record.trace_id[..2], [0x0a, 0xf7]);
-    assert_eq!(record.span_id, [0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31]);
-    let shown: Vec<_> = record
-        .attributes
-        .iter()
-        .map(|attribute| (&*attribute.key, attribute.value.clone().unwrap_or_default().value))
-        .collect();
-    let string = |text: &str| Some(Kind::StringValue(text.to_owned()));
-    let any = |value| proto::AnyValue { value };
-    let member = |key: &str, value| proto::KeyValue { key: key.to_owned(), value: Some(any(value)), key_strindex: 0 };
-    let ids = [Some(Kind::IntValue(1)), Some(Kind::DoubleValue(2.5)), None].map(any).to_vec();
-    let user = vec![
-        member("ids", Some(Kind::ArrayValue(proto::ArrayValue { values: ids }))),
-        member("ok", Some(Kind::BoolValue(true))),
-    ];
-    let expected = [
-        ("log.iostream", string("stderr")),
-        ("log.record.uid", string(&uids[0])),
-        ("level", string("warn")),
-        ("renamed", string("aé")),
-        ("n", Some(Kind::IntValue(7))),
-        ("card", string("***")),
-        ("user", Some(Kind::KvlistValue(proto::KeyValueList { values: user }))),
-        ("original.log.file.path", string("mine")),
-        ("bad", string("01")),
-    ];
-    assert_eq!(shown, expected);
-    assert_eq!(plain.body.as_ref().map(text_of).as_deref(), std::str::from_utf8(LINE).ok());
-    assert_eq!((plain.time_unix_nano, plain.attributes.len(), plain.trace_id.len()), (0, 1, 0));
-    assert_eq!(plain.attributes[0].value.as_ref().map(text_of), Some(uids[1].clone()));
 }
 
 #[test]
