@@ -2,7 +2,7 @@
 //! series a list brings in `lists`, what goes when memory ends in `memory`.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashTable;
@@ -21,7 +21,7 @@ use super::stored::{Places, Series};
 use crate::data::MetricBatch;
 use crate::data::labels::Labels;
 use crate::data::metrics::SampleValue;
-use crate::data::series_table::{FamilyId, SeriesList, SeriesRef, SeriesTable};
+use crate::data::series_table::{FamilyId, SeriesTable};
 
 /// Bytes that hash tables take for an entry beside it.
 pub(super) const HASHED: usize = 8;
