@@ -105,7 +105,7 @@ async fn a_server_whose_certificate_nobody_vouches_for_gets_nothing() {
 }
 
 #[tokio::test]
-async fn answers_of_4_may_come_right_and_those_of_5_never() {
+async fn a_reply_is_for_good_where_it_finds_fault_with_the_mail() {
     let server = SmtpServer::start(Tls::None, None, None).await;
     let plain = || json!({ "require_tls": false, "timeout": "1s" });
     for command in ["EHLO", "MAIL", "RCPT", "DATA"] {
@@ -118,7 +118,10 @@ async fn answers_of_4_may_come_right_and_those_of_5_never() {
         assert!(why.contains("later"), "{command}: {why}");
     }
     server.answer_next("RCPT", Some("550 5.1.1 no such user"));
-    assert!(for_good(sent(&server, plain()).await).contains("no such user"));
+    let why = for_now(sent(&server, plain()).await);
+    assert!(why.contains("no such user; check `to` and `from`"), "{why}");
+    server.answer_next("DATA", Some("552 5.3.4 message too big"));
+    assert!(for_good(sent(&server, plain()).await).ends_with(": 5.3.4 message too big"));
     server.answer_next("MAIL", None);
     let why = for_now(sent(&server, plain()).await);
     assert!(why.contains("took longer than 1s") || why.contains("timed out"), "{why}");
@@ -140,13 +143,13 @@ async fn a_mail_that_is_sent_again_is_the_same_mail() {
 }
 
 #[tokio::test]
-async fn a_login_that_is_refused_is_refused_for_good() {
+async fn a_login_that_is_refused_may_be_taken_later() {
     let identity = Identity::generate();
     let server = identity.server(Tls::Upgraded, Some("PLAIN")).await;
     server.answer_next("AUTH", Some("535 5.7.8 wrong password"));
     let options = json!({
         "auth_username": "tw", "auth_password": "hush-hush", "tls_config": { "ca_file": identity.file("ca.pem") }
     });
-    let why = for_good(sent(&server, options).await);
-    assert!(why.contains("wrong password") && !why.contains("hush-hush"), "{why}");
+    let why = for_now(sent(&server, options).await);
+    assert!(why.contains("wrong password; check `auth_username`") && !why.contains("hush-hush"), "{why}");
 }

@@ -102,8 +102,13 @@ async fn what_pagerduty_calls_invalid_is_never_sent_again_and_what_it_cannot_tak
             other => panic!("not refused for now: {other:?}"),
         }
     }
-    server.fail_next([403, 404, 405, 410, 422].map(|status| Fault::Answer(status, 0)));
-    for status in [403, 404, 405, 410, 422] {
+    // What is at fault is what stands in front of it, and may come right while it is away.
+    server.fail_next([401, 403, 404, 405, 410, 413, 422].map(|status| Fault::Answer(status, 0)));
+    for status in [401, 403, 404, 405, 410] {
+        let why = for_now(receiver.send(&page).await);
+        assert!(why.contains(&format!("answered {status}: ")) && why.contains("; check the "), "{why}");
+    }
+    for status in [413, 422] {
         let why = for_good(receiver.send(&page).await);
         assert!(why.contains(&format!("answered {status}: ")), "{why}");
     }

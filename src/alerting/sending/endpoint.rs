@@ -1,17 +1,18 @@
-//! Where pages are posted, and what an answer means: taken, not now, or never. Addresses of receivers are secrets as often
+//! Where pages are posted, and what is answered. Addresses of receivers are secrets as often
 //! as not (`https://hooks.slack.com/services/…`), so that only their host is ever named.
 
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::credential::Credential;
 use super::identity::Target;
+use super::verdict::Fault;
 use crate::alerting::notifier::Refusal;
 use crate::net::http_client::{Payload, Request};
 use crate::net::{Answer, HttpClient};
@@ -88,8 +89,8 @@ impl Endpoint {
     /// Sends a request. An answer of 2xx is one that the receiver took, whatever its body does.
     ///
     /// # Errors
-    /// For now where nobody answered, or with 408, 429 or 5xx, or without the body that is [read](Post::reads_answer); else
-    /// for good.
+    /// For now where nobody answered, or without the body that is [read](Post::reads_answer); else as its [fault](Fault)
+    /// says.
     pub async fn post(&self, post: Post<'_>) -> Result<Answer, Refusal> {
         let url = self.url().await.map_err(|why| Refusal::ForNow { why, after: None })?;
         let mut secrets = post.secrets.to_vec();
@@ -209,12 +210,8 @@ fn host(url: &Url) -> String {
 fn refusal(who: &str, answer: &Answer, hidden: &[String]) -> Refusal {
     let status = answer.status.as_u16();
     let said = quoted(&answer.body, hidden);
-    let why =
-        format!("{who} answered {status}{}{said}{}", if said.is_empty() { "" } else { ": " }, hint(answer.status));
-    match status {
-        408 | 429 | 500.. => Refusal::ForNow { why, after: answer.retry_after },
-        _ => Refusal::ForGood(why),
-    }
+    let why = format!("{who} answered {status}{}{said}", if said.is_empty() { "" } else { ": " });
+    Fault::of_http(status).refusal(why, answer.retry_after)
 }
 
 fn quoted(body: &[u8], hidden: &[String]) -> String {
@@ -229,19 +226,10 @@ fn quoted(body: &[u8], hidden: &[String]) -> String {
     said
 }
 
-const fn hint(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        401 | 403 => "; check the credentials of the receiver",
-        404 | 405 => "; check the address of the receiver",
-        407 => "; the proxy on the way wants credentials",
-        413 => "; it is too large for the receiver",
-        300..=399 => "; the address must name the receiver itself",
-        _ => "",
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
+
     use super::*;
 
     fn answer(status: u16, body: &'static str) -> Answer {
@@ -255,11 +243,11 @@ mod tests {
     }
 
     #[test]
-    fn what_may_come_right_by_itself_is_refused_for_now_and_all_else_for_good() {
-        for status in [300, 400, 401, 403, 404, 405, 409, 410, 413, 422] {
+    fn an_answer_is_told_with_what_it_means() {
+        for status in [400, 413, 422] {
             assert!(matches!(refusal("a", &answer(status, ""), &[]), Refusal::ForGood(_)), "{status}");
         }
-        for status in [408, 500, 502, 503, 504, 599] {
+        for status in [302, 401, 404, 408, 410, 500, 503, 599] {
             assert!(matches!(refusal("a", &answer(status, ""), &[]), Refusal::ForNow { after: None, .. }), "{status}");
         }
         let Refusal::ForNow { after, why } = refusal("a", &answer(429, "slow down"), &[]) else { panic!("for now") };
@@ -345,7 +333,7 @@ mod tests {
         });
         let refused = poster(http).post(&url, Post { get: true, ..Post::default() }).await;
         server.await.expect("it answered");
-        let Err(Refusal::ForGood(why)) = refused else { panic!("{refused:?}") };
+        let Err(Refusal::ForNow { why, .. }) = refused else { panic!("{refused:?}") };
         why
     }
 

@@ -12,6 +12,7 @@ mod nested;
 pub(crate) mod tests;
 mod text;
 mod trouble;
+mod verdict;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub use identity::{ALERTNAME, Target, dedup_key, notification_id, notification_k
 pub use nested::Nested;
 pub use text::{Text, default_templates, templates_with};
 pub use trouble::{ADDRESS, LIMIT, NOT_HERE, REQUIRED, TEMPLATE, either, is_address, missing, not_here, templates};
+pub use verdict::Fault;
 
 use super::template::Templates;
 

@@ -18,7 +18,7 @@ use lettre::transport::smtp::client::{
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
-use crate::alerting::sending::{Facts, Global, Speaker, Target, fitted, notification_id, notification_key};
+use crate::alerting::sending::{Facts, Fault, Global, Speaker, Target, fitted, notification_id, notification_key};
 use crate::alerting::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
 use crate::options::http_client::TlsVersion;
 use crate::options::{TlsConfig, whole_file};
@@ -101,12 +101,16 @@ impl Email {
     fn refusal(&self, error: &SmtpError) -> Refusal {
         let Settings { host, port, .. } = &self.settings;
         let mut why = format!("{KIND}: {host}:{port}: {error}");
-        let mut cause = std::error::Error::source(error);
+        let said = std::error::Error::source(error);
+        // The error shows what it comes from, and no more.
+        let mut cause = said.and_then(std::error::Error::source);
         while let Some(next) = cause {
             why = format!("{why}: {next}");
             cause = next.source();
         }
-        if error.is_permanent() { Refusal::ForGood(why) } else { Refusal::ForNow { why, after: None } }
+        let Some(code) = error.status() else { return Refusal::ForNow { why, after: None } };
+        let said = said.map(ToString::to_string).unwrap_or_default();
+        Fault::of_smtp(code.into(), &said).refusal(why, None)
     }
 }
 

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::alerting::sending::{
-    Address, Credential, Endpoint, Facts, Global, Post, Speaker, Target, Text, fitted, notification_id,
+    Address, Credential, Endpoint, Facts, Fault, Global, Post, Speaker, Target, Text, fitted, notification_id,
     notification_key,
 };
 use crate::alerting::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
@@ -33,10 +33,6 @@ const MOST_TITLE: usize = 1024;
 
 /// Length of the id that stands before what is sent.
 const ID: usize = 64;
-
-/// Errors of Slack's API that pass: <https://docs.slack.dev/reference/methods/chat.postMessage>.
-const PASSING: [&str; 6] =
-    ["ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"];
 
 /// A receiver.
 #[derive(Debug)]
@@ -230,26 +226,25 @@ impl Slack {
         let id = page.body.get(..ID).and_then(|id| std::str::from_utf8(id).ok()).ok_or_else(malformed)?;
         let post = Post { body: page.body.slice(ID..).into(), id: Some(id), reads_answer: true, ..Post::default() };
         let answer = self.endpoint.post(post).await?;
-        match refused(&answer) {
-            None => Ok(()),
-            Some(false) => Err(Refusal::ForGood(self.endpoint.said(&answer, &[]).await)),
-            Some(true) => {
-                Err(Refusal::ForNow { why: self.endpoint.said(&answer, &[]).await, after: answer.retry_after })
-            }
-        }
+        let Some(fault) = fault(&answer) else { return Ok(()) };
+        Err(fault.refusal(self.endpoint.said(&answer, &[]).await, answer.retry_after))
     }
 }
 
-/// Whether an answer of 200 is none of success, and whether that passes. A webhook answers `ok`, the API with JSON.
-fn refused(answer: &Answer) -> Option<bool> {
+/// What is wrong where an answer of 200 is none of success. A webhook answers `ok`, the API with JSON.
+fn fault(answer: &Answer) -> Option<Fault> {
+    const OTHER: Fault = Fault::Way("the answer is none of Slack's; check the address of the receiver");
     let json = answer.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
     if !json {
-        return (answer.body.trim_ascii() != b"ok").then_some(false);
+        return (answer.body.trim_ascii() != b"ok").then_some(OTHER);
     }
-    // Whether it was posted is not known then: it is sent again.
-    let Ok(said) = serde_json::from_slice::<Json>(&answer.body) else { return Some(true) };
-    let passing = said["error"].as_str().is_some_and(|error| PASSING.contains(&error));
-    (said["ok"] != true).then_some(passing)
+    let Ok(said) = serde_json::from_slice::<Json>(&answer.body) else { return Some(OTHER) };
+    match (&said["ok"], &said["success"], said["error"].as_str()) {
+        // Servers that take Slack's webhooks say it in a word of their own.
+        (Json::Bool(true), ..) | (Json::Null, Json::Bool(true), _) => None,
+        (_, _, Some(error)) => Some(Fault::of_slack(error)),
+        _ => Some(OTHER),
+    }
 }
 
 fn short(mut title: String) -> String {

@@ -71,12 +71,22 @@ fn an_answer_of_200_may_be_none_of_success() {
         let retry_after = Some(Duration::from_secs(1));
         Answer { status: StatusCode::OK, headers, retry_after, body: body.into(), trailers: HeaderMap::new() }
     };
-    assert_eq!(refused(&answer("text/html", "ok")), None);
-    assert_eq!(refused(&answer("text/html", "no_service")), Some(false));
-    assert_eq!(refused(&answer("application/json; charset=utf-8", r#"{"ok":true,"ts":"1.2"}"#)), None);
-    assert_eq!(refused(&answer("application/json", r#"{"ok":false,"error":"channel_not_found"}"#)), Some(false));
-    assert_eq!(refused(&answer("application/json", r#"{"ok":false,"error":"ratelimited"}"#)), Some(true));
-    assert_eq!(refused(&answer("application/json", "{")), Some(true));
+    let taken = |kind, body| fault(&answer(kind, body)).is_none();
+    assert!(taken("text/html", "ok"));
+    assert!(taken("application/json; charset=utf-8", r#"{"ok":true,"ts":"1.2"}"#));
+    assert!(taken("application/json", r#"{"success":true}"#));
+    let is_for_good = |kind, body| fault(&answer(kind, body)) == Some(Fault::Page);
+    assert!(is_for_good("application/json", r#"{"ok":false,"error":"msg_too_long"}"#));
+    for (kind, body) in [
+        ("text/html", "no_service"),
+        ("text/html", "<p>we are back soon</p>"),
+        ("application/json", r#"{"ok":false,"error":"channel_not_found"}"#),
+        ("application/json", r#"{"ok":false,"error":"ratelimited"}"#),
+        ("application/json", r#"{"ok":false}"#),
+        ("application/json", "{"),
+    ] {
+        assert!(!taken(kind, body) && !is_for_good(kind, body), "{body}");
+    }
 }
 
 #[test]
