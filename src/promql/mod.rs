@@ -16,5 +16,5 @@ mod value;
 
 pub use across::NodeLabels;
 pub use eval::{Matrix, MatrixSeries};
-pub use query::{EvalError, LOOKBACK, Limits, ParseError, Query, Selector, ValueType, When, selectors};
+pub use query::{EvalError, LOOKBACK, Limits, ParseError, Query, Selector, Stop, ValueType, When, selectors};
 pub use value::{Annotations, Evaluation, Point, SeriesPoints, Value, VectorSample};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::tree::{At, Expr, Node, Shift};
@@ -80,6 +81,8 @@ pub struct Limits {
     pub interval: Duration,
     /// When the evaluation is given up.
     pub deadline: Option<Instant>,
+    /// By which it is given up before that.
+    pub stop: Option<Stop>,
     /// Samples that may be held at one time.
     pub samples: u64,
     /// Bytes that may be held at one time, those of the store left out.
@@ -97,11 +100,28 @@ impl Default for Limits {
             lookback: LOOKBACK,
             interval: Duration::from_mins(1),
             deadline: None,
+            stop: None,
             samples: 50_000_000,
             bytes: 1 << 30,
             delayed_name_removal: false,
             start_timestamps: false,
         }
+    }
+}
+
+/// By which whoever has asked for results ends what is evaluated for them. Copies are one and the same.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// What is evaluated is given up at its next look.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody wants the results any more.
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -111,6 +131,9 @@ pub enum EvalError {
     /// The deadline has passed.
     #[error("query timed out in expression evaluation")]
     Timeout,
+    /// Whoever asked does not want the result any more.
+    #[error("query was canceled in expression evaluation")]
+    Stopped,
     /// More samples than the limit at one time.
     #[error("query processing would load too many samples into memory in query execution")]
     TooManySamples,

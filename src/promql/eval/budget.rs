@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::super::query::{EvalError, Limits};
+use super::super::query::{EvalError, Limits, Stop};
 
 /// Checks of the deadline for each look at the clock.
 const CHECKS: u32 = 64;
@@ -19,6 +19,7 @@ pub(super) struct Budget {
     most_samples: u64,
     most_bytes: u64,
     deadline: Option<Instant>,
+    stop: Option<Stop>,
     checks: Cell<u32>,
     work: Cell<usize>,
 }
@@ -31,6 +32,7 @@ impl Budget {
             most_samples: limits.samples,
             most_bytes: limits.bytes,
             deadline: limits.deadline,
+            stop: limits.stop.clone(),
             checks: Cell::new(0),
             work: Cell::new(0),
         }
@@ -55,22 +57,30 @@ impl Budget {
         self.bytes.set(self.bytes.get().saturating_sub(bytes));
     }
 
-    /// Looks at the clock now and then.
+    /// Looks now and then at the clock, and whether anybody wants the result.
     pub fn check(&self) -> Result<(), EvalError> {
-        let Some(deadline) = self.deadline else { return Ok(()) };
         self.checks.set(self.checks.get().wrapping_add(1));
-        if self.checks.get() % CHECKS == 1 { look(deadline) } else { Ok(()) }
+        if self.checks.get() % CHECKS == 1 { self.look() } else { Ok(()) }
     }
 
-    /// Has gone through so many samples more; looks at the clock now and then.
+    /// Has gone through so many samples more; looks likewise.
     pub fn work(&self, samples: usize) -> Result<(), EvalError> {
-        let Some(deadline) = self.deadline else { return Ok(()) };
         self.work.set(self.work.get().saturating_add(samples));
         if self.work.get() < WORK {
             return Ok(());
         }
         self.work.set(0);
-        look(deadline)
+        self.look()
+    }
+
+    fn look(&self) -> Result<(), EvalError> {
+        if self.stop.as_ref().is_some_and(Stop::is_stopped) {
+            return Err(EvalError::Stopped);
+        }
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(EvalError::Timeout),
+            _ => Ok(()),
+        }
     }
 
     /// Holds bytes beside those of rows, until the room is dropped.
@@ -79,10 +89,6 @@ impl Budget {
         room.take(bytes)?;
         Ok(room)
     }
-}
-
-fn look(deadline: Instant) -> Result<(), EvalError> {
-    if Instant::now() >= deadline { Err(EvalError::Timeout) } else { Ok(()) }
 }
 
 /// What is held while something is computed, and is no row.
@@ -116,6 +122,16 @@ mod tests {
         let budget = Budget::new(&Limits { deadline: Some(Instant::now()), ..Limits::default() });
         assert!((1..WORK).all(|_| budget.work(1).is_ok()));
         assert!(matches!(budget.work(1), Err(EvalError::Timeout)));
+    }
+
+    #[test]
+    fn what_nobody_wants_any_more_is_given_up_within_one_series() {
+        let stop = Stop::default();
+        let budget = Budget::new(&Limits { stop: Some(stop.clone()), ..Limits::default() });
+        assert!(budget.work(WORK).is_ok());
+        stop.stop();
+        assert!((1..WORK).all(|_| budget.work(1).is_ok()));
+        assert!(matches!(budget.work(1), Err(EvalError::Stopped)));
     }
 
     #[test]
