@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tailwater::alerting::rule_file::{Reading, RuleFile};
-use tailwater::alerting::{Clock, Evaluated, Moment, Rules, Settings};
+use tailwater::alerting::{Begun, Clock, Evaluated, Moment, Rules, Settings};
 use tailwater::data::series_table::{FamilyId, ListBuilder, SeriesList};
 use tailwater::data::{LabelSet, MetricBuilder, SeriesTable, UnixMillis, UnixNanos};
 use tailwater::options::ByteSize;
-use tailwater::promql::{Limits, Matrix, Query};
+use tailwater::promql::{Limits, Matrix, Query, Stop};
 use tailwater::series::{Store, StoreOptions};
 
 /// Seconds between two scrapes.
@@ -107,7 +107,7 @@ impl Ruled {
     /// Rules of a file, over a world.
     pub fn new(world: World, text: &str) -> Self {
         let file = RuleFile::parse(Path::new("rules.yaml"), text, Reading::default()).expect("rules");
-        let mut rules = Rules::new(SeriesTable::new(1 << 20), Arc::default()).expect("metrics");
+        let rules = Rules::new(SeriesTable::new(1 << 20), Arc::default()).expect("metrics");
         let settings = Settings { interval: Duration::from_secs(INTERVAL), ..Settings::default() };
         rules.load(settings, &[file], moment(world.now));
         Self { world, rules }
@@ -121,7 +121,10 @@ impl Ruled {
 
     /// Evaluates what is due.
     pub fn evaluate(&mut self) -> Evaluated {
-        self.rules.evaluate(&Stopped(moment(self.world.now)), &self.world.store).expect("a slot of the group")
+        let (clock, store) = (Stopped(moment(self.world.now)), &self.world.store);
+        let begun = self.rules.begin(&clock, store).expect("a slot of the group");
+        let Begun::Evaluation(evaluation) = begun else { panic!("nobody else is asked") };
+        self.rules.evaluate(evaluation, &clock, store, &Stop::default())
     }
 
     /// Number of alerts that are pending or fire.

@@ -15,7 +15,7 @@ pub struct Moment {
 }
 
 /// Whoever knows the time.
-pub trait Clock: Sync {
+pub trait Clock: Send + Sync {
     /// What the clocks say now.
     fn now(&self) -> Moment;
 }

@@ -1,7 +1,7 @@
 //! What runs of rules and alerts in a process. It outlives the configuration: a reload gives it other rules, routes and
 //! receivers, and takes nothing from it that goes on.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
@@ -18,20 +18,15 @@ use crate::telemetry::Telemetry;
 /// Samples, rules, and the way of alerts to people.
 pub struct Running {
     store: Arc<Store>,
-    rules: Mutex<Rules>,
+    rules: Rules,
     dispatch: Mutex<Option<Arc<Dispatch>>>,
     /// Why alerts wait for one.
     alerts_wait: Mutex<Option<String>>,
-    clock: SystemClock,
+    clock: Box<dyn Clock>,
     keeping: Mutex<Option<Keeping>>,
-    /// The rules as somebody saw them last.
-    shown: Mutex<Arc<Shown>>,
     /// Held by the one component that drives it.
     turn: Arc<tokio::sync::Mutex<Turn>>,
 }
-
-/// Groups and alerts.
-type Shown = (Vec<GroupStatus>, Vec<AlertStatus>);
 
 /// The task that looks after the samples.
 #[derive(Debug)]
@@ -77,18 +72,32 @@ impl Running {
         resource: Arc<Resource>,
         telemetry: &Telemetry,
     ) -> Result<Self, prometheus::Error> {
+        let clock = SystemClock { start: Instant::now() };
+        Self::with_clock(options, table, resource, telemetry, Box::new(clock))
+    }
+
+    /// The same with a clock of its own for the rules.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_clock(
+        options: &StoreOptions,
+        table: &Arc<SeriesTable>,
+        resource: Arc<Resource>,
+        telemetry: &Telemetry,
+        clock: Box<dyn Clock>,
+    ) -> Result<Self, prometheus::Error> {
         let store = Store::new(options, table.clone())?;
         store.counters().register(telemetry)?;
         let rules = Rules::new(table.clone(), resource)?;
         rules.metrics().register(telemetry)?;
         Ok(Self {
             store: Arc::new(store),
-            rules: Mutex::new(rules),
+            rules,
             dispatch: Mutex::default(),
             alerts_wait: Mutex::default(),
-            clock: SystemClock { start: Instant::now() },
+            clock,
             keeping: Mutex::default(),
-            shown: Mutex::default(),
             turn: Arc::default(),
         })
     }
@@ -130,14 +139,14 @@ impl Running {
         &self.store
     }
 
-    /// The rules, for whoever drives them. An evaluation of a group holds them.
-    pub fn rules(&self) -> MutexGuard<'_, Rules> {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The rules.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// The clock of the rules.
-    pub fn clock(&self) -> &SystemClock {
-        &self.clock
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
     }
 
     /// The way of alerts to people, where there are receivers.
@@ -165,36 +174,14 @@ impl Running {
         self.turn.clone().lock_owned().await
     }
 
-    /// The groups of rules, by file and name: as they are, or while a group is evaluated as they were when somebody asked
-    /// last.
+    /// The groups of rules, by file and name.
     pub fn groups(&self) -> Vec<GroupStatus> {
-        self.show().0.clone()
+        self.rules.groups()
     }
 
-    /// The alerts that are pending or fire, likewise.
+    /// The alerts that are pending or fire.
     pub fn alerts(&self) -> Vec<AlertStatus> {
-        self.show().1.clone()
-    }
-
-    /// Whoever asks waits for an evaluation as long as most take, and no longer.
-    fn show(&self) -> Arc<Shown> {
-        let mut rules = None;
-        for _ in 0..50 {
-            rules = match self.rules.try_lock() {
-                Ok(rules) => Some(rules),
-                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) => None,
-            };
-            if rules.is_some() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(rules) = rules {
-            *shown = Arc::new((rules.groups(), rules.alerts()));
-        }
-        shown.clone()
+        self.rules.alerts()
     }
 
     /// The configuration has no rules any more: they are forgotten, and alerts have no way to people. What is open at a

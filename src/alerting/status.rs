@@ -56,6 +56,17 @@ pub enum RuleStatus {
     Recording(RecordingStatus),
 }
 
+impl RuleStatus {
+    /// How its last evaluation went: `ok`, `err`, or `unknown` before the first one.
+    pub fn health(&self) -> &'static str {
+        match self {
+            Self::Alerting(AlertingStatus { outcome, .. }) | Self::Recording(RecordingStatus { outcome, .. }) => {
+                outcome.health
+            }
+        }
+    }
+}
+
 /// An alerting rule.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

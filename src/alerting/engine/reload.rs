@@ -1,15 +1,18 @@
 //! Loading rules: groups that do the same as before go on, others begin anew with the state of their rules, and what no
 //! rule writes any more ends.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::super::group::Group;
+use super::super::group::{Group, Recorded, Shared};
 use super::super::moment::{Moment, Timeline};
 use super::super::rule::{Instance, Rule, Settings, Sight, Since};
-use super::super::rule_file::RuleFile;
-use super::super::state::{Identity, Left};
-use super::{Leaving, Memory, Rules};
+use super::super::rule_file::{Kind, RuleFile};
+use super::super::state::{Found, Identity, Left};
+use super::{Leaving, Loaded, Member, Rules};
 use crate::data::UnixMillis;
 
 /// What a rule that ran, here or in an earlier process, leaves to whoever is like it.
@@ -31,69 +34,58 @@ fn is_alike(a: &Identity, b: &Identity) -> bool {
     (&a.group, &a.name, &a.labels) == (&b.group, &b.name, &b.labels)
 }
 
+/// A group as it is loaded.
+enum Loading {
+    /// One that does the same goes on.
+    Kept(Member),
+    /// It begins.
+    New(Box<Group>),
+}
+
 impl Rules {
     /// Loads rules. They keep their alerts by group, name and labels, as in Prometheus; the first load takes over what an
-    /// earlier process left.
-    pub fn load(&mut self, settings: Settings, files: &[RuleFile], now: Moment) {
-        self.settings = settings;
+    /// earlier process left. An evaluation that goes on changes nothing any more, and what is left of it is due once more.
+    pub fn load(&self, settings: Settings, files: &[RuleFile], now: Moment) {
+        let mut journal = self.journal();
+        let mut loaded = self.loaded();
+        loaded.settings = Arc::new(settings);
+        let mut legacies = loaded.begin_behind(journal.left(), now);
         let groups =
             files.iter().flat_map(|file| file.groups.iter().map(move |group| (file.path.to_string_lossy(), group)));
-        let mut loaded: Vec<_> =
-            groups.map(|(path, group)| Group::new(&path, group, &self.settings, now.wall)).collect();
-        let mut legacies = self.left(now);
+        let new = |(path, group): (Cow<'_, str>, _)| Group::new(&path, group, &loaded.settings);
+        let mut groups: Vec<Loading> = groups.map(new).map(Box::new).map(Loading::New).collect();
         let mut ending = Ending::default();
-        let mut kept = HashSet::new();
-        for old in std::mem::take(&mut self.groups) {
-            match loaded.iter().position(|new| new.is_same(&old)) {
-                Some(same) => {
-                    kept.insert(same);
-                    // Whoever was asked may not be there to answer any more.
-                    loaded[same] = Group { asked: None, ..old };
-                }
+        for mut old in std::mem::take(&mut loaded.members) {
+            if old.schedule.interrupt() {
+                old.group.hold().interrupt();
+            }
+            let is_same = |new: &Loading| matches!(new, Loading::New(new) if new.is_same(&old.group.hold()));
+            match groups.iter().position(is_same) {
+                Some(same) => groups[same] = Loading::Kept(old),
                 None => {
+                    let old = old.group.take();
                     self.metrics.forget(&old);
                     legacies.extend(ending.take(old));
                 }
             }
         }
-        let mut begun: Vec<&mut Group> = loaded
-            .iter_mut()
-            .enumerate()
-            .filter(|(number, _)| !kept.contains(number))
-            .map(|(_, group)| group)
-            .collect();
-        for is_like in LIKENESSES {
-            for group in &mut begun {
-                let Group { file, name, rules, .. } = &mut **group;
-                for rule in rules.iter_mut().filter(|rule| rule.evaluated.is_none()) {
-                    let wanted = Identity::of(file, name, &rule.written);
-                    if let Some(found) = legacies.iter().position(|legacy| is_like(&legacy.identity, &wanted)) {
-                        rule.inherit(legacies.remove(found));
-                    }
-                }
-            }
-        }
-        begun.iter_mut().for_each(|group| group.resume(now.wall));
+        inherit(&mut groups, &mut legacies);
         legacies.into_iter().for_each(|legacy| ending.add(&legacy.identity, legacy.series));
-        self.leaving.extend(ending.hand_to(&mut loaded, now));
-        loaded.iter_mut().for_each(|group| self.metrics.count(group));
-        self.groups = loaded;
-        self.learn_recorded();
-        self.journal(None);
+        loaded.members = groups.into_iter().map(|group| group.member(now)).collect();
+        let leaving = ending.hand_to(&loaded.members, now);
+        loaded.leaving.extend(leaving);
+        loaded.members.iter().for_each(|member| self.metrics.count(&mut member.group.hold()));
+        loaded.recorded = Arc::new(recorded(&loaded.members));
+        let shared = loaded.shared();
+        drop(loaded);
+        journal.write(&shared, None, &self.metrics);
+        self.is_journal_failing.store(journal.is_failing(), Ordering::Relaxed);
     }
+}
 
-    /// What an earlier process left; time begins behind it.
-    fn left(&mut self, now: Moment) -> Vec<Legacy> {
-        let found = match std::mem::replace(&mut self.memory, Memory::None) {
-            Memory::Left(place, mut found) => {
-                self.memory = Memory::Closed(place, std::mem::take(&mut found.restored));
-                found
-            }
-            memory => {
-                self.memory = memory;
-                Default::default()
-            }
-        };
+impl Loaded {
+    /// Time begins behind what an earlier process left. Returns its rules.
+    fn begin_behind(&mut self, found: Found, now: Moment) -> Vec<Legacy> {
         if self.timeline.is_none() {
             self.timeline = Some(Timeline::begin(now, found.last.map(|last| (last.wall, last.steady))));
             if let Some(last) = found.last {
@@ -109,6 +101,55 @@ impl Rules {
         };
         found.rules.into_iter().map(legacy).collect()
     }
+}
+
+impl Loading {
+    fn new_group(&mut self) -> Option<&mut Group> {
+        match self {
+            Self::Kept(_) => None,
+            Self::New(group) => Some(group),
+        }
+    }
+
+    fn member(self, now: Moment) -> Member {
+        let mut group = match self {
+            Self::Kept(member) => return member,
+            Self::New(group) => *group,
+        };
+        let mut schedule = group.schedule(now.wall);
+        schedule.resume(group.resumed(), now.wall);
+        group.evaluated = group.rules.iter().filter_map(|rule| rule.evaluated).max_by_key(|at| at.steady);
+        let (file, name) = ((&*group.file).into(), (&*group.name).into());
+        Member { file, name, schedule, group: Arc::new(Shared::new(group)) }
+    }
+}
+
+/// Groups that begin take over what is left by rules that are like theirs.
+fn inherit(groups: &mut [Loading], legacies: &mut Vec<Legacy>) {
+    for is_like in LIKENESSES {
+        for group in groups.iter_mut().filter_map(Loading::new_group) {
+            let Group { file, name, rules, .. } = group;
+            for rule in rules.iter_mut().filter(|rule| rule.evaluated.is_none()) {
+                let wanted = Identity::of(file, name, &rule.written);
+                if let Some(found) = legacies.iter().position(|legacy| is_like(&legacy.identity, &wanted)) {
+                    rule.inherit(legacies.remove(found));
+                }
+            }
+        }
+    }
+}
+
+/// Recording rules by what they record.
+fn recorded(members: &[Member]) -> Recorded {
+    let mut recorded = Recorded::new();
+    for member in members {
+        for rule in &member.group.hold().rules {
+            if let Kind::Record { name } = &rule.written.kind {
+                recorded.entry(name.clone()).or_default().push(rule.written.query.clone());
+            }
+        }
+    }
+    recorded
 }
 
 impl Rule {
@@ -157,11 +198,11 @@ impl Ending {
 
     /// A group that is still there ends them with its next evaluation. Where it is gone, whoever has it under another name
     /// has two intervals to write them first.
-    fn hand_to(self, groups: &mut [Group], now: Moment) -> Vec<Leaving> {
+    fn hand_to(self, members: &[Member], now: Moment) -> Vec<Leaving> {
         let mut leaving = Vec::new();
         for ((file, name), (interval, series)) in self.0 {
-            match groups.iter_mut().find(|group| group.file == file && group.name == name) {
-                Some(group) => group.retired.extend(series),
+            match members.iter().find(|member| *member.file == *file && *member.name == *name) {
+                Some(member) => member.group.hold().retired.extend(series),
                 None => {
                     leaving.push(Leaving { due: now.running + 2 * interval, at: UnixMillis::from(now.wall), series })
                 }

@@ -1,22 +1,30 @@
-//! A group as it runs: its rules, one after the other at the times of its slots, each of which reads what those before it
+//! A group as it runs: its rules, one after the other at the times of its schedule, each of which reads what those before it
 //! have written.
+//!
+//! Its state belongs to the one evaluation that has its [`Ticket`], which takes hold of it for what a rule has found and lets
+//! go for the next query: whoever wants to see it, or loads other rules, never waits for one.
 
 mod counted;
+mod schedule;
 mod slot;
+mod walk;
 
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::alert::Alert;
-use super::elsewhere::{Answered, Asked, Questions, Ticket};
-use super::moment::{Clock, Moment, Steady, Timeline, nanos};
-use super::results::{self, Batches, Row, Store};
-use super::rule::{Evaluating, News, Rule, Settings, Sight, Since};
+use super::elsewhere::Ticket;
+use super::moment::{Clock, Steady, nanos};
+use super::results::{Batches, Row, Store};
+use super::rule::{Rule, Settings, Sight, Since};
 use super::rule_file;
 use crate::data::{MetricBatch, UnixMillis, UnixNanos};
-use crate::promql::Query;
+use crate::promql::{Query, Stop};
 pub(super) use counted::Counted;
+pub(super) use schedule::{Schedule, Turn};
 pub(super) use slot::Slots;
+pub(super) use walk::End;
 
 /// A group.
 #[derive(Debug)]
@@ -35,12 +43,10 @@ pub(super) struct Group {
     pub rules: Vec<Rule>,
     /// Series of rules that it had once; they end with its next evaluation, unless another rule writes them.
     pub retired: Vec<Box<[u8]>>,
-    /// When it is evaluated.
-    pub slots: Slots,
-    /// The next time.
-    pub next: UnixNanos,
-    /// What it has asked somebody else, until it is evaluated with the answers.
-    pub asked: Option<Asked>,
+    /// The evaluation that may change it.
+    pub evaluation: Option<Ticket>,
+    /// When it was evaluated last from its first rule to its last one, in this process or one before.
+    pub evaluated: Option<Since>,
     /// When its alerts were forced to the disk last.
     pub forced: Option<Steady>,
     /// How its evaluations went.
@@ -70,16 +76,15 @@ pub(super) struct Tally {
 
 /// What an evaluation of a group has made.
 #[derive(Debug, Default)]
-pub struct Evaluated {
-    /// What the rules have written, in their order: for `alerting.metrics`. The store has it already.
+pub(super) struct Made {
+    /// What the rules have written, in their order.
     pub metrics: Vec<MetricBatch>,
     /// Alerts that are to be handed on.
     pub alerts: Vec<Alert>,
-    /// The group whose rules were evaluated, by its file and its name.
-    pub group: Option<(Box<str>, Box<str>)>,
-    /// What the group has to know first: nothing was evaluated, and it waits for [`super::Rules::answer`].
-    pub asks: Option<Questions>,
 }
+
+/// Queries of the recording rules by what they record.
+pub(super) type Recorded = HashMap<Box<str>, Vec<Query>>;
 
 /// What a group is evaluated with.
 pub(super) struct Surroundings<'a> {
@@ -87,7 +92,9 @@ pub(super) struct Surroundings<'a> {
     pub store: &'a dyn Store,
     pub settings: &'a Settings,
     pub batches: &'a Batches,
-    pub recorded: &'a HashMap<Box<str>, Vec<Query>>,
+    pub recorded: &'a Recorded,
+    /// By which the evaluation is ended before it is through.
+    pub stop: &'a Stop,
     /// Until when the agent settles, and from when on samples are new.
     pub settling: Option<Settling>,
 }
@@ -105,32 +112,34 @@ pub(super) struct Settling {
 const SETTLING_INTERVALS: u32 = 2;
 
 impl Settling {
-    fn at(self, now: Steady, interval: Duration) -> Option<Sight> {
+    pub fn at(self, now: Steady, interval: Duration) -> Option<Sight> {
         let enough = (interval * SETTLING_INTERVALS).max(Duration::from_mins(1));
         (now.since(self.from) < enough).then_some(self.sight)
     }
 }
 
 impl Group {
-    /// A group of a file, evaluated from its next slot on.
-    pub fn new(file: &str, written: &rule_file::Group, settings: &Settings, now: UnixNanos) -> Self {
-        let interval = written.interval.unwrap_or(settings.interval);
-        let slots = Slots::new(file, &written.name, interval);
+    /// A group of a file.
+    pub fn new(file: &str, written: &rule_file::Group, settings: &Settings) -> Self {
         Self {
             file: file.into(),
             name: written.name.clone(),
-            interval,
+            interval: written.interval.unwrap_or(settings.interval),
             query_offset: written.query_offset,
             limit: written.limit,
             rules: written.rules.iter().map(Rule::new).collect(),
             retired: Vec::new(),
-            slots,
-            next: slots.after(slots.before(now)),
-            asked: None,
+            evaluation: None,
+            evaluated: None,
             forced: None,
             tally: Tally::default(),
             counted: Counted::default(),
         }
+    }
+
+    /// Its times, the next one behind now.
+    pub fn schedule(&self, now: UnixNanos) -> Schedule {
+        Schedule::new(Slots::new(&self.file, &self.name, self.interval), now)
     }
 
     /// Whether it does the same as another one.
@@ -144,81 +153,13 @@ impl Group {
             && self.rules.iter().zip(&other.rules).all(|(a, b)| super::rule::is_same(&a.written, &b.written))
     }
 
-    /// The wall clock was stepped: the next slot is the next one of the new time.
-    pub fn follow_step(&mut self, now: UnixNanos) {
-        // An answer is of a time that may be ahead now.
-        self.asked = None;
-        let next = self.slots.after(self.slots.before(now));
-        if self.next > next || self.slots.between(self.next, now) > 0 {
-            self.next = next;
-        }
-        self.rules.iter_mut().for_each(|rule| rule.resumed = None);
-    }
-
-    /// Its state is that of another process, which may have ended within the evaluation of the last slot: nobody heard of
-    /// that one, so it is made up for.
-    pub fn resume(&mut self, now: UnixNanos) {
-        let last = self.slots.before(now);
-        let before = self.rules.iter().filter_map(|rule| rule.resumed).max();
-        if before.is_some_and(|before| before < last && last.since(before) <= self.interval) {
-            self.next = last;
-        }
-    }
-
-    /// When something is to be done with it; `None` while it waits for answers.
-    pub fn due(&self) -> Option<UnixNanos> {
-        match &self.asked {
-            None => Some(self.next),
-            Some(Asked { answers: None, .. }) => None,
-            Some(Asked { at, .. }) => Some(*at),
-        }
-    }
-
-    /// Evaluates the group at its last slot that is not later than now, or has it ask under `ticket` first what it has to
-    /// know for that; where it has the answers, evaluates it at the slot for which it asked.
-    pub fn evaluate(
-        &mut self,
-        now: Moment,
-        ticket: Ticket,
-        timeline: &Timeline,
-        around: &Surroundings<'_>,
-    ) -> Evaluated {
-        let asked = self.asked.take().or_else(|| {
-            let at = self.take_slot(now);
-            Some(Asked { ticket, at, began: now, answers: None })
-        });
-        let Some(Asked { at, began, answers, .. }) = asked else { return Evaluated::default() };
-        let queries = self.queries_elsewhere(around.store);
-        let evaluated = match answers {
-            None if !queries.is_empty() => {
-                self.asked = Some(Asked { ticket, at, began, answers: None });
-                let (at, limits) = (self.query_at(at, around.settings), around.settings.limits.clone());
-                return Evaluated { asks: Some(Questions { ticket, at, queries, limits }), ..Evaluated::default() };
-            }
-            None => self.evaluate_at(at, timeline.steady(at), around),
-            Some(answers) => {
-                let store = Answered { store: around.store, answers: &answers };
-                self.evaluate_at(at, timeline.steady(at), &Surroundings { store: &store, ..*around })
-            }
-        };
-        self.tally.at = Some(began.wall);
-        self.tally.took = around.clock.now().running.saturating_sub(began.running);
-        evaluated
-    }
-
-    /// The last slot that is not later than now. Slots before it are missed.
-    fn take_slot(&mut self, now: Moment) -> UnixNanos {
-        // A clock that is slewed may be a bit behind the one that said that it is time.
-        let missed = self.slots.between(self.next, now.wall);
-        let at = UnixNanos(self.next.0 + missed * nanos(self.interval) as u64);
-        self.tally.missed += missed;
-        self.tally.iterations += missed + 1;
-        self.next = self.slots.after(at);
-        at
+    /// When another process evaluated it last, if its state is from there.
+    pub fn resumed(&self) -> Option<UnixNanos> {
+        self.rules.iter().filter_map(|rule| rule.resumed).max()
     }
 
     /// Queries of its rules that the store does not answer, each once.
-    fn queries_elsewhere(&self, store: &dyn Store) -> Vec<Query> {
+    pub fn queries_elsewhere(&self, store: &dyn Store) -> Vec<Query> {
         let mut queries: Vec<Query> = Vec::new();
         for query in self.rules.iter().map(|rule| &rule.written.query).filter(|query| store.is_elsewhere(query)) {
             if queries.iter().all(|known| known.text() != query.text()) {
@@ -228,80 +169,55 @@ impl Group {
         queries
     }
 
-    /// When it was evaluated last, in this process or one before.
-    pub fn evaluated(&self) -> Option<Since> {
-        self.rules.iter().filter_map(|rule| rule.evaluated).max_by_key(|at| at.steady)
-    }
-
     /// The time of the queries of an evaluation.
     pub fn query_at(&self, at: UnixNanos, settings: &Settings) -> UnixMillis {
         let offset = self.query_offset.unwrap_or(settings.query_offset);
         UnixMillis((at.0 as i64 - nanos(offset)).div_euclid(1_000_000))
     }
 
-    /// Evaluates the group at a time.
-    pub fn evaluate_at(&mut self, at: UnixNanos, steady: Steady, around: &Surroundings<'_>) -> Evaluated {
-        let cx = Evaluating {
-            at,
-            steady,
-            query_at: self.query_at(at, around.settings),
-            interval: self.interval,
-            limit: self.limit,
-            store: around.store,
-            settings: around.settings,
-            recorded: around.recorded,
-            settling: around.settling.and_then(|settling| settling.at(steady, self.interval)),
+    /// The evaluation under way is not to change it any more, and nobody hears of what that has handed on: it is handed on
+    /// once more.
+    pub fn interrupt(&mut self) {
+        self.evaluation = None;
+        let alerts = self.rules.iter_mut().filter_map(|rule| rule.alerting.as_mut());
+        alerts.flat_map(|alerting| alerting.alerts.values_mut()).for_each(|alert| alert.sent = alert.sent_journalled);
+    }
+}
+
+/// A group as several have it: the evaluation under way, and whoever looks at it or loads other rules.
+#[derive(Debug)]
+pub(super) struct Shared(Mutex<Group>);
+
+impl Shared {
+    /// Shares a group.
+    pub fn new(group: Group) -> Self {
+        Self(Mutex::new(group))
+    }
+
+    /// Takes hold of it for a moment: never while a query is evaluated or a disk is waited for.
+    pub fn hold(&self) -> MutexGuard<'_, Group> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes hold of it for an evaluation; `None` where that is not to change it any more.
+    pub fn hold_for(&self, evaluation: Ticket) -> Option<MutexGuard<'_, Group>> {
+        Some(self.hold()).filter(|group| group.evaluation == Some(evaluation))
+    }
+
+    /// Takes the state away from whoever else has it.
+    pub fn take(&self) -> Group {
+        let mut held = self.hold();
+        let (file, name) = (held.file.clone(), held.name.clone());
+        let nothing = Group {
+            file,
+            name,
+            rules: Vec::new(),
+            retired: Vec::new(),
+            evaluation: None,
+            counted: Counted::default(),
+            ..*held
         };
-        let mut evaluated = Evaluated::default();
-        self.tally.rows = 0;
-        for rule in &mut self.rules {
-            let began = around.clock.now();
-            let failed = rule.run(&cx, began.wall.into(), around.batches, &mut evaluated);
-            self.tally.evaluations += 1;
-            self.tally.failures += u64::from(failed);
-            self.tally.rows += rule.outcome.rows;
-            rule.outcome.at = Some(began.wall);
-            rule.outcome.took = around.clock.now().running.saturating_sub(began.running);
-        }
-        evaluated
-    }
-}
-
-impl Rule {
-    /// Evaluates the rule, hands on what it makes and ends what it does not write any more. Returns whether it failed.
-    fn run(&mut self, cx: &Evaluating<'_>, began: UnixMillis, batches: &Batches, out: &mut Evaluated) -> bool {
-        let mut rows = Vec::new();
-        let result = self.evaluate(cx, &mut rows);
-        self.due(cx, result.is_err(), &mut out.alerts);
-        self.outcome.error = result.err().map(|error| error.to_string());
-        self.outcome.rows = rows.len();
-        if self.outcome.error.is_some() {
-            self.tell();
-            return true;
-        }
-        // As one, so that nobody sees an alert in two states.
-        rows.extend(self.series.follow(&rows));
-        let refused = cx.store.append(cx.query_at, &rows, began);
-        out.metrics.extend(batches.batch(cx.query_at, &rows, &mut self.series));
-        self.outcome.error = refused.first().map(|(why, _)| results::words(*why).to_owned());
-        self.tell();
-        // Prometheus tells the rule's health by it, and does not count it as a failure.
-        false
-    }
-}
-
-impl Rule {
-    /// Tells in the log what is news of a rule that fails.
-    fn tell(&mut self) {
-        let (name, error) = (self.written.name(), self.outcome.error.as_deref());
-        match self.failing.follow(error) {
-            Some(News::Fails) => {
-                let (times, error) = (self.failing.times, error.unwrap_or_default());
-                tracing::warn!(times, "the rule `{name}` fails: {error}");
-            }
-            Some(News::Over(times)) => tracing::info!(times, "the rule `{name}` does not fail any more"),
-            None => {}
-        }
+        std::mem::replace(&mut *held, nothing)
     }
 }
 

@@ -32,6 +32,11 @@ impl Slots {
         UnixNanos(slot.0.saturating_add(self.interval))
     }
 
+    /// The time that lies so many behind a time.
+    pub fn later(&self, slot: UnixNanos, by: u64) -> UnixNanos {
+        UnixNanos(slot.0.saturating_add(by.saturating_mul(self.interval)))
+    }
+
     /// How many times lie between two of them, the first not among them.
     pub fn between(&self, earlier: UnixNanos, later: UnixNanos) -> u64 {
         later.0.saturating_sub(earlier.0) / self.interval

@@ -2,17 +2,19 @@
 //! resolves once it is gone; what `gone` means is [`super::super::missing_input`]'s business.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::alert::Alert;
-use super::super::missing_input::{Inquiry, Lost, MissingInput};
+use super::super::missing_input::{Lost, MissingInput};
 use super::super::results::Row;
 use super::super::rule_file::{AlertRule, Kind, Label};
 use super::expand::Expander;
+use super::hold::Hold;
 use super::occurrences;
-use super::{Alerting, Evaluating, Instance, Phase, Rule, RuleError, Sight, Since, Text};
+use super::{Alerting, Evaluating, Instance, Phase, Rule, RuleError, Sight, Since, Text, Texts};
 use crate::data::labels::{Labels, METRIC_NAME};
 use crate::data::{LabelSet, UnixNanos};
 use crate::promql::{Point, Query, VectorSample};
@@ -46,8 +48,7 @@ impl Alerting {
             labels.iter().map(|label| (label.name.clone(), Text::new(&rule.name, &label.value))).collect()
         };
         Self {
-            labels: texts(labels),
-            annotations: texts(&rule.annotations),
+            texts: Arc::new(Texts { labels: texts(labels), annotations: texts(&rule.annotations) }),
             alerts: BTreeMap::new(),
             forgotten: Vec::new(),
             link: format!("/graph?g0.expr={text}&g0.tab=1"),
@@ -56,22 +57,20 @@ impl Alerting {
 }
 
 impl Rule {
-    pub(super) fn alert(&mut self, cx: &Evaluating<'_>, rows: &mut Vec<Row>) -> Result<(), RuleError> {
-        let Self { written, alerting: Some(alerting), evaluated, restored, resumed, .. } = self else { return Ok(()) };
-        let Kind::Alert(rule) = &written.kind else { return Ok(()) };
+    /// Moves the alerts on by what was found.
+    pub(super) fn alert(
+        &mut self,
+        cx: &Evaluating<'_>,
+        found: Result<HashMap<Box<[u8]>, Found>, RuleError>,
+    ) -> Result<Vec<Row>, RuleError> {
+        let Self { written, alerting, evaluated, restored, resumed, .. } = self;
+        let (Kind::Alert(rule), Some(alerting)) = (&written.kind, alerting) else { return found.map(|_| Vec::new()) };
         let query = &written.query;
         let hold = Hold::new(cx, query);
         if *restored && let Some(last) = *evaluated {
             alerting.was_away(cx, cx.steady.since(last.steady.plus(cx.interval)));
         }
-        let found = cx.vector(query).and_then(|vector| alerting.found(&rule.name, vector, cx));
-        let found = match found {
-            Ok(found) => found,
-            Err(error) => {
-                alerting.could_not_look(cx);
-                return Err(error);
-            }
-        };
+        let found = found.inspect_err(|_| alerting.could_not_look(cx))?;
         let sight = cx.settling.map(|sight| match sight {
             Sight::After(since) => Sight::After(resumed.map_or(since, |resumed| since.min(resumed))),
             Sight::Nothing => Sight::Nothing,
@@ -82,8 +81,7 @@ impl Rule {
             alerting.forgotten.extend(std::mem::take(&mut alerting.alerts).into_keys());
             return Err(RuleError::Limit { limit: cx.limit, found: active, what: "alerts" });
         }
-        rows.extend(self.rows_of_alerts());
-        Ok(())
+        Ok(self.rows_of_alerts())
     }
 
     /// What its alerts write.
@@ -133,15 +131,16 @@ impl Rule {
 }
 
 /// An element of the result, as an alert.
-struct Found {
+#[derive(Debug)]
+pub(in super::super) struct Found {
     annotations: LabelSet,
     element: LabelSet,
     value: f64,
 }
 
-impl Alerting {
+impl Texts {
     /// The alerts that a result stands for, by their labels.
-    fn found(
+    pub(super) fn found(
         &self,
         name: &str,
         vector: Vec<VectorSample>,
@@ -172,7 +171,9 @@ impl Alerting {
         }
         Ok(found)
     }
+}
 
+impl Alerting {
     /// Begins alerts of what is found and not known, and says of the others what is new. Returns what is there.
     fn take(
         &mut self,
@@ -356,54 +357,5 @@ impl Instance {
             Row { labels: encoded(&series), point: Point::Float(1.0) },
             Row { labels: since, point: Point::Float(seconds) },
         ]
-    }
-}
-
-/// How alerts of a rule are held, under `hold`.
-struct Hold<'a> {
-    query: Query,
-    inquiry: Inquiry<'a>,
-    settling: Option<Sight>,
-}
-
-impl<'a> Hold<'a> {
-    /// Not where somebody else answers the query: what that answer does not have is gone, whatever this agent sees itself.
-    fn new(cx: &Evaluating<'a>, query: &Query) -> Option<Self> {
-        let holds = cx.settings.missing_input == MissingInput::Hold && !cx.store.is_elsewhere(query);
-        holds.then(|| Self {
-            query: query.clone(),
-            inquiry: Inquiry {
-                store: cx.store,
-                at: cx.query_at,
-                lookback: cx.settings.limits.lookback,
-                hold_for: cx.settings.hold_for,
-                recorded: cx.recorded,
-            },
-            settling: cx.settling,
-        })
-    }
-
-    /// Why an alert that is not in the result is held; `None` where it is not.
-    fn lost(&self, alert: &Instance, now: Since) -> Option<Lost> {
-        let held = alert.held.as_ref().map(|held| now.steady.since(held.since.steady));
-        match self.settling {
-            Some(Sight::Nothing) => return Some(Lost::ClockSetBack),
-            None if held.is_some_and(|held| held >= self.inquiry.hold_for) => return None,
-            _ => {}
-        }
-        // Where the samples cannot be had, nothing is known of them.
-        self.inquiry.lost(&self.query, &alert.element, held.is_some()).unwrap_or(Some(Lost::Evaluation))
-    }
-
-    /// Whether something new was seen of what an element of the result is made of.
-    fn is_new(&self, element: &LabelSet, sight: Sight) -> bool {
-        // What is made of no sample says nothing of any that may be missing.
-        if self.query.selectors().next().is_none() {
-            return true;
-        }
-        match sight {
-            Sight::After(since) => self.inquiry.has_since(&self.query, element, since.into()).unwrap_or(false),
-            Sight::Nothing => false,
-        }
     }
 }

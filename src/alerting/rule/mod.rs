@@ -4,11 +4,13 @@
 
 mod alerting;
 mod expand;
+mod hold;
 mod instance;
 mod occurrences;
 mod recording;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::missing_input::MissingInput;
@@ -17,8 +19,9 @@ use super::results::{Row, Store, Written};
 use super::rule_file::{self, Kind, Label};
 use super::template::{Template, TemplateError};
 use crate::data::{LabelSet, UnixMillis, UnixNanos};
-use crate::promql::{Limits, Query, Value, VectorSample};
+use crate::promql::{Limits, Query, Stop, Value, VectorSample};
 
+use alerting::Found;
 pub(super) use instance::{Held, Instance, Phase, Since};
 
 /// What all rules share.
@@ -62,7 +65,7 @@ impl Default for Settings {
 #[derive(Debug)]
 pub(super) struct Rule {
     /// What its file says.
-    pub written: rule_file::Rule,
+    pub written: Arc<rule_file::Rule>,
     /// What an alerting rule has besides.
     pub alerting: Option<Alerting>,
     /// The series that it writes.
@@ -82,16 +85,23 @@ pub(super) struct Rule {
 /// What an alerting rule has besides its query.
 #[derive(Debug)]
 pub(super) struct Alerting {
-    /// Templates of its labels.
-    pub labels: Vec<(Box<str>, Text)>,
-    /// Templates of its annotations.
-    pub annotations: Vec<(Box<str>, Text)>,
+    /// What its alerts say.
+    pub texts: Arc<Texts>,
     /// Its alerts by their labels as [`crate::data::labels::Labels`] holds them.
     pub alerts: BTreeMap<Box<[u8]>, Instance>,
     /// Alerts that are gone, and that the journal still has.
     pub forgotten: Vec<Box<[u8]>>,
     /// Where the query can be looked at, behind the external URL.
     pub link: String,
+}
+
+/// Texts of an alerting rule, from which those of its alerts are made.
+#[derive(Debug)]
+pub(super) struct Texts {
+    /// Of its labels.
+    pub labels: Vec<(Box<str>, Text)>,
+    /// Of its annotations.
+    pub annotations: Vec<(Box<str>, Text)>,
 }
 
 /// A text with or without templates.
@@ -183,6 +193,8 @@ pub(super) struct Evaluating<'a> {
     pub settings: &'a Settings,
     /// Queries of the recording rules by what they record.
     pub recorded: &'a HashMap<Box<str>, Vec<Query>>,
+    /// By which a query is given up.
+    pub stop: &'a Stop,
     /// While the agent settles after it was away or the wall clock was stepped: what can be relied on.
     pub settling: Option<Sight>,
 }
@@ -204,7 +216,9 @@ impl Evaluating<'_> {
 
     /// The result of a query as a vector.
     fn vector_at(&self, query: &Query, at: UnixMillis) -> Result<Vec<VectorSample>, RuleError> {
-        let result = self.store.evaluate(query, at, &limits(&self.settings.limits, self.interval, Instant::now()))?;
+        let limits = limits(&self.settings.limits, self.interval, Instant::now());
+        let limits = Limits { stop: Some(self.stop.clone()), ..limits };
+        let result = self.store.evaluate(query, at, &limits)?;
         match result.value {
             Value::Vector(vector) => Ok(vector),
             Value::Scalar(value) => Ok(vec![VectorSample {
@@ -223,7 +237,7 @@ const LONGEST: Duration = Duration::from_mins(2);
 /// Time that every query of a rule may take, however often its group is evaluated.
 const SHORTEST: Duration = Duration::from_secs(10);
 
-/// What a query of a rule may take that begins now: all rules wait for it, so it has the interval of its group.
+/// What a query of a rule may take that begins now: the rules of its group wait for it, so it has the interval of that.
 fn limits(shared: &Limits, interval: Duration, now: Instant) -> Limits {
     let deadline = now + interval.clamp(SHORTEST, LONGEST);
     let deadline = shared.deadline.map_or(deadline, |known| known.min(deadline));
@@ -238,7 +252,7 @@ impl Rule {
             Kind::Alert(alert) => Some(Alerting::new(&written.labels, alert, &written.query)),
         };
         Self {
-            written: written.clone(),
+            written: Arc::new(written.clone()),
             alerting,
             series: Written::default(),
             outcome: Outcome::default(),
@@ -254,18 +268,50 @@ impl Rule {
         self.written.name()
     }
 
-    /// Evaluates it into `rows`. Where it fails nothing is in them.
-    pub fn evaluate(&mut self, cx: &Evaluating<'_>, rows: &mut Vec<Row>) -> Result<(), RuleError> {
-        let evaluated = match self.written.kind {
-            Kind::Record { .. } => self.record(cx, rows),
-            Kind::Alert(_) => self.alert(cx, rows),
+    /// What looks for what it finds.
+    pub fn look(&self) -> Look {
+        let texts = self.alerting.as_ref().map(|alerting| alerting.texts.clone());
+        Look { written: self.written.clone(), texts }
+    }
+
+    /// Follows what was found. Returns what it writes; nothing where it fails.
+    pub fn follow(&mut self, cx: &Evaluating<'_>, looked: Result<Looked, RuleError>) -> Result<Vec<Row>, RuleError> {
+        let followed = match looked {
+            Ok(Looked::Series(rows)) => Ok(rows),
+            Ok(Looked::Alerts(found)) => self.alert(cx, Ok(found)),
+            Err(error) => self.alert(cx, Err(error)),
         };
-        if evaluated.is_err() {
-            rows.clear();
-        }
         self.evaluated = Some(Since { wall: cx.at, steady: cx.steady });
         self.restored = false;
-        evaluated
+        followed
+    }
+}
+
+/// Looks for what a rule finds, without its state.
+#[derive(Debug)]
+pub(super) struct Look {
+    written: Arc<rule_file::Rule>,
+    /// Those of an alerting rule.
+    texts: Option<Arc<Texts>>,
+}
+
+/// What a rule has found.
+#[derive(Debug)]
+pub(super) enum Looked {
+    /// What it records.
+    Series(Vec<Row>),
+    /// What its alerts are, by their labels.
+    Alerts(HashMap<Box<[u8]>, Found>),
+}
+
+impl Look {
+    /// Evaluates the query and expands the texts for each element of its result.
+    pub fn look(&self, cx: &Evaluating<'_>) -> Result<Looked, RuleError> {
+        let vector = cx.vector(&self.written.query)?;
+        match &self.texts {
+            None => recording::rows(&self.written, vector, cx).map(Looked::Series),
+            Some(texts) => texts.found(self.written.name(), vector, cx).map(Looked::Alerts),
+        }
     }
 }
 

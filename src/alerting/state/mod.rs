@@ -39,9 +39,10 @@ mod record;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::group::Group;
+use super::group::{Group, Shared};
 use super::moment::Steady;
 use super::rule::{Alerting, Instance, Phase, Since};
 use crate::delivery::journal::{Journal, Kind, MOST_RECORD, Place, Restored};
@@ -136,23 +137,32 @@ fn hand_on_again(alert: &mut Instance, last: Option<Since>) {
 }
 
 /// Begins a generation with the state of all groups.
-pub(super) fn begin(place: &Place, restored: &Restored, groups: &mut [Group]) -> io::Result<Journal> {
+pub(super) fn begin(place: &Place, restored: &Restored, groups: &[Arc<Shared>]) -> io::Result<Journal> {
     let state = whole(groups);
     place.begin(restored, state.iter().map(Vec::as_slice))
 }
 
 /// Begins the next generation with the state of all groups.
-pub(super) fn replace(journal: &mut Journal, groups: &mut [Group]) -> io::Result<()> {
+pub(super) fn replace(journal: &mut Journal, groups: &[Arc<Shared>]) -> io::Result<()> {
     let state = whole(groups);
     journal.replace(state.iter().map(Vec::as_slice))
 }
 
 /// Journals what an evaluation of a group has changed. When this returns it is durable.
-pub(super) fn follow(journal: &mut Journal, number: usize, group: &mut Group) -> io::Result<()> {
-    let number = number as u32;
+pub(super) fn follow(journal: &mut Journal, number: usize, group: &Shared, now: Since) -> io::Result<()> {
+    // Nobody who looks at the group waits for the disk.
+    let durable = changes(journal, number as u32, &mut group.hold(), now);
+    journal.commit(durable)?;
+    if durable {
+        group.hold().forced = Some(now.steady);
+    }
+    Ok(())
+}
+
+/// Writes what the evaluation of a group at `now` has changed. Returns whether that must be forced.
+fn changes(journal: &mut Journal, number: u32, group: &mut Group, now: Since) -> bool {
     let mut durable = false;
     let mut any_active = false;
-    let Some(now) = group.evaluated() else { return Ok(()) };
     for (place, rule) in group.rules.iter_mut().enumerate() {
         let Some(alerting) = &mut rule.alerting else { continue };
         let id = (number, place as u32);
@@ -172,25 +182,25 @@ pub(super) fn follow(journal: &mut Journal, number: usize, group: &mut Group) ->
             }
         }
     }
-    // The last one: a write that is torn leaves an evaluation that did not happen, and is made up for.
-    journal.append(&record::evaluated(number, now));
-    durable |= any_active && group.forced.is_none_or(|forced| now.steady.since(forced) >= FORCE_EVERY);
-    journal.commit(durable)?;
-    if durable {
-        group.forced = Some(now.steady);
+    // The last one: a write that is torn, and an evaluation that was stopped, did not happen, and are made up for.
+    if group.evaluated == Some(now) {
+        journal.append(&record::evaluated(number, now));
     }
-    Ok(())
+    durable | (any_active && group.forced.is_none_or(|forced| now.steady.since(forced) >= FORCE_EVERY))
 }
 
-fn whole(groups: &mut [Group]) -> Vec<Vec<u8>> {
+/// The state of all groups. What an evaluation that goes on has done so far is part of it, and that it took place is not.
+fn whole(groups: &[Arc<Shared>]) -> Vec<Vec<u8>> {
     let mut state = Vec::new();
-    for (number, group) in groups.iter_mut().enumerate() {
+    for (number, group) in groups.iter().enumerate() {
+        let mut group = group.hold();
+        let Group { file, name, rules, evaluated, .. } = &mut *group;
         let number = number as u32;
-        state.extend(group.evaluated().map(|at| record::evaluated(number, at)));
-        for (place, rule) in group.rules.iter_mut().enumerate() {
+        state.extend(evaluated.map(|at| record::evaluated(number, at)));
+        for (place, rule) in rules.iter_mut().enumerate() {
             let id = (number, place as u32);
             let Some(Alerting { alerts, forgotten, .. }) = &mut rule.alerting else { continue };
-            state.push(record::rule(id, &Identity::of(&group.file, &group.name, &rule.written)));
+            state.push(record::rule(id, &Identity::of(file, name, &rule.written)));
             forgotten.clear();
             for (labels, alert) in alerts {
                 alert.changed = false;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::alert::Alert;
 use super::elsewhere::{Answers, Questions};
-use super::engine::Rules;
+use super::engine::{Begun, Rules};
 use super::moment::{Clock, Moment};
 use super::results::{Row, Store};
 use super::rule::Settings;
@@ -20,7 +20,7 @@ use crate::data::metrics::STALE;
 use crate::data::{LabelSet, SeriesTable, UnixMillis, UnixNanos};
 use crate::delivery::journal::Place;
 use crate::delivery::simulated_disk::SimulatedDisk;
-use crate::promql::{Annotations, EvalError, Evaluation, Point, Value, VectorSample};
+use crate::promql::{Annotations, EvalError, Evaluation, Point, Stop, Value, VectorSample};
 pub use store::MemoryStore;
 
 /// Where tests begin: 2026-11-23T00:00:00Z.
@@ -234,11 +234,20 @@ impl World {
 
     /// Evaluates what is due.
     pub fn evaluate(&mut self) {
-        while let Some(evaluated) = self.rules.evaluate(&self.clock, &self.store) {
+        while let Some(begun) = self.rules.begin(&self.clock, &self.store) {
+            let evaluated = match begun {
+                Begun::Asks(questions) => {
+                    self.open.push(questions);
+                    self.answer();
+                    continue;
+                }
+                Begun::Evaluation(evaluation) => {
+                    self.rules.evaluate(evaluation, &self.clock, &self.store, &Stop::default())
+                }
+            };
             let (at, now) = (self.seconds(), UnixMillis::from(self.clock.0.wall));
             let sent = |alert: Alert| Sent { at, fires: !alert.is_resolved(now), alert };
             self.sent.extend(evaluated.alerts.into_iter().map(sent));
-            self.open.extend(evaluated.asks);
             self.answer();
         }
         let alerts = self.rules.alerts();
@@ -250,7 +259,7 @@ impl World {
 
     /// Somebody else answers what he was asked, if he does.
     pub fn answer(&mut self) {
-        let (remote, rules) = (self.remote, &mut self.rules);
+        let (remote, rules) = (self.remote, &self.rules);
         self.open.retain(|questions| match remote.answer(questions) {
             None => true,
             Some(answers) => {
@@ -265,7 +274,8 @@ impl World {
         self.clock.0.running.as_secs() - 1000
     }
 
-    fn pass(&mut self, nanos: u64) {
+    /// Time passes, and nothing happens.
+    pub fn pass(&mut self, nanos: u64) {
         self.clock.0.wall.0 += nanos;
         self.clock.0.running += Duration::from_nanos(nanos);
     }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::group::{Group, Surroundings as Around};
+use super::super::elsewhere::Ticket;
+use super::super::group::{Group, Shared, Surroundings as Around};
 use super::super::missing_input::MissingInput;
 use super::super::moment::{Clock, Moment, Steady};
 use super::super::results::Batches;
@@ -20,7 +21,7 @@ use crate::data::labels::{LabelSet, Labels};
 use crate::data::{SeriesTable, UnixNanos};
 use crate::options::prometheus_duration;
 use crate::promql::script::series_notation::{self, Item, Series};
-use crate::promql::{Limits, Point, Query, Value, When};
+use crate::promql::{Limits, Point, Query, Stop, Value, When};
 
 /// What a test has around it.
 pub(super) struct Surroundings<'a> {
@@ -38,8 +39,11 @@ struct Run<'a> {
     around: &'a Surroundings<'a>,
     settings: Settings,
     store: TestStore,
-    groups: Vec<Group>,
+    groups: Vec<Shared>,
 }
+
+/// The evaluations of a test, which are all of its groups' one behind the other.
+const ALL: Ticket = Ticket(0);
 
 /// Rules of a test take no time.
 struct NoTime;
@@ -83,10 +87,13 @@ impl<'a> Run<'a> {
             let file = RuleFile::read(path, super::reading(around.options))
                 .map_err(|error| error.to_string().lines().map(str::to_owned).collect::<Vec<_>>())?;
             let path = path.to_string_lossy();
-            groups.extend(file.groups.iter().map(|group| Group::new(&path, group, &settings, test.start)));
+            groups.extend(file.groups.iter().map(|group| Group::new(&path, group, &settings)));
         }
         // Groups that are not named are as early as the first one that is.
         groups.sort_by_key(|group| around.order.iter().position(|name| **name == *group.name).unwrap_or(0));
+        // Nobody else evaluates them.
+        let shared = |group: Group| Shared::new(Group { evaluation: Some(ALL), ..group });
+        let groups = groups.into_iter().map(shared).collect();
         Ok((Self { test, around, settings, store: TestStore::default(), groups }, loading))
     }
 
@@ -148,12 +155,13 @@ impl<'a> Run<'a> {
             settings: &self.settings,
             batches,
             recorded: &HashMap::new(),
+            stop: &Stop::default(),
             settling: None,
         };
         let mut broken = Vec::new();
-        for group in &mut self.groups {
-            group.evaluate_at(at, Steady(at.0 as i64), &around);
-            for rule in &group.rules {
+        for group in &self.groups {
+            group.walk(ALL, (at, Steady(at.0 as i64)), &around);
+            for rule in &group.hold().rules {
                 if let Some(error) = &rule.outcome.error {
                     let time = shown::duration(Duration::from_nanos(at.0));
                     broken.push(format!("    rule: {}, time: {time}, err: {error}", rule.name()));
@@ -177,10 +185,16 @@ impl<'a> Run<'a> {
     }
 
     fn firing(&self, name: &str) -> Vec<Pair> {
-        let rules = self.groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.name() == name);
-        let alerts = rules.filter_map(|rule| rule.alerting.as_ref()).flat_map(|alerting| &alerting.alerts);
-        let firing = alerts.filter(|(_, alert)| matches!(alert.phase, Phase::Firing { .. }));
-        firing.map(|(labels, alert)| (Labels::of_encoded(labels).to_set(), alert.annotations.clone())).collect()
+        let of_group = |group: &Shared| {
+            let group = group.hold();
+            let rules = group.rules.iter().filter(|rule| rule.name() == name);
+            let alerts = rules.filter_map(|rule| rule.alerting.as_ref()).flat_map(|alerting| &alerting.alerts);
+            let firing = alerts.filter(|(_, alert)| matches!(alert.phase, Phase::Firing { .. }));
+            firing
+                .map(|(labels, alert)| (Labels::of_encoded(labels).to_set(), alert.annotations.clone()))
+                .collect::<Vec<_>>()
+        };
+        self.groups.iter().flat_map(of_group).collect()
     }
 
     fn alerts_differ(&self, test: &AlertTest, expected: &[Pair], got: &[Pair]) -> String {

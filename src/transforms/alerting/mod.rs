@@ -265,6 +265,7 @@ impl TransformPlan for Options {
             options: self.clone(),
             telemetry: common.telemetry.clone(),
             data_dir: common.data_dir.clone(),
+            cores: common.workers,
         })))
     }
 }

@@ -150,7 +150,7 @@ fn alerts_are_evaluated_without_a_journal_and_written_down_as_soon_as_there_is_o
     std::fs::remove_file(&data_dir).expect("removed");
     world.run(30);
     assert_eq!(world.rules.trouble(), None);
-    let mut later = Rules::new(SeriesTable::new(1000), Arc::default()).expect("metrics");
+    let later = Rules::new(SeriesTable::new(1000), Arc::default()).expect("metrics");
     assert!(later.restore(place()).is_empty());
     later.load(Settings::default(), &[rule_file(rules)], world.clock.0);
     assert_eq!(later.alerts().len(), 1);

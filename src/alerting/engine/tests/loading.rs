@@ -3,7 +3,9 @@
 use super::super::super::missing_input::MissingInput;
 use super::super::super::rule::Settings;
 use super::super::super::testing::{World, encoded, series};
+use super::super::Begun;
 use crate::data::metrics::is_stale;
+use crate::promql::Stop;
 
 const ALERT: &str = "  - {alert: High, expr: x > 5, for: 1m}\n";
 
@@ -119,4 +121,50 @@ fn what_rules_count_is_exposed_while_they_are_there() {
     assert!(exposed.contains("tailwater_rule_evaluations_total{rule_group=\"rules.yml;g\"} 8"), "{exposed}");
     world.reload(&text("other", ALERT));
     assert!(!telemetry.expose().expect("exposed").contains("rules.yml;g\""));
+}
+
+/// Whoever evaluated it may hang in a query for good.
+#[test]
+fn an_evaluation_from_before_a_load_changes_nothing_and_is_made_up_for() {
+    for rules in [ALERT, "  - {alert: High, expr: x > 5, for: 1m}\n  - {record: y, expr: x}\n"] {
+        let mut world = world(ALERT);
+        world.run(60);
+        let begin = |world: &mut World| loop {
+            if let Some(Begun::Evaluation(evaluation)) = world.rules.begin(&world.clock, &world.store) {
+                return evaluation;
+            }
+            world.pass(1_000_000_000);
+        };
+        let evaluation = begin(&mut world);
+        assert_eq!(world.rules.next_due(), None, "a group is evaluated once at a time");
+        world.reload(&text("g", rules));
+        let before = world.alerts();
+        let samples = world.store.samples(&series("y", "a")).len();
+        let evaluated = world.rules.evaluate(evaluation, &world.clock, &world.store, &Stop::default());
+        assert!(evaluated.alerts.is_empty() && evaluated.metrics.is_empty() && evaluated.group.is_none());
+        drop(evaluated);
+        assert_eq!((world.alerts(), world.store.samples(&series("y", "a")).len()), (before, samples));
+        world.run(60);
+        assert_eq!(world.alerts(), ["High{a} firing"]);
+    }
+}
+
+#[test]
+fn rules_that_are_loaded_while_others_are_evaluated_find_their_alerts_once() {
+    let mut world = world(ALERT);
+    world.run(75);
+    world.said();
+    let due = world.rules.next_due().expect("due");
+    world.pass(due.saturating_sub(world.clock.0.running).as_nanos() as u64);
+    let Some(Begun::Evaluation(evaluation)) = world.rules.begin(&world.clock, &world.store) else { panic!("due") };
+    world.reload(&text("g", ALERT));
+    drop(world.rules.evaluate(evaluation, &world.clock, &world.store, &Stop::default()));
+    // It is due at the same time once more.
+    assert_eq!(world.rules.next_due(), Some(due));
+    let iterations = world.rules.groups()[0].iterations;
+    world.evaluate();
+    assert_eq!(world.rules.groups()[0].iterations, iterations);
+    world.run(60);
+    assert_eq!(world.alerts(), ["High{a} firing"]);
+    assert_eq!(world.said().len(), 1);
 }
