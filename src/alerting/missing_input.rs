@@ -29,10 +29,16 @@
 //! The other way round, after a restart or a step of the clock an alert begins only if something was seen since: that
 //! nothing is there yet is no `absent`. That lasts until a scrape has come, two intervals of the group and a minute at least.
 
+mod inputs;
+mod targets;
+
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
 
+use self::inputs::{Answered, Inputs, Question};
+use self::targets::{Target, Up};
 use super::results::Store;
 use crate::data::UnixMillis;
 use crate::data::labels::{LabelSet, Labels, METRIC_NAME};
@@ -104,12 +110,28 @@ pub(super) struct Inquiry<'a> {
     pub hold_for: Duration,
     /// What recording rules record, by the metric's name.
     pub recorded: &'a HashMap<Box<str>, Vec<Query>>,
+    /// What was read so far.
+    pub read: Read,
+}
+
+/// What was read for one alert is known for all others of the target.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    /// What the inputs look like.
+    inputs: Answered<Inputs<Input>>,
+    /// Whether they have a sample at all.
+    samples: Answered<Inputs<()>>,
+    /// What the `up`s say where there are no inputs: whether there are any, and what is lost.
+    targets: Answered<(bool, Option<Lost>)>,
+    /// The last sample of a target's `up`.
+    ups: RefCell<HashMap<Target, Option<(i64, Up)>>>,
 }
 
 /// Recording rules that read recording rules are followed this far.
 const MOST_DEPTH: u8 = 8;
 
 /// What an input looks like at the time of the queries.
+#[derive(Clone, Copy, Debug)]
 enum Input {
     /// It has a sample that a query finds. With `refilling`, the only one since a gap.
     There { refilling: bool },
@@ -128,21 +150,28 @@ impl Inquiry<'_> {
 
     /// Whether something that the query reads of an alert's series has a sample that is later than `since`.
     pub fn has_since(&self, query: &Query, element: &LabelSet, since: UnixMillis) -> Result<bool, SelectError> {
-        for selector in query.selectors() {
-            let mut found = false;
-            let matchers = narrowed(selector.matchers, element);
-            self.store.select(
-                Select { matchers: &matchers, after: since.0, until: self.at.0 },
-                &mut |labels, columns| {
-                    found |= agrees(labels, element) && columns.values.iter().any(|value| !is_stale(*value));
-                    Ok(())
-                },
-            )?;
-            if found {
+        for (number, selector) in query.selectors().enumerate() {
+            let question = Question::new(query, number, element, since.0);
+            let samples = self.read.samples.get_or_read(question, || {
+                let matchers = narrowed(selector.matchers, element);
+                let select = Select { matchers: &matchers, after: since.0, until: self.at.0 };
+                self.inputs(select, |columns| columns.values.iter().any(|value| !is_stale(*value)).then_some(()))
+            })?;
+            if samples.of(element).next().is_some() {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// The series of a question of which something is known.
+    fn inputs<T>(&self, select: Select<'_>, know: impl Fn(&Columns) -> Option<T>) -> Result<Inputs<T>, SelectError> {
+        let mut all = Vec::new();
+        self.store.select(select, &mut |labels, columns| {
+            all.extend(know(columns).map(|known| (labels.encoded().into(), known)));
+            Ok(())
+        })?;
+        Ok(Inputs::new(all))
     }
 
     fn lost_of(
@@ -154,19 +183,19 @@ impl Inquiry<'_> {
     ) -> Result<Option<Lost>, SelectError> {
         let (mut any_input, mut any_selector) = (false, false);
         // Targets whose `up` is to be asked, each with the time from which it must speak.
-        let mut targets: HashMap<(Box<str>, Box<str>), (i64, Ending)> = HashMap::new();
+        let mut targets: HashMap<Target, (i64, Ending)> = HashMap::new();
         let mut recordings: BTreeSet<LabelSet> = BTreeSet::new();
         let mut lost = None;
-        for selector in query.selectors().filter(|selector| selector.pinned.is_none()) {
+        for (number, selector) in query.selectors().enumerate().filter(|(_, selector)| selector.pinned.is_none()) {
             any_selector = true;
-            let matchers = narrowed(selector.matchers, element);
             let back = millis(selector.back.max(self.lookback).saturating_add(self.hold_for));
-            let select = Select { matchers: &matchers, after: self.at.0.saturating_sub(back), until: self.at.0 };
-            self.store.select(select, &mut |labels, columns| {
-                if !agrees(labels, element) {
-                    return Ok(());
-                }
-                let Some(input) = self.input(columns) else { return Ok(()) };
+            let after = self.at.0.saturating_sub(back);
+            let question = Question::new(query, number, element, after);
+            let inputs = self.read.inputs.get_or_read(question, || {
+                let matchers = narrowed(selector.matchers, element);
+                self.inputs(Select { matchers: &matchers, after, until: self.at.0 }, |columns| self.input(columns))
+            })?;
+            for (labels, input) in inputs.of(element) {
                 any_input = true;
                 if let Some(queries) = self.recorded.get(labels.metric_name()) {
                     // What somebody else answers ends with the answer, and no target of this agent is asked why.
@@ -174,19 +203,19 @@ impl Inquiry<'_> {
                         if let Input::Silent(_) = input {
                             lost.get_or_insert_with(|| Lost::Silent(labels.to_string().into()));
                         }
-                        return Ok(());
+                        continue;
                     }
                     if depth < MOST_DEPTH {
                         recordings.insert(labels.to_set());
-                        return Ok(());
+                        continue;
                     }
                 }
-                let (time, ending) = match input {
+                let (time, ending) = match *input {
                     Input::There { refilling } => {
                         if refilling && was_lost && selector.is_range {
                             lost.get_or_insert_with(|| Lost::Refilling(labels.to_string().into()));
                         }
-                        return Ok(());
+                        continue;
                     }
                     Input::Ended(at) => (at, Ending::Marked),
                     Input::Silent(at) => (at, Ending::Silent(labels.to_string().into())),
@@ -196,8 +225,7 @@ impl Inquiry<'_> {
                 if known.0 < time {
                     *known = (time, ending);
                 }
-                Ok(())
-            })?;
+            }
         }
         if lost.is_some() || !any_selector {
             return Ok(lost);
@@ -243,75 +271,6 @@ impl Inquiry<'_> {
         let refilling = last > 0 && (is_marker(last - 1) || columns.times[last - 1] + lookback < time);
         Some(Input::There { refilling: refilling || last == 0 })
     }
-
-    /// What the `up` of a target says of an input that ended or went silent at `time`.
-    fn lost_of_target(
-        &self,
-        job: Box<str>,
-        instance: Box<str>,
-        time: i64,
-        ending: Ending,
-    ) -> Result<Option<Lost>, SelectError> {
-        let mut matchers = vec![equal(METRIC_NAME, "up"), equal("job", &job)];
-        matchers.push(equal("instance", &instance));
-        let mut up = None;
-        self.each_up(&matchers, &mut |_, at, state| {
-            if up.is_none_or(|(known, _)| known < at) {
-                up = Some((at, state));
-            }
-        })?;
-        Ok(match (up, ending) {
-            (Some((_, Up::Ended)), _) => None,
-            (Some((at, _)), Ending::Marked) if at < time => Some(Lost::ScrapeNotTold(job, instance)),
-            (Some((_, Up::Failed)), _) => Some(Lost::ScrapeFailed(job, instance)),
-            (Some((_, Up::Silent)), _) => {
-                Some(Lost::Silent(format!("up{{instance={instance:?}, job={job:?}}}").into()))
-            }
-            (Some((at, Up::Succeeded)), Ending::Silent(series)) if at <= time => Some(Lost::Silent(series)),
-            (Some((_, Up::Succeeded)), _) => None,
-            // Nobody scrapes it: what was pushed ends by its marker alone.
-            (None, Ending::Marked) => None,
-            (None, Ending::Silent(series)) => Some(Lost::Silent(series)),
-        })
-    }
-
-    /// What is known where nothing that the rule reads is there: whether its targets are scraped.
-    fn lost_without_inputs(&self, query: &Query, element: &LabelSet) -> Result<Option<Lost>, SelectError> {
-        let (mut any, mut lost) = (false, None);
-        for selector in query.selectors().filter(|selector| selector.pinned.is_none()) {
-            let of_target = |name: &str| matches!(name, "job" | "instance");
-            let mut matchers = vec![equal(METRIC_NAME, "up")];
-            matchers.extend(selector.matchers.iter().filter(|matcher| of_target(&matcher.name)).cloned());
-            let narrow = element.iter().filter(|(name, _)| of_target(name));
-            matchers.extend(narrow.map(|(name, value)| equal(name, value)));
-            self.each_up(&matchers, &mut |labels, _, state| {
-                any = true;
-                let of = |name| labels.get(name).unwrap_or("").into();
-                lost = lost.take().or(match state {
-                    Up::Succeeded | Up::Ended => None,
-                    Up::Failed => Some(Lost::ScrapeFailed(of("job"), of("instance"))),
-                    Up::Silent => Some(Lost::Silent(labels.to_string().into())),
-                });
-            })?;
-        }
-        Ok(if any { lost } else { Some(Lost::Nothing) })
-    }
-
-    fn each_up(&self, matchers: &[Matcher], visit: &mut dyn FnMut(Labels<'_>, i64, Up)) -> Result<(), SelectError> {
-        let back = millis(self.lookback.saturating_add(self.hold_for));
-        let select = Select { matchers, after: self.at.0.saturating_sub(back), until: self.at.0 };
-        self.store.select(select, &mut |labels, columns| {
-            let (Some(&at), Some(&value)) = (columns.times.last(), columns.values.last()) else { return Ok(()) };
-            let state = match value {
-                value if is_stale(value) => Up::Ended,
-                _ if at <= self.at.0 - millis(self.lookback) => Up::Silent,
-                0.0 => Up::Failed,
-                _ => Up::Succeeded,
-            };
-            visit(labels, at, state);
-            Ok(())
-        })
-    }
 }
 
 /// How an input is gone.
@@ -320,17 +279,6 @@ enum Ending {
     Marked,
     /// With its name.
     Silent(Box<str>),
-}
-
-/// What the last sample of an `up` says.
-#[derive(Clone, Copy)]
-enum Up {
-    Succeeded,
-    Failed,
-    /// Discovery has dropped the target.
-    Ended,
-    /// Nobody has scraped for longer than a query looks back.
-    Silent,
 }
 
 /// The matchers of a selector, and that the target is the alert's where the alert says which.

@@ -24,6 +24,7 @@ impl<'a> Hold<'a> {
                 lookback: cx.settings.limits.lookback,
                 hold_for: cx.settings.hold_for,
                 recorded: cx.recorded,
+                read: Default::default(),
             },
             settling: cx.settling,
         })

@@ -1,6 +1,7 @@
 //! A store in memory that keeps everything, and refuses what the agent's refuses.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::promql::{EvalError, Evaluation, Limits, Point, Query, When};
 use crate::series::{Columns, Matcher, Refusal, Samples, Select, SelectError, SeriesExemplars};
 
 #[derive(Debug, Default)]
-pub struct MemoryStore(Mutex<BTreeMap<Box<[u8]>, Columns>>, Mutex<Vec<SeriesExemplars>>);
+pub struct MemoryStore(Mutex<BTreeMap<Box<[u8]>, Columns>>, Mutex<Vec<SeriesExemplars>>, AtomicUsize);
 
 impl MemoryStore {
     /// Times and values of a series.
@@ -19,6 +20,11 @@ impl MemoryStore {
         let series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let columns = series.get(labels).cloned().unwrap_or_default();
         columns.times.into_iter().zip(columns.values).collect()
+    }
+
+    /// How many series were read since the last call.
+    pub fn read_since(&self) -> usize {
+        self.2.swap(0, Ordering::Relaxed)
     }
 
     /// Has exemplars of a series from now on.
@@ -50,6 +56,7 @@ impl Samples for MemoryStore {
             let from = columns.times.partition_point(|at| *at <= what.after);
             let to = columns.times.partition_point(|at| *at <= what.until);
             if from < to {
+                self.2.fetch_add(1, Ordering::Relaxed);
                 let (times, values) = (columns.times[from..to].to_vec(), columns.values[from..to].to_vec());
                 visit(labels, &Columns { times, values, ..Columns::default() })?;
             }

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use super::super::super::missing_input::MissingInput;
+use super::super::super::results::{Row, Store};
 use super::super::super::rule::Settings;
-use super::super::super::testing::{Answer, World};
+use super::super::super::testing::{Answer, World, encoded};
+use crate::data::UnixMillis;
+use crate::data::metrics::STALE;
+use crate::promql::Point;
 
 fn text(rules: &str) -> String {
     format!("groups:\n- name: g\n  interval: 15s\n  rules:\n{rules}")
@@ -359,4 +363,29 @@ fn what_no_sample_makes_fires_at_once_after_a_restart() {
     world.stop_scraping();
     world.run(20);
     assert_eq!(world.alerts(), ["High{a} firing held", "Watchdog{} firing"]);
+}
+
+/// With as many reads as alerts times series, a target with ten thousand series would hold up its group for minutes.
+#[test]
+fn what_many_alerts_have_lost_is_read_once_for_all_of_them() {
+    const MANY: usize = 200;
+    let mut world = world("  - {alert: Each, expr: y > 5}\n");
+    let of =
+        |number: usize| encoded(&[("__name__", "y"), ("instance", "a"), ("job", "job"), ("n", &number.to_string())]);
+    let append = |world: &World, value: f64| {
+        let rows: Vec<Row> = (0..MANY).map(|n| Row { labels: of(n), point: Point::Float(value) }).collect();
+        let now = UnixMillis::from(world.clock.0.wall);
+        assert!(world.store.append(now, &rows, now).is_empty());
+    };
+    append(&world, 9.0);
+    world.run(60);
+    assert_eq!(world.alerts().len(), MANY);
+    append(&world, STALE);
+    world.targets[0].answer = Answer::Fails;
+    world.run(30);
+    world.store.read_since();
+    world.run(15);
+    assert_eq!(world.alerts().iter().filter(|alert| alert.ends_with("firing held")).count(), MANY);
+    let read = world.store.read_since();
+    assert!((MANY..3 * MANY).contains(&read), "{read} series were read for {MANY} alerts");
 }
