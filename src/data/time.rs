@@ -15,6 +15,17 @@ impl UnixMillis {
     pub fn now() -> Self {
         UnixNanos::now().into()
     }
+
+    /// This time moved on by `by`, not beyond the last one that there is.
+    #[must_use]
+    pub fn plus(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(millis(by)))
+    }
+}
+
+/// A duration in whole milliseconds, as [`UnixMillis`] counts them: the longest that there is where it is longer.
+pub fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl From<UnixNanos> for UnixMillis {

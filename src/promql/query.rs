@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::tree::{At, Expr, Node, Shift};
 use super::value::{Annotations, Evaluation};
 use super::{eval, functions, syntax};
+use crate::data::time::millis;
 use crate::series::{Matcher, Samples, SelectError};
 
 /// How far back an instant selector looks for a sample, unless [`Limits`] say otherwise.
@@ -318,7 +319,7 @@ impl Reach {
 
 fn collect<'a>(expr: &'a Expr, reach: Reach, found: &mut Vec<Selector<'a>>) {
     let clock = syntax::Clock { step: 0, range: 0 };
-    let lookback = i64::try_from(LOOKBACK.as_millis()).unwrap_or(i64::MAX);
+    let lookback = millis(LOOKBACK);
     match &expr.node {
         Node::Number { .. } | Node::Text(_) | Node::Bytes(_) => {}
         Node::Select(selected) | Node::Range(selected, _) => {

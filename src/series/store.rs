@@ -18,6 +18,7 @@ use super::options::StoreOptions;
 use super::read::Reader;
 use crate::data::labels::Labels;
 use crate::data::metrics::{SampleValue, is_stale};
+use crate::data::time::millis;
 use crate::data::{MetricBatch, SeriesTable, UnixMillis};
 
 /// Time between two warnings that series were refused, in milliseconds.
@@ -52,7 +53,6 @@ impl Store {
     /// # Errors
     /// Never: the names of its metrics are constants that a test registers.
     pub fn new(options: &StoreOptions, table: Arc<SeriesTable>) -> Result<Self, prometheus::Error> {
-        let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         let limits = Limits {
             retention: millis(options.retention_for(Duration::ZERO)),
             most_bytes: usize::try_from(options.max_bytes.0).unwrap_or(usize::MAX),
@@ -115,7 +115,7 @@ impl Store {
     /// Other bounds from now on. What is above them goes with the next samples that need room.
     pub fn set_limits(&self, options: &StoreOptions) {
         let most_bytes = usize::try_from(options.max_bytes.0).unwrap_or(usize::MAX);
-        let window = i64::try_from(options.out_of_order_window.0.as_millis()).unwrap_or(i64::MAX);
+        let window = millis(options.out_of_order_window.0);
         self.write().bound(most_bytes, window);
         self.counters.limit.set(i64::try_from(most_bytes).unwrap_or(i64::MAX));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::heard::unheard_record;
 use super::notified::{Seen, Whom, Wish};
-use super::{Acknowledged, Desk, Dispatcher, Fingerprint, GroupId, Kept, Notice, Occasion, Reason, kept, later};
+use super::{Acknowledged, Desk, Dispatcher, Fingerprint, GroupId, Kept, Notice, Occasion, Reason, kept};
 use crate::alerting::notifier::Notification;
 use crate::alerting::silence::Silences;
 use crate::data::UnixMillis;
@@ -25,7 +25,7 @@ impl Dispatcher {
     pub(super) fn look_at(&mut self, id: GroupId, now: UnixMillis, silences: &Silences, desk: &mut dyn Desk) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let route = self.routing.route(id.route);
-        group.next = later(now, route.group_interval);
+        group.next = now.plus(route.group_interval);
         self.due.insert((group.next, id, Occasion::Look));
         let (key, labels, receiver) = (group.key.clone(), group.labels.clone(), route.receiver.clone());
         let repeat = route.repeat_interval;
@@ -108,7 +108,7 @@ impl Dispatcher {
         let receiver = self.routing.route(id.route).receiver.clone();
         let every = self.resend_every(&receiver);
         let Some(group) = self.groups.get_mut(&id) else { return };
-        group.resend = every.map(|every| later(now, every));
+        group.resend = every.map(|every| now.plus(every));
         self.due.extend(group.resend.map(|at| (at, id, Occasion::Resend)));
         let (key, group_labels) = (group.key.clone(), group.labels.clone());
         let alerts = self.alerts_of(id);

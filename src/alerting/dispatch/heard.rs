@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 
 use super::notified::{alert_fields, read_alert};
-use super::{Dispatcher, Fingerprint, Kept, LEAST_GRACE, later};
+use super::{Dispatcher, Fingerprint, Kept, LEAST_GRACE};
 use crate::alerting::record::{Reader, Writer};
 use crate::data::UnixMillis;
 
@@ -28,13 +28,13 @@ impl Dispatcher {
     pub fn resume(&mut self, now: UnixMillis) {
         let grace = self.routing.resolve_timeout.max(LEAST_GRACE).max(self.limits.grace);
         for mut alert in self.notified.take_restored() {
-            alert.ends_at = later(now, grace);
+            alert.ends_at = now.plus(grace);
             self.keep(Kept { is_confirmed: false, ..Kept::new(alert, true, now) }, now);
         }
         for (fingerprint, mut kept) in std::mem::take(&mut self.heard) {
             // Somebody was to speak of it again, and could not while nobody listened.
             if kept.ends_by_timeout && !self.notified.knows_as_over(fingerprint) {
-                kept.alert.ends_at = kept.alert.ends_at.max(later(now, grace));
+                kept.alert.ends_at = kept.alert.ends_at.max(now.plus(grace));
             }
             self.keep(kept, now);
         }

@@ -36,6 +36,7 @@ use super::route::{RouteId, Routing};
 use super::silence::Silences;
 use crate::data::UnixMillis;
 use crate::data::labels::LabelSet;
+use crate::data::time::millis;
 use notified::Notified;
 
 /// How often what is over is forgotten.
@@ -213,7 +214,7 @@ impl Dispatcher {
             notified: Notified::default(),
             heard: heard::Heard::new(),
             unwritten: Vec::new(),
-            next_sweep: later(now, SWEEP_EVERY),
+            next_sweep: now.plus(SWEEP_EVERY),
             counts: Counts::default(),
         }
     }
@@ -290,10 +291,10 @@ impl Dispatcher {
         let next = match self.notified.last_told(&key) {
             // It was told before a restart or a reload, and goes on in its pace.
             Some(told) => next_look(told, route.group_interval, now),
-            None if later(kept.alert.starts_at, route.group_wait) < now => now,
-            None => later(now, route.group_wait),
+            None if kept.alert.starts_at.plus(route.group_wait) < now => now,
+            None => now.plus(route.group_wait),
         };
-        let resend = self.resend_every(&route.receiver).map(|every| later(now, every));
+        let resend = self.resend_every(&route.receiver).map(|every| now.plus(every));
         self.due.insert((next, id, Occasion::Look));
         self.due.extend(resend.map(|at| (at, id, Occasion::Resend)));
         self.groups.insert(id, Group { labels, key, alerts: HashSet::from([kept.fingerprint]), next, resend });
@@ -322,7 +323,7 @@ impl Dispatcher {
             }
         }
         if self.next_sweep <= now {
-            self.next_sweep = later(now, SWEEP_EVERY);
+            self.next_sweep = now.plus(SWEEP_EVERY);
             self.close_orphans(now, desk);
             self.sweep(now, desk);
         }
@@ -415,14 +416,9 @@ impl Dispatcher {
     }
 }
 
-/// A time so much later.
-fn later(time: UnixMillis, by: Duration) -> UnixMillis {
-    UnixMillis(time.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
-}
-
 /// The first time behind `now` at which a group is due that was told at `told` and is looked at every `interval`.
 fn next_look(told: UnixMillis, interval: Duration, now: UnixMillis) -> UnixMillis {
-    let every = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1);
+    let every = millis(interval).max(1);
     let passed = now.0.saturating_sub(told.0).max(0) / every;
     UnixMillis(told.0.saturating_add(every.saturating_mul(passed + 1)))
 }

@@ -318,7 +318,3 @@ impl Attempt {
         self.id
     }
 }
-
-fn later(time: UnixMillis, by: Duration) -> UnixMillis {
-    UnixMillis(time.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
-}

@@ -31,6 +31,7 @@ use super::query::{EvalError, Limits, ValueType, When};
 use super::syntax::Clock;
 use super::tree::{At, Expr, Node, Shift};
 use super::value::{Annotations, Evaluation, Value};
+use crate::data::time::millis;
 use crate::formats::go;
 use crate::series::Samples;
 
@@ -141,8 +142,8 @@ impl<'a> Evaluator<'a> {
     fn new(samples: &'a dyn Samples, limits: &Limits, clock: Clock, (start, end): (i64, i64)) -> Self {
         Self {
             samples,
-            lookback: i64::try_from(limits.lookback.as_millis()).unwrap_or(i64::MAX),
-            interval: i64::try_from(limits.interval.as_millis()).unwrap_or(i64::MAX).max(1),
+            lookback: millis(limits.lookback),
+            interval: millis(limits.interval).max(1),
             delayed_names: limits.delayed_name_removal,
             uses_starts: limits.start_timestamps,
             clock,

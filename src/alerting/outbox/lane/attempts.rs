@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Lane, Presence};
 use crate::alerting::notifier::{PageKind, Refusal};
 use crate::alerting::outbox::record::{self, End};
-use crate::alerting::outbox::{Around, Attempt, Event, Settings, later};
+use crate::alerting::outbox::{Around, Attempt, Event, Settings};
 use crate::data::UnixMillis;
 use crate::delivery::retry::Backoff;
 
@@ -86,7 +86,7 @@ impl Lane {
                 let backoff = queue.backoff.get_or_insert_with(|| Backoff::new(around.random.fork()));
                 let pause = backoff.next(None);
                 let asked = after.map_or(Duration::ZERO, |asked| asked.min(LONGEST_ASKED) + pause / 4);
-                queue.not_before = later(now, pause.max(asked));
+                queue.not_before = now.plus(pause.max(asked));
                 let about = &attempt.page.about;
                 if self.trouble.get_or_insert_default().say(&why, about) {
                     let (lane, about) = (around.name.clone(), about.clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Presence;
 use crate::alerting::notifier::{Page, PageKind};
-use crate::alerting::outbox::{Settings, later};
+use crate::alerting::outbox::Settings;
 use crate::data::UnixMillis;
 use crate::delivery::retry::Backoff;
 
@@ -60,7 +60,7 @@ impl Queue {
     /// When something is to be done about it; `None` where nothing is.
     pub fn due(&self, presence: Presence, settings: &Settings, now: UnixMillis) -> Option<UnixMillis> {
         // Until then the next trigger has to wait.
-        let free = self.last_trigger.map_or(now, |last| later(last, settings.key_interval));
+        let free = self.last_trigger.map_or(now, |last| last.plus(settings.key_interval));
         let Some(first) = self.waiting.front() else { return (free > now).then_some(free) };
         Some(match (presence, first.written.page.kind) {
             (Presence::Gone, _) => first.written.patience_ends(settings),
@@ -83,7 +83,7 @@ impl Written {
     /// When it has waited too long, where that is possible.
     pub fn patience_ends(&self, settings: &Settings) -> UnixMillis {
         let is_of_ends = self.is_resolve() || self.is_lasting;
-        later(self.written_at, if is_of_ends { settings.resolve_within } else { settings.resend_within })
+        self.written_at.plus(if is_of_ends { settings.resolve_within } else { settings.resend_within })
     }
 
     pub fn bytes(&self) -> usize {
@@ -103,6 +103,6 @@ impl Waiting {
             return written.patience_ends(settings) <= now;
         }
         let begun = self.begun_at.filter(|_| self.is_unanswered);
-        begun.is_some_and(|begun| later(begun, settings.resend_within) <= now)
+        begun.is_some_and(|begun| begun.plus(settings.resend_within) <= now)
     }
 }

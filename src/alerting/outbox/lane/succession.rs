@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::Lane;
 use super::queue::{Queue, Waiting};
 use crate::alerting::notifier::PageKind;
+use crate::alerting::outbox::Around;
 use crate::alerting::outbox::record;
-use crate::alerting::outbox::{Around, later};
 use crate::data::UnixMillis;
 
 impl Lane {
@@ -48,7 +48,7 @@ impl Lane {
                     self.counts.superseded += 1;
                     around.records.push(record::dropped(&[id]));
                     self.remove(id, around);
-                } else if later(since, around.settings.resend_within) <= now {
+                } else if since.plus(around.settings.resend_within) <= now {
                     self.give_up(&key, around, now);
                 } else {
                     break;
