@@ -3,6 +3,7 @@
 
 use regex::{CaptureLocations, Regex};
 
+use super::compiled;
 use super::dialect::{self, BadPattern};
 
 /// The default of `regex`.
@@ -63,7 +64,7 @@ impl Matcher {
             None => {
                 let translated = dialect::anchored(pattern)?;
                 let regex = Regex::new(&translated)
-                    .map_err(|error| BadPattern { message: humane(&error), at: (0, pattern.len()) })?;
+                    .map_err(|error| BadPattern { message: compiled::reason(&error), at: (0, pattern.len()) })?;
                 (Test::Expression(regex), false)
             }
         };
@@ -127,13 +128,6 @@ fn words(pattern: &str) -> Option<Box<[Box<str>]>> {
     words.sort_unstable();
     words.dedup();
     Some(words.into())
-}
-
-/// The last line of a regex error says what is wrong; those before it draw the pattern.
-fn humane(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    last.trim().trim_start_matches("error: ").to_owned()
 }
 
 #[cfg(test)]

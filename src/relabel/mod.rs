@@ -5,6 +5,7 @@
 //! can be applied: applying them allocates nothing once a [`Scratch`] has grown to what they need.
 
 mod check;
+pub mod compiled;
 pub mod dialect;
 mod matcher;
 mod options;

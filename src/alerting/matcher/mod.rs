@@ -5,37 +5,28 @@ mod parse;
 
 use std::fmt;
 
-use regex::{Regex, RegexBuilder};
-
 pub use parse::{BadMatcher, parse, parse_one};
 
 use crate::data::labels::LabelSet;
 use crate::formats::go::Quoted;
+use crate::relabel::compiled::{self, Compiled};
 use crate::relabel::dialect;
+use crate::series::{self, MatchOp};
 
 /// How large a pattern's automaton may be, tried one after the other, so that what is held for a pattern is known by the
 /// limit that it keeps to.
 const SIZES: [usize; 6] = [4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20];
 
-/// A search builds states as it goes, in a cache of this many times the automaton's limit.
-const CACHES: usize = 2;
+/// Searches at once whose caches count as held.
+const SEARCHES: usize = 2;
 
 /// One condition on a label.
 #[derive(Clone, Debug)]
 pub struct Matcher {
-    name: Box<str>,
-    value: Box<str>,
-    test: Test,
-    /// What the pattern's automaton keeps to.
-    size: usize,
-}
-
-#[derive(Clone, Debug)]
-enum Test {
-    Equal,
-    NotEqual,
-    Matches(Regex),
-    MatchesNot(Regex),
+    /// It is tested as those of queries are; what a pattern means there and here is said where it is compiled.
+    condition: series::Matcher,
+    /// What the pattern holds.
+    pattern_bytes: usize,
 }
 
 /// How a matcher compares.
@@ -96,76 +87,63 @@ impl Matcher {
     /// # Errors
     /// Where the value has to be a pattern and is none.
     pub fn new(op: Op, name: &str, value: &str) -> Result<Self, BadPattern> {
-        let mut size = 0;
+        let mut pattern_bytes = 0;
         let mut pattern = || {
             let bad = |why: String| BadPattern { pattern: value.to_owned(), why };
             let translated = dialect::anchored_in_line(value).map_err(|error| bad(error.message))?;
-            for limit in SIZES {
-                let built = RegexBuilder::new(&translated).size_limit(limit).dfa_size_limit(CACHES * limit).build();
-                match built {
-                    Ok(regex) => {
-                        size = limit;
-                        return Ok(regex);
-                    }
-                    Err(regex::Error::CompiledTooBig(_)) => {}
-                    Err(error) => {
-                        // The crate draws the pattern over several lines; the last one says what is wrong with it.
-                        let text = error.to_string();
-                        let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-                        return Err(bad(last.trim().trim_start_matches("error: ").to_owned()));
-                    }
+            let compiled = Compiled::within(&SIZES, &translated).map_err(|error| match error {
+                regex::Error::CompiledTooBig(_) => {
+                    bad("compiled it is larger than 4 MiB; repeat less, or write several matchers".to_owned())
                 }
-            }
-            Err(bad("compiled it is larger than 4 MiB; repeat less, or write several matchers".to_owned()))
+                error => bad(compiled::reason(&error)),
+            })?;
+            pattern_bytes = compiled.held_bytes(SEARCHES);
+            Ok(compiled.regex)
         };
-        let test = match op {
-            Op::Equal => Test::Equal,
-            Op::NotEqual => Test::NotEqual,
-            Op::Matches => Test::Matches(pattern()?),
-            Op::MatchesNot => Test::MatchesNot(pattern()?),
+        let op = match op {
+            Op::Equal => MatchOp::Equal,
+            Op::NotEqual => MatchOp::NotEqual,
+            Op::Matches => MatchOp::Matches(pattern()?),
+            Op::MatchesNot => MatchOp::MatchesNot(pattern()?),
         };
-        Ok(Self { name: name.into(), value: value.into(), test, size })
+        let condition = series::Matcher { name: name.into(), op, value: value.into() };
+        Ok(Self { condition, pattern_bytes })
     }
 
-    /// Most bytes that it holds, about: its texts, its pattern's automaton and the caches of two searches at once.
+    /// Most bytes that it holds, about: its texts, and its pattern with the caches of two searches at once.
     pub fn held_bytes(&self) -> usize {
-        size_of::<Self>() + self.name.len() + self.value.len() + self.size + 2 * CACHES * self.size
+        size_of::<Self>() + self.name().len() + self.value().len() + self.pattern_bytes
     }
 
     /// Name of the label.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.condition.name
     }
 
     /// What it is compared with: the value, or the pattern as it was written.
     pub fn value(&self) -> &str {
-        &self.value
+        &self.condition.value
     }
 
     /// How it is compared.
     pub fn op(&self) -> Op {
-        match self.test {
-            Test::Equal => Op::Equal,
-            Test::NotEqual => Op::NotEqual,
-            Test::Matches(_) => Op::Matches,
-            Test::MatchesNot(_) => Op::MatchesNot,
+        match self.condition.op {
+            MatchOp::Equal => Op::Equal,
+            MatchOp::NotEqual => Op::NotEqual,
+            MatchOp::Matches(_) => Op::Matches,
+            MatchOp::MatchesNot(_) => Op::MatchesNot,
         }
     }
 
     /// Whether a label of this value, empty where there is none, fits.
     pub fn matches(&self, value: &str) -> bool {
-        match &self.test {
-            Test::Equal => value == &*self.value,
-            Test::NotEqual => value != &*self.value,
-            Test::Matches(pattern) => pattern.is_match(value),
-            Test::MatchesNot(pattern) => !pattern.is_match(value),
-        }
+        self.condition.matches(value)
     }
 }
 
 impl PartialEq for Matcher {
     fn eq(&self, other: &Self) -> bool {
-        (self.op(), &self.name, &self.value) == (other.op(), &other.name, &other.value)
+        (self.op(), self.name(), self.value()) == (other.op(), other.name(), other.value())
     }
 }
 
@@ -174,11 +152,11 @@ impl Eq for Matcher {}
 /// As Alertmanager writes it: `severity=~"page|ticket"`, and with a quoted name where that has a reserved character.
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.name.contains(parse::is_reserved) {
-            return write!(f, "{}{}{}", Quoted(&self.name), self.op().sign(), Quoted(&self.value));
+        if self.name().contains(parse::is_reserved) {
+            return write!(f, "{}{}{}", Quoted(self.name()), self.op().sign(), Quoted(self.value()));
         }
-        write!(f, "{}{}\"", self.name, self.op().sign())?;
-        for c in self.value.chars() {
+        write!(f, "{}{}\"", self.name(), self.op().sign())?;
+        for c in self.value().chars() {
             match c {
                 '\\' => f.write_str("\\\\")?,
                 '\n' => f.write_str("\\n")?,
@@ -197,7 +175,7 @@ pub struct Matchers(Box<[Matcher]>);
 impl Matchers {
     /// In the order of their names, values and operators, which is part of the key of a route.
     pub fn sorted(mut matchers: Vec<Matcher>) -> Self {
-        matchers.sort_by(|a, b| (&a.name, &a.value, a.op()).cmp(&(&b.name, &b.value, b.op())));
+        matchers.sort_by(|a, b| (a.name(), a.value(), a.op()).cmp(&(b.name(), b.value(), b.op())));
         Self(matchers.into())
     }
 
@@ -208,7 +186,7 @@ impl Matchers {
 
     /// Whether the labels fulfil all of them.
     pub fn match_all(&self, labels: &LabelSet) -> bool {
-        self.0.iter().all(|matcher| matcher.matches(labels.get(&matcher.name)))
+        self.0.iter().all(|matcher| matcher.matches(labels.get(matcher.name())))
     }
 
     /// Each of them.

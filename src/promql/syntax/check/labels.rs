@@ -7,14 +7,12 @@ use super::super::refusal::Refusal;
 use super::super::token::Token;
 use super::{Check, Room};
 use crate::data::labels::METRIC_NAME;
+use crate::relabel::compiled::{Compiled, reason};
 use crate::relabel::dialect;
 
 /// How large a compiled pattern may be, tried one after the other, so that what it holds is known by the limit that it
 /// keeps to.
 const SIZES: [usize; 3] = [32 << 10, 256 << 10, 1 << 20];
-
-/// A search builds states as it goes, in a cache of this many times that.
-const CACHES: usize = 2;
 
 /// Where labels are listed, and where they are matched, as messages name it.
 const LIST: &str = "grouping opts";
@@ -136,27 +134,11 @@ fn compiled(pattern: &str, room: &mut Room) -> Result<Regex, String> {
         "this `[` is not closed" => "missing closing ]".to_owned(),
         message => message.to_owned(),
     })?;
-    let build = |size: usize| {
-        let built = regex::RegexBuilder::new(&translated).size_limit(size).dfa_size_limit(CACHES * size).build();
-        built.map(|regex| (regex, size + CACHES * size))
-    };
-    let is_too_big = |built: &Result<_, regex::Error>| matches!(built, Err(regex::Error::CompiledTooBig(_)));
-    let mut built = build(SIZES[0]);
-    for size in &SIZES[1..] {
-        if is_too_big(&built) {
-            built = build(*size);
-        }
-    }
-    let (regex, held) = built.map_err(|error| {
-        let message = error.to_string();
-        // The engine draws the pattern and an arrow above what it says.
-        let reason = message.rsplit_once("error: ").map_or(message.as_str(), |(_, reason)| reason).trim();
-        match reason {
-            "repetition operator missing expression" => "missing argument to repetition operator".to_owned(),
-            reason => reason.replace('\n', " "),
-        }
+    let compiled = Compiled::within(&SIZES, &translated).map_err(|error| match reason(&error).as_str() {
+        "repetition operator missing expression" => "missing argument to repetition operator".to_owned(),
+        reason => reason.to_owned(),
     })?;
-    let left = room.0.checked_sub(held);
+    let left = room.0.checked_sub(compiled.held_bytes(1));
     room.0 = left.ok_or("the patterns that are read together take more than 64 MiB; write fewer or simpler ones")?;
-    Ok(regex)
+    Ok(compiled.regex)
 }
