@@ -15,18 +15,20 @@ pub mod net;
 pub mod relabel;
 
 pub mod delivery;
+pub mod kubernetes;
+
 pub mod series;
 
 pub mod pipeline;
 pub mod promql;
 
 pub mod alerting;
-pub mod kubernetes;
 pub mod tail;
+
+pub mod notifiers;
 
 pub mod admin;
 pub mod config;
-pub mod notifiers;
 pub mod sinks;
 pub mod sources;
 pub mod transforms;
