@@ -1,7 +1,7 @@
 //! An alert as it is handed on: what Alertmanager's API v2 knows of one, and what of its cause is known besides.
 
 use crate::data::UnixMillis;
-use crate::data::labels::LabelSet;
+use crate::data::labels::{ALERT_NAME, LabelSet};
 
 /// An alert, firing or resolved. Its labels are its identity.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl Alert {
 
     /// Its name; empty where it has none.
     pub fn name(&self) -> &str {
-        self.labels.get("alertname")
+        self.labels.get(ALERT_NAME)
     }
 }
 

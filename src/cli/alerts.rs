@@ -11,7 +11,9 @@ use super::Format;
 use super::agent::AgentArgs;
 use super::run::Failed;
 use super::silence::matchers;
+use super::table::lines;
 use crate::alerting::matcher::Matcher;
+use crate::data::labels::ALERT_NAME;
 
 /// Which alerts of which agent are shown.
 #[derive(Debug, Args)]
@@ -117,26 +119,14 @@ const COLUMNS: [&str; 5] = ["alert", "state", "since", "value", "labels"];
 
 /// A table; below an alert what else is to be known of it.
 fn table(alerts: &[Alert]) -> String {
-    let rows: Vec<_> = alerts.iter().map(cells).collect();
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| &*row[column]).chain([COLUMNS[column]]);
-        cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
-    };
-    let widths: [usize; COLUMNS.len()] = std::array::from_fn(width);
     let mut out = String::new();
-    let mut line = |cells: [&str; COLUMNS.len()], below: &[String]| {
-        let padded: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        // Writing into memory does not fail.
-        let _ = writeln!(out, "{}", padded.join("  ").trim_end());
-        below.iter().for_each(|words| {
-            let _ = writeln!(out, "  {words}");
-        });
-    };
-    line(COLUMNS, &[]);
-    for (row, alert) in rows.iter().zip(alerts) {
-        line(row.each_ref().map(String::as_str), &below(alert));
+    let below = [Vec::new()].into_iter().chain(alerts.iter().map(below));
+    for (line, below) in lines(COLUMNS, alerts.iter().map(cells)).zip(below) {
+        out += &format!("{line}\n");
+        below.iter().for_each(|words| out += &format!("  {words}\n"));
     }
     let count = |is: fn(&Alert) -> bool| alerts.iter().filter(|alert| is(alert)).count();
+    // Writing into memory does not fail.
     let _ = writeln!(
         out,
         "\n{} firing, {} pending; {} held, {} silenced, {} inhibited",
@@ -158,10 +148,10 @@ fn cells(alert: &Alert) -> [String; COLUMNS.len()] {
     ] {
         state.push_str(if is_so { word } else { "" });
     }
-    let labels = alert.labels.iter().filter(|(name, _)| *name != "alertname");
+    let labels = alert.labels.iter().filter(|(name, _)| *name != ALERT_NAME);
     let value: Result<f64, _> = alert.value.parse();
     [
-        alert.labels.get("alertname").cloned().unwrap_or_default(),
+        alert.labels.get(ALERT_NAME).cloned().unwrap_or_default(),
         state,
         seconds(&alert.active_at),
         value.map_or_else(|_| alert.value.clone(), |value| value.to_string()),

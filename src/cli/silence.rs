@@ -11,6 +11,7 @@ use super::run::Failed;
 use super::table::table;
 use crate::alerting::matcher::{self, Matcher, Op};
 use crate::alerting::silence::{MatcherJson, PostableSilence, SilenceJson, StateJson};
+use crate::data::labels::ALERT_NAME;
 use crate::options::prometheus_duration;
 
 /// What is to be done with silences.
@@ -198,7 +199,7 @@ pub(super) fn matchers(texts: &[String]) -> Result<Vec<Matcher>, Failed> {
     let read = |(index, text): (usize, &String)| match matcher::parse_one(text) {
         Ok(matcher) => Ok(matcher),
         Err(_) if index == 0 && !text.contains(['=', '!']) => {
-            Matcher::new(Op::Equal, "alertname", text).map_err(|error| error.to_string())
+            Matcher::new(Op::Equal, ALERT_NAME, text).map_err(|error| error.to_string())
         }
         Err(error) => Err(format!("`{text}` is no matcher: {error}")),
     };

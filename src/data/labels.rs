@@ -10,6 +10,9 @@ use std::ops::Range;
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
+/// The label that holds an alert's name.
+pub const ALERT_NAME: &str = "alertname";
+
 /// Protobuf: field 1, length-delimited. A `Label` in a `TimeSeries`, and the name in a `Label`.
 const FIRST: u8 = 0x0a;
 

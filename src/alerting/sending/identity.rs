@@ -9,9 +9,6 @@ use super::{Credential, Speaker};
 use crate::alerting::alert::Alert;
 use crate::alerting::notifier::Notification;
 
-/// The label that holds an alert's name.
-pub const ALERTNAME: &str = "alertname";
-
 /// A hash of fields, each with its length before it: fields that are cut differently hash differently.
 struct Fields(Context);
 

@@ -21,7 +21,7 @@ pub use endpoint::{Address, Endpoint, Post, Poster};
 pub use facts::{Facts, labels_json, rfc3339};
 pub use fitted::fitted;
 pub use global::Global;
-pub use identity::{ALERTNAME, Target, dedup_key, notification_id, notification_key};
+pub use identity::{Target, dedup_key, notification_id, notification_key};
 pub use nested::Nested;
 pub use text::{Text, default_templates, templates_with};
 pub use trouble::{ADDRESS, LIMIT, NOT_HERE, REQUIRED, TEMPLATE, either, is_address, missing, not_here, templates};

@@ -15,7 +15,7 @@ use crate::alerting::template::value::{
     ANY_LIST, ANY_MAP, Entries, List, ListType, Map, MapType, Record, RecordType, Value,
 };
 use crate::data::UnixMillis;
-use crate::data::labels::LabelSet;
+use crate::data::labels::{ALERT_NAME, LabelSet};
 
 use Type::{Any, List as Anything, String as Text, Strings, Time};
 
@@ -302,11 +302,10 @@ fn pairs_of(map: &Value) -> Value {
     }
 }
 
-/// Names and values by name, `alertname` before all others.
+/// Names and values by name, that of the alert before all others.
 fn pairs(entries: &Entries) -> Value {
-    const FIRST: &str = "alertname";
-    let first = entries.get_key_value(FIRST);
-    let others = entries.iter().filter(|(name, _)| &***name != FIRST);
+    let first = entries.get_key_value(ALERT_NAME);
+    let others = entries.iter().filter(|(name, _)| &***name != ALERT_NAME);
     let pair = |(name, value): (&Arc<str>, &Value)| {
         Value::Record(Record::new(&PAIR, vec![Value::String(name.clone()), value.clone()]))
     };
