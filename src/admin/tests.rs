@@ -27,18 +27,6 @@ impl Control for Owner {
         "sinks: { elasticsearch/logs: { api_key: '***' } }\n".into()
     }
 
-    fn samples(&self) -> Option<query::SharedSamples> {
-        None
-    }
-
-    fn rules(&self) -> Vec<GroupStatus> {
-        Vec::new()
-    }
-
-    fn alerts(&self) -> Vec<AlertStatus> {
-        Vec::new()
-    }
-
     fn reload(&self) -> BoxFuture<'static, Result<(), String>> {
         let answer = self.0.lock().expect("not poisoned").clone();
         Box::pin(async move { answer })
