@@ -32,7 +32,7 @@ impl Dispatcher {
         let alerts = self.alerts_of(id);
         let sorted = self.sort(id, &alerts, now, silences);
         let mut all_told = true;
-        for (index, integration) in self.integrations.get(&*receiver).into_iter().flatten().enumerate() {
+        for integration in self.integrations.get(&*receiver).into_iter().flatten() {
             let whom =
                 Whom { group_key: key.clone(), receiver: (&*receiver).into(), integration: integration.name.clone() };
             let before = self.notified.get(&whom);
@@ -53,7 +53,7 @@ impl Dispatcher {
             let mut attended = Vec::new();
             for kept in sorted.silenced.iter().filter(|_| integration.keeps_open) {
                 let acknowledged =
-                    Acknowledged { receiver: &receiver, index, integration, group_key: &key, alert: &kept.alert };
+                    Acknowledged { receiver: &receiver, integration, group_key: &key, alert: &kept.alert };
                 if self.notified.is_unattended(&whom, kept.fingerprint) && desk.acknowledge(&acknowledged) {
                     attended.push(kept.fingerprint);
                 }
@@ -92,7 +92,7 @@ impl Dispatcher {
             if silent && reason == Reason::Repeat {
                 continue;
             }
-            if silent || desk.tell(&Notice { index, integration, reason, notification }) {
+            if silent || desk.tell(&Notice { integration, reason, notification }) {
                 self.notified.tell(whom, &seen, wish, now).into_iter().for_each(|record| desk.record(record));
             } else {
                 all_told = false;
@@ -113,7 +113,7 @@ impl Dispatcher {
         let (key, group_labels) = (group.key.clone(), group.labels.clone());
         let alerts = self.alerts_of(id);
         let audible = self.sort(id, &alerts, now, silences).audible;
-        for (index, integration) in self.integrations.get(&*receiver).into_iter().flatten().enumerate() {
+        for integration in self.integrations.get(&*receiver).into_iter().flatten() {
             let whom =
                 Whom { group_key: key.clone(), receiver: (&*receiver).into(), integration: integration.name.clone() };
             let Some(told) = self.notified.get(&whom).filter(|_| integration.resend_every.is_some()) else { continue };
@@ -132,7 +132,7 @@ impl Dispatcher {
                 alerts,
             };
             // One that cannot be written is written again soon, and what was told stays the same.
-            let _ = desk.tell(&Notice { index, integration, reason: Reason::Repeat, notification });
+            let _ = desk.tell(&Notice { integration, reason: Reason::Repeat, notification });
         }
     }
 
@@ -191,9 +191,8 @@ impl Dispatcher {
         let there: HashSet<(&str, &str)> =
             self.groups.iter().map(|(id, group)| (&*group.key, &*self.routing.route(id.route).receiver)).collect();
         for (whom, open) in self.notified.orphans(|whom| there.contains(&(&*whom.group_key, &*whom.receiver))) {
-            let of_receiver = self.integrations.get(&whom.receiver).into_iter().flatten().enumerate();
-            let Some((index, integration)) =
-                of_receiver.into_iter().find(|(_, known)| known.name == whom.integration && known.send_resolved)
+            let mut of_receiver = self.integrations.get(&whom.receiver).into_iter().flatten();
+            let Some(integration) = of_receiver.find(|known| known.name == whom.integration && known.send_resolved)
             else {
                 continue;
             };
@@ -210,7 +209,7 @@ impl Dispatcher {
                 now,
                 alerts: over.iter().map(|kept| kept.alert.clone()).collect(),
             };
-            if desk.tell(&Notice { index, integration, reason: Reason::AllResolved, notification }) {
+            if desk.tell(&Notice { integration, reason: Reason::AllResolved, notification }) {
                 desk.record(self.notified.close(&whom, &over));
             }
         }

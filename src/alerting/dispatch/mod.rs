@@ -90,9 +90,7 @@ pub type Integrations = BTreeMap<Arc<str>, Vec<Integration>>;
 /// What a receiver is to be told.
 #[derive(Debug)]
 pub struct Notice<'a> {
-    /// By which of the receiver's integrations, in their order.
-    pub index: usize,
-    /// That integration.
+    /// By which of the receiver's integrations.
     pub integration: &'a Integration,
     /// Why.
     pub reason: Reason,
@@ -106,8 +104,6 @@ pub struct Acknowledged<'a> {
     /// Name of the receiver.
     pub receiver: &'a str,
     /// By which of its integrations.
-    pub index: usize,
-    /// That integration.
     pub integration: &'a Integration,
     /// The group.
     pub group_key: &'a str,

@@ -194,11 +194,6 @@ impl Matchers {
         self.0.iter()
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Whether none of them needs a label to be there. One with a negative operator counts as needing one, as in
     /// Alertmanager: it means more than nothing.
     pub fn is_met_by_absence(&self) -> bool {

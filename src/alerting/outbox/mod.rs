@@ -311,10 +311,3 @@ impl Outbox {
         }
     }
 }
-
-impl Attempt {
-    /// A number that no other attempt under way has.
-    pub fn id(&self) -> u64 {
-        self.id
-    }
-}

@@ -99,7 +99,8 @@ impl Routing {
     }
 
     /// Every route and its number.
-    pub fn routes(&self) -> impl Iterator<Item = (RouteId, &Route)> {
+    #[cfg(test)]
+    fn routes(&self) -> impl Iterator<Item = (RouteId, &Route)> {
         self.routes.iter().enumerate().map(|(index, route)| (RouteId(index), route))
     }
 

@@ -57,9 +57,7 @@ fn checked_group(written: WrittenGroup, faults: &mut Vec<Fault>) -> Group {
         interval: (!written.interval.is_zero()).then_some(written.interval),
         query_offset: written.query_offset,
         limit: usize::try_from(written.limit).unwrap_or(0),
-        labels: sorted(written.labels.iter()),
         rules,
-        place: written.place,
     }
 }
 

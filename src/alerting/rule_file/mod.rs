@@ -54,12 +54,8 @@ pub struct Group {
     pub query_offset: Option<Duration>,
     /// Most alerts or series of one rule; 0 for no limit. Prometheus takes a negative number as it takes 0.
     pub limit: usize,
-    /// Labels of all its rules, sorted by name; already among those of each rule.
-    pub labels: Vec<Label>,
     /// Its rules in their order.
     pub rules: Vec<Rule>,
-    /// Where it was written.
-    pub place: Place,
 }
 
 /// A name and a text. An empty text removes the label that a series brings along.

@@ -46,7 +46,6 @@ groups:
     assert_eq!((&*group.name, group.limit), ("shop", 16));
     assert_eq!(group.interval, Some(Duration::from_secs(90)));
     assert_eq!(group.query_offset, Some(Duration::from_secs(10)));
-    assert_eq!(group.place, Place { line: 3, column: 5 });
     let [record, alert] = &*group.rules else { panic!("{group:?}") };
     assert_eq!(record.query.text(), "sum by (job) (rate(orders_total[5m]))");
     assert!(matches!(&record.kind, Kind::Record { name } if &**name == "job:orders:rate5m"));

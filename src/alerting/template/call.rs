@@ -235,12 +235,9 @@ impl<'t> Exec<'t> {
         match (of, &operand.term) {
             (Type::Any, _) => self.constant(dot, operand),
             (Type::String, Term::Text { value, .. }) => Ok(Value::String(value.clone())),
-            (Type::Int, Term::Number(Number { int: Some(int), .. })) => Ok(Value::Int(*int)),
-            (Type::Float, Term::Number(Number { float: Some(float), .. })) => Ok(Value::Float(*float)),
             (Type::Duration, Term::Number(Number { int: Some(int), .. })) => Ok(Value::Duration(*int)),
             (Type::String, _) => self.fail(&format!("expected string; found {operand}")),
-            (Type::Int | Type::Duration, _) => self.fail(&format!("expected integer; found {operand}")),
-            (Type::Float, _) => self.fail(&format!("expected float; found {operand}")),
+            (Type::Duration, _) => self.fail(&format!("expected integer; found {operand}")),
             _ => self.fail(&format!("can't handle {operand} for arg of type {}", of.name())),
         }
     }

@@ -14,11 +14,6 @@ pub struct Summaries {
 }
 
 impl Summaries {
-    /// The first histogram of a series comes next.
-    pub fn clear(&mut self) {
-        self.last = None;
-    }
-
     /// A histogram without its buckets, and with a hint unless it is the first and has none.
     pub fn next(&mut self, histogram: &Arc<Histogram>) -> FloatHistogram {
         let count = match histogram.counts {
@@ -64,7 +59,5 @@ mod tests {
             summary.reset_hint
         });
         assert_eq!(hints, [ResetHint::Unknown, ResetHint::No, ResetHint::Yes]);
-        summaries.clear();
-        assert_eq!(summaries.next(&histogram(0.0, 0.0)).reset_hint, ResetHint::Unknown);
     }
 }

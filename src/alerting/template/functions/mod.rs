@@ -101,10 +101,6 @@ pub enum Type {
     Any,
     /// A text.
     String,
-    /// A whole number.
-    Int,
-    /// A number.
-    Float,
     /// A list of anything.
     List,
     /// A list of texts.
@@ -125,8 +121,6 @@ impl Type {
         match self {
             Self::Any => "interface {}",
             Self::String => "string",
-            Self::Int => "int",
-            Self::Float => "float64",
             Self::List => value::ANY_LIST.name,
             Self::Strings => value::STRINGS.name,
             Self::Samples => prometheus::SAMPLES.name,
@@ -146,8 +140,6 @@ impl Type {
         match self {
             Self::Any => true,
             Self::String => matches!(value, Value::String(_)),
-            Self::Int => matches!(value, Value::Int(_)),
-            Self::Float => matches!(value, Value::Float(_)),
             Self::List => list(&value::ANY_LIST),
             // One type may be taken for the other where one of them has no name of its own.
             Self::Strings => list(&value::STRINGS) || list(&alertmanager::NAMED_STRINGS),
@@ -166,6 +158,7 @@ pub struct FunctionSet {
 }
 
 /// Go's own functions alone.
+#[cfg(test)]
 pub static GO: FunctionSet = FunctionSet { own: &[] };
 
 /// What Prometheus gives to annotations and labels.

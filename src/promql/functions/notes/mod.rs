@@ -48,12 +48,8 @@ enum More {
 }
 
 impl Notes {
-    /// Nothing said yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Whether nothing was said, and nothing failed.
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.said.is_empty() && self.failure.is_none()
     }
@@ -85,21 +81,6 @@ impl Notes {
     /// Why the query cannot be answered, if it cannot.
     pub fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
-    }
-
-    /// Takes over what others have said.
-    pub fn merge(&mut self, others: Notes) {
-        for (text, other) in others.said {
-            match self.said.get_mut(&text) {
-                Some(said) => said.again(other.place, other.more),
-                None => {
-                    self.said.insert(text, other);
-                }
-            }
-        }
-        if let Some(failure) = others.failure {
-            self.fail(failure);
-        }
     }
 
     /// What was said, with its places in the query's text; `(line:column)`, both from one.
@@ -186,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_note_is_said_once_with_its_place() {
-        let mut notes = Notes::new();
+        let mut notes = Notes::default();
         notes.add(Place(0), Note::PossibleNonCounter("up".into()));
         notes.add(Place(12), Note::PossibleNonCounter("up".into()));
         notes.add(Place(3), Note::InvalidQuantile(f64::INFINITY));
@@ -201,7 +182,7 @@ mod tests {
             said.warnings.into_iter().collect::<Vec<_>>(),
             ["PromQL warning: quantile value should be between 0 and 1, got +Inf (1:4)"]
         );
-        let mut below = Notes::new();
+        let mut below = Notes::default();
         below.add(Place(13), Note::SortInRange);
         assert!(below.finish("rate(up[1m])\n+ 1").warnings.iter().all(|text| text.ends_with("(2:1)")));
     }
@@ -209,12 +190,10 @@ mod tests {
     #[test]
     fn what_happened_again_is_summed_up() {
         let forced = |lowest, highest, most| Forced { lowest, highest, most };
-        let mut notes = Notes::new();
+        let mut notes = Notes::default();
         let note = |time, forced| Note::ForcedMonotonicity { metric: "".into(), time, forced };
         notes.add(Place(0), note(60_000, forced(0.5, 5.0, 123.0)));
-        let mut others = Notes::new();
-        others.add(Place(0), note(0, forced(1.0, f64::INFINITY, 0.25)));
-        notes.merge(others);
+        notes.add(Place(0), note(0, forced(1.0, f64::INFINITY, 0.25)));
         let infos: Vec<_> = notes.finish("x").infos.into_iter().collect();
         assert!(
             infos[0].ends_with(

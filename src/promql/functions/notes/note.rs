@@ -45,7 +45,6 @@ pub enum Note<'a> {
     ResetCollision(Operation),
     StartOverlap(Cow<'a, str>),
     PossibleNonCounter(Cow<'a, str>),
-    PossibleNonCounterLabel { metric: Cow<'a, str>, kind: Cow<'a, str> },
     ForcedMonotonicity { metric: Cow<'a, str>, time: i64, forced: Forced },
     IncompatibleTypes { left: &'static str, operator: &'static str, right: &'static str },
     IgnoredInAggregation(&'static str),
@@ -73,7 +72,6 @@ impl Note<'_> {
         !matches!(
             self,
             Self::PossibleNonCounter(_)
-                | Self::PossibleNonCounterLabel { .. }
                 | Self::ForcedMonotonicity { .. }
                 | Self::IncompatibleTypes { .. }
                 | Self::IgnoredInAggregation(_)
@@ -146,12 +144,6 @@ impl Display for Note<'_> {
             Self::PossibleNonCounter(metric) => write!(
                 f,
                 "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {}",
-                Quoted(metric)
-            ),
-            Self::PossibleNonCounterLabel { metric, kind } => write!(
-                f,
-                "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got {}: {}",
-                Quoted(kind),
                 Quoted(metric)
             ),
             Self::ForcedMonotonicity { metric, .. } => {
