@@ -35,6 +35,7 @@ pub(super) fn unusual(options: &Options) -> Vec<Problem> {
         let help = "write the address at which people reach this agent's `admin`, or whoever has its metrics";
         found.push(Problem::new(NO_LINKS, Span::UNKNOWN, message).help(help));
     }
+    found.extend(options.telling().shared.warnings());
     found
 }
 
