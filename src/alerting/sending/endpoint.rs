@@ -3,18 +3,16 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::credential::Credential;
+use super::hidden::Hidden;
 use super::identity::Target;
 use super::verdict::Fault;
 use crate::alerting::notifier::Refusal;
-use crate::net::http_client::{Payload, Request};
+use crate::net::http_client::{ClientError, Payload, Request};
 use crate::net::{Answer, HttpClient};
 use crate::options::HttpClientOptions;
 
@@ -23,9 +21,6 @@ const MOST_ANSWER: usize = 1 << 20;
 
 /// Characters of an answer that are quoted.
 const QUOTED: usize = 500;
-
-/// A secret shorter than this is not looked for in an answer: it would hide words that are none.
-const LEAST_MASKED: usize = 6;
 
 /// The header by which a receiver can tell that it was told the same before (draft-ietf-httpapi-idempotency-key-header).
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -103,8 +98,7 @@ impl Endpoint {
         let Ok(url) = self.url().await else { return format!("{} answered {}", self.poster.kind, answer.status) };
         let mut secrets = secrets.to_vec();
         secrets.extend(self.in_path(&url));
-        let sent = self.poster.client.secrets();
-        let said = quoted(&answer.body, &hidden(&url, &secrets, &sent));
+        let said = quoted(&answer.body, &self.poster.hidden(&url, &secrets));
         format!("{} answered {}: {said}", self.poster.who(&url), answer.status.as_u16())
     }
 
@@ -172,33 +166,25 @@ impl Poster {
         };
         let who = self.who(url);
         let sent = self.client.tell(&request, post.reads_answer).await;
-        let answer = sent.map_err(|error| Refusal::ForNow { why: format!("{who}: {error}"), after: None })?;
+        let failed = |error: ClientError| {
+            let why = self.hidden(url, post.secrets).mask(&error.to_string());
+            Refusal::ForNow { why: format!("{who}: {why}"), after: None }
+        };
+        let answer = sent.map_err(failed)?;
         if answer.status.is_success() {
             return Ok(answer);
         }
-        Err(refusal(&who, &answer, &hidden(url, post.secrets, &self.client.secrets())))
+        Err(refusal(&who, &answer, &self.hidden(url, post.secrets)))
+    }
+
+    /// What an error must not repeat: these, what the address has, and what the client adds to requests.
+    fn hidden(&self, url: &Url, secrets: &[&str]) -> Hidden {
+        Hidden::of(secrets).and_of_address(url).and(self.client.secrets())
     }
 
     fn who(&self, url: &Url) -> String {
         format!("{} at {}", self.kind, host(url))
     }
-}
-
-/// What an error must not repeat: `sent` is what the client adds to requests.
-fn hidden(url: &Url, secrets: &[&str], sent: &[String]) -> Vec<String> {
-    let mut hidden: Vec<String> = secrets.iter().map(|secret| (*secret).to_owned()).collect();
-    hidden.extend_from_slice(sent);
-    if let Some(written) = url.password() {
-        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let (user, password) = (decoded(url.username()), decoded(written));
-        hidden.push(STANDARD.encode(format!("{user}:{password}")));
-        hidden.extend([written.to_owned(), password]);
-    }
-    hidden.extend(url.query().into_iter().flat_map(|query| query.split(['&', '='])).map(str::to_owned));
-    hidden.retain(|secret| secret.len() >= LEAST_MASKED);
-    // The longest first, should one be part of another.
-    hidden.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
-    hidden
 }
 
 /// Scheme, host and port: whatever else an address has may be secret.
@@ -207,18 +193,15 @@ fn host(url: &Url) -> String {
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
-fn refusal(who: &str, answer: &Answer, hidden: &[String]) -> Refusal {
+fn refusal(who: &str, answer: &Answer, hidden: &Hidden) -> Refusal {
     let status = answer.status.as_u16();
     let said = quoted(&answer.body, hidden);
     let why = format!("{who} answered {status}{}{said}", if said.is_empty() { "" } else { ": " });
     Fault::of_http(status).refusal(why, answer.retry_after)
 }
 
-fn quoted(body: &[u8], hidden: &[String]) -> String {
-    let mut said = String::from_utf8_lossy(body).trim().to_owned();
-    for secret in hidden {
-        said = said.replace(secret.as_str(), "***");
-    }
+fn quoted(body: &[u8], hidden: &Hidden) -> String {
+    let mut said = hidden.mask(String::from_utf8_lossy(body).trim());
     if let Some((end, _)) = said.char_indices().nth(QUOTED) {
         said.truncate(end);
         said.push('…');
@@ -245,20 +228,25 @@ mod tests {
     #[test]
     fn an_answer_is_told_with_what_it_means() {
         for status in [400, 413, 422] {
-            assert!(matches!(refusal("a", &answer(status, ""), &[]), Refusal::ForGood(_)), "{status}");
+            assert!(matches!(refusal("a", &answer(status, ""), &Hidden::default()), Refusal::ForGood(_)), "{status}");
         }
         for status in [302, 401, 404, 408, 410, 500, 503, 599] {
-            assert!(matches!(refusal("a", &answer(status, ""), &[]), Refusal::ForNow { after: None, .. }), "{status}");
+            assert!(
+                matches!(refusal("a", &answer(status, ""), &Hidden::default()), Refusal::ForNow { after: None, .. }),
+                "{status}"
+            );
         }
-        let Refusal::ForNow { after, why } = refusal("a", &answer(429, "slow down"), &[]) else { panic!("for now") };
+        let Refusal::ForNow { after, why } = refusal("a", &answer(429, "slow down"), &Hidden::default()) else {
+            panic!("for now")
+        };
         assert_eq!((after, why.as_str()), (Some(Duration::from_secs(7)), "a answered 429: slow down"));
     }
 
     #[test]
     fn an_answer_is_quoted_without_secrets_and_in_part() {
-        let said = quoted(b" {\"key\":\"0123456789abcdef\"} ", &["0123456789abcdef".to_owned()]);
+        let said = quoted(b" {\"key\":\"0123456789abcdef\"} ", &Hidden::of(["0123456789abcdef"]));
         assert_eq!(said, "{\"key\":\"***\"}");
-        assert_eq!(quoted("é".repeat(800).as_bytes(), &[]).chars().count(), QUOTED + 1);
+        assert_eq!(quoted("é".repeat(800).as_bytes(), &Hidden::default()).chars().count(), QUOTED + 1);
     }
 
     #[test]
@@ -270,7 +258,7 @@ mod tests {
         let secret = Address::Secret(Credential::Given(crate::options::Secret::from_value(url.as_str())));
         let endpoint = Endpoint::new("slack", secret, &HttpClientOptions::default(), Duration::from_secs(1));
         let endpoint = endpoint.expect("an endpoint");
-        let hidden = hidden(&url, &endpoint.in_path(&url).collect::<Vec<_>>(), &[]);
+        let hidden = endpoint.poster.hidden(&url, &endpoint.in_path(&url).collect::<Vec<_>>());
         assert_eq!(quoted(b"no B0000000/tokentoken for passphrase, T0", &hidden), "no ***/*** for ***, T0");
     }
 

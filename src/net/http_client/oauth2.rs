@@ -15,6 +15,7 @@ use url::form_urlencoded::{Serializer, byte_serialize, parse};
 
 use super::state::basic;
 use super::{Answer, ClientError, HttpClient, HttpClientError, Request};
+use crate::net::shown;
 use crate::options::HttpClientOptions;
 use crate::options::http_client::OAuth2;
 
@@ -24,8 +25,11 @@ const EARLY: Duration = Duration::from_secs(10);
 /// Largest answer of a token server.
 const MOST_ANSWER: usize = 1 << 20;
 
-/// Bytes of an answer that a message quotes.
+/// Characters of an answer that a message quotes.
 const QUOTED: usize = 200;
+
+/// What is shorter is not looked for in an answer: it would hide words.
+const LEAST_MASKED: usize = 6;
 
 /// A client of a token server.
 #[derive(Debug)]
@@ -123,8 +127,7 @@ impl OAuth2Client {
             if answer.status.is_success() {
                 return Ok((self.token(&answer, secret)?, style));
             }
-            let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(QUOTED)]);
-            refused = format!("it answered {}: {}", answer.status, body.trim());
+            refused = format!("it answered {}: {}", answer.status, self.quoted(&answer.body, secret));
         }
         Err(self.failed(&refused))
     }
@@ -177,8 +180,23 @@ impl OAuth2Client {
         Ok(Token { header, until, secret: secret.clone() })
     }
 
+    /// The beginning of an answer, without what the request held that is secret.
+    fn quoted(&self, body: &[u8], secret: &str) -> String {
+        let given = self.options.endpoint_params.values().map(String::as_str).chain([secret]);
+        let masked = given.filter(|secret| secret.len() >= LEAST_MASKED).fold(
+            String::from_utf8_lossy(body).into_owned(),
+            |said, secret| {
+                let encoded: String = byte_serialize(secret.as_bytes()).collect();
+                said.replace(secret, "***").replace(&encoded, "***")
+            },
+        );
+        let end = masked.char_indices().nth(QUOTED).map_or(masked.len(), |(end, _)| end);
+        masked[..end].trim().to_owned()
+    }
+
     fn failed(&self, why: &dyn std::fmt::Display) -> ClientError {
-        let address = self.options.token_url.as_ref().map_or("", |url| url.value.as_str());
+        let address = self.options.token_url.as_ref().and_then(|url| Url::parse(&url.value).ok());
+        let address = address.as_ref().map_or_else(|| "`token_url`".to_owned(), shown);
         ClientError::NotReady(format!("no OAuth 2.0 token from {address}: {why}"))
     }
 }

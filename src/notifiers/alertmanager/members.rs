@@ -15,7 +15,7 @@ use crate::net::dns::Resolver;
 use crate::net::shown;
 
 /// Where a member takes alerts.
-const PATH: &str = "/api/v2/alerts";
+pub(super) const PATH: &str = "/api/v2/alerts";
 
 /// Makes the resolver for the next questions.
 type Resolvers = Box<dyn Fn() -> Result<Resolver, NetError> + Send + Sync>;

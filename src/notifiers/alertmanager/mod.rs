@@ -103,8 +103,11 @@ impl Alertmanager {
             let why = format!("{KIND}: the DNS knows no member; check `dns` of the receiver");
             return Err(Refusal::ForNow { why, after: None });
         }
-        let told =
-            members.iter().map(|url| self.poster.post(url, Post { body: body.clone().into(), ..Post::default() }));
+        let told = members.iter().map(async |url| {
+            // A prefix may be a token; the API's own path is none.
+            let secrets: Vec<&str> = url.path().trim_end_matches(members::PATH).split('/').collect();
+            self.poster.post(url, Post { body: body.clone().into(), secrets: &secrets, ..Post::default() }).await
+        });
         let told: Vec<_> = join_all(told).await.into_iter().map(|told| told.map(|_| ())).collect();
         one_is_enough(told)
     }

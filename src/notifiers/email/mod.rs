@@ -18,7 +18,9 @@ use lettre::transport::smtp::client::{
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
-use crate::alerting::sending::{Facts, Fault, Global, Speaker, Target, fitted, notification_id, notification_key};
+use crate::alerting::sending::{
+    Facts, Fault, Global, Hidden, Speaker, Target, fitted, notification_id, notification_key,
+};
 use crate::alerting::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
 use crate::options::http_client::TlsVersion;
 use crate::options::{TlsConfig, whole_file};
@@ -70,7 +72,10 @@ impl Email {
         let late =
             || Refusal::ForNow { why: format!("{KIND}: {host}:{port} took longer than {timeout:?}"), after: None };
         let sent = tokio::time::timeout(*timeout, server.send_raw(&envelope, mail)).await.map_err(|_| late())?;
-        sent.map(|_| ()).map_err(|error| self.refusal(&error))
+        match sent {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.refusal(&error, &self.hidden().await)),
+        }
     }
 
     /// A transport that logs in with what files hold now.
@@ -98,7 +103,18 @@ impl Email {
         made.map_err(|error| error.to_string())?
     }
 
-    fn refusal(&self, error: &SmtpError) -> Refusal {
+    /// What an error must not repeat: servers quote what they do not understand.
+    async fn hidden(&self) -> Hidden {
+        let Settings { username: Some(user), password: Some(password), .. } = &self.settings else {
+            return Hidden::default();
+        };
+        password
+            .read()
+            .await
+            .map_or_else(|_| Hidden::default(), |password| Hidden::default().and_login(user, &password))
+    }
+
+    fn refusal(&self, error: &SmtpError, hidden: &Hidden) -> Refusal {
         let Settings { host, port, .. } = &self.settings;
         let mut why = format!("{KIND}: {host}:{port}: {error}");
         let said = std::error::Error::source(error);
@@ -108,6 +124,7 @@ impl Email {
             why = format!("{why}: {next}");
             cause = next.source();
         }
+        why = hidden.mask(&why);
         let Some(code) = error.status() else { return Refusal::ForNow { why, after: None } };
         let said = said.map(ToString::to_string).unwrap_or_default();
         Fault::of_smtp(code.into(), &said).refusal(why, None)
