@@ -1,5 +1,6 @@
 //! Redirects, followed by the rules of Go's `net/http`: at most ten, credentials only to the host that was
-//! named and to hosts below it. One that leads from TLS to plain text gets none either.
+//! named and to hosts below it. One that leads from TLS to plain text gets none either. Other than there, a request that tells
+//! something is not turned into one that asks: it ends with the redirect, which is none of success.
 
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue, LOCATION, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{Method, Response, StatusCode, Uri};
@@ -29,6 +30,8 @@ pub(super) async fn follow(
             return Ok(response);
         }
         match hop.next(&request.url, response.status(), response.headers())? {
+            // What was to be told would count as told by whoever answers a question that says nothing of it.
+            Some(next) if hop.is_telling() && !next.is_telling() => return Ok(response),
             Some(next) => hop = next,
             None => return Ok(response),
         }
@@ -62,7 +65,8 @@ impl Hop {
         });
         // An address without a host has no user either.
         let _ = url.set_username("").and_then(|()| url.set_password(None));
-        let wrong = |_| ClientError::NotReady(format!("`{url}` is not an address of HTTP"));
+        let host = || url.host_str().unwrap_or_default().to_owned();
+        let wrong = |_| ClientError::NotReady(format!("what is given for `{}` is not an address of HTTP", host()));
         let to: Uri = url.as_str().parse().map_err(wrong)?;
         let mut http = http::Request::new(PayloadBody::default());
         *http.method_mut() = self.method.clone();
@@ -90,6 +94,11 @@ impl Hop {
         Ok(http)
     }
 
+    /// Whether it says something, and does not ask alone.
+    fn is_telling(&self) -> bool {
+        self.with_body && !matches!(self.method, Method::GET | Method::HEAD)
+    }
+
     /// Where the answer sends, if anywhere. `first` is where the chain began.
     fn next(&self, first: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Option<Self>, ClientError> {
         let same = match status.as_u16() {
@@ -99,10 +108,11 @@ impl Hop {
         };
         let Some(location) = headers.get(LOCATION).filter(|location| !location.is_empty()) else { return Ok(None) };
         let location = String::from_utf8_lossy(location.as_bytes());
-        let wrong = |why: &str| ClientError::Redirect(format!("to `{location}`, {why}"));
-        let url = self.url.join(&location).map_err(|_| wrong("which is not an address"))?;
+        // It may repeat what of the address is secret.
+        let wrong = |what: String| ClientError::Redirect(format!("to {what}"));
+        let url = self.url.join(&location).map_err(|_| wrong("what is not an address".to_owned()))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(wrong("which is not HTTP"));
+            return Err(wrong(format!("an address of `{}`, which is not HTTP", url.scheme())));
         }
         let stays = same || matches!(self.method, Method::GET | Method::HEAD);
         Ok(Some(Self {
@@ -152,6 +162,19 @@ mod tests {
         assert!(!trusted("http://ample/x", "http://example/y"));
         assert!(!trusted("https://a.example/x", "http://a.example/y"), "no longer TLS");
         assert!(!trusted("http://1/x", "http://127.0.0.1/y"));
+    }
+
+    #[test]
+    fn an_address_that_leads_nowhere_is_not_repeated() {
+        let url: Url = "http://a/x".parse().expect("an address");
+        let hop = Hop { url: url.clone(), method: Method::GET, with_body: true, trusted: true };
+        let said = |location: &str| {
+            let headers = HeaderMap::from_iter([(LOCATION, location.parse().expect("a header"))]);
+            let refused = hop.next(&url, StatusCode::FOUND, &headers).expect_err("no address of HTTP");
+            refused.to_string()
+        };
+        assert_eq!(said("ftp://a/token?key=token"), "the server redirects: to an address of `ftp`, which is not HTTP");
+        assert_eq!(said("http://[token"), "the server redirects: to what is not an address");
     }
 
     #[test]

@@ -131,6 +131,39 @@ fn a_new_authority_is_trusted_and_a_broken_file_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_is_told_is_not_made_a_question_by_a_redirect() {
+    let to = |status| any(move || async move { (status, [(header::LOCATION, "/")]) });
+    let said = any(|body: String| async move { body });
+    let router = Router::new().route("/", said).route("/found", to(Status::FOUND));
+    let server = serve(router.route("/moved", to(Status::TEMPORARY_REDIRECT))).await;
+    let client = client(serde_json::json!({}));
+    for (path, expected) in [("/found", (302, "")), ("/moved", (200, "news"))] {
+        let request = Request {
+            method: http::Method::POST,
+            content_type: Some(header::HeaderValue::from_static("text/plain")),
+            body: String::from("news").into(),
+            ..Request::get(url(&server, path))
+        };
+        let answer = client.send(request).await.expect("an answer");
+        let body = String::from_utf8_lossy(&answer.body).into_owned();
+        assert_eq!((answer.status.as_u16(), body.as_str()), expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_server_that_repeats_what_it_was_sent_is_quoted_without_it() {
+    let server =
+        serve(Router::new().route("/token", any(|body: String| async move { (Status::BAD_REQUEST, body) }))).await;
+    let client = client(serde_json::json!({ "oauth2": { "client_id": "id", "client_secret": "hush/hush",
+        "token_url": format!("http://{}/token?key=tokentoken", server.address()), "endpoint_params": { "a": "assertion" } } }));
+    let error = client.send(Request::get(url(&server, "/"))).await.expect_err("no token").to_string();
+    assert!(error.contains("client_secret=***") && error.contains("a=***"), "{error}");
+    for secret in ["hush", "assertion", "tokentoken"] {
+        assert!(!error.contains(secret), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn redirects_are_followed_and_credentials_stay_at_home() {
     let home = serve(
         Router::new()
