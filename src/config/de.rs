@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use access::{Entries, Items, Parts, SpannedParts, Variant, Word};
+use access::{ApartParts, Before, Entries, Items, Parts, SpannedParts, Variant, Word};
 use serde::de::{self, Deserializer, Visitor};
 
 use super::codes;
@@ -19,6 +19,7 @@ use super::fault::{self, Fault};
 use super::interpolate::{self, Environment, Interpolated};
 use super::scalar::{self, Resolved};
 use crate::formats::yaml::{Entry, Node, Scalar, Value};
+use crate::options::each::APART;
 use crate::options::joined::JOINED;
 use crate::options::secret::{SECRET, SECRET_ADDRESS, TOKEN_ADDRESS, holds_token};
 use crate::options::spanned::SPANNED;
@@ -43,6 +44,8 @@ pub struct Notes {
     told: bool,
     /// Number of problems before the part that is being read.
     before: usize,
+    /// Number of problems in values that are read apart: what else there is can be looked at without them.
+    set_aside: usize,
     /// Scalars that are secrets.
     pub secrets: BTreeSet<Span>,
     /// Scalars that are addresses of which no more than the host is shown.
@@ -81,6 +84,40 @@ impl<'a> Context<'a> {
                 None
             }
         }
+    }
+
+    /// The same, and whether nothing in it is wrong. It is there also where something is, if that is left out of it.
+    pub fn read_in_part<T, E: std::fmt::Display>(
+        &self,
+        node: &Node,
+        key: Option<Span>,
+        read: impl FnOnce(NodeDeserializer<'_>) -> Result<T, E>,
+    ) -> (Option<T>, bool) {
+        let before = {
+            let notes = self.notes.borrow();
+            notes.problems.len() - notes.set_aside
+        };
+        let mut kept = None;
+        let whole = self.read(node, key, |de| read(de).map(|value| kept = Some(value)));
+        let notes = self.notes.borrow();
+        (kept.filter(|_| notes.problems.len() - notes.set_aside == before), whole.is_some())
+    }
+
+    /// How things stand before a value that is read apart, which has complaints of its own.
+    fn begin_apart(&self) -> Before {
+        let mut notes = self.notes.borrow_mut();
+        let told = std::mem::take(&mut notes.told);
+        Before { told, problems: notes.problems.len(), set_aside: notes.set_aside }
+    }
+
+    /// A value that is read apart was read: whether nothing in it is wrong, but for what is apart in it in turn.
+    fn apart(&self, before: Before) -> bool {
+        let mut notes = self.notes.borrow_mut();
+        let problems = notes.problems.len() - before.problems;
+        let is_right = problems == notes.set_aside - before.set_aside;
+        notes.set_aside = before.set_aside + problems;
+        notes.told = before.told;
+        is_right
     }
 
     /// Reads one part of type `T`.
@@ -328,6 +365,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Fault> {
         let result = match name {
             SPANNED => visitor.visit_seq(SpannedParts { de: self, next: 0 }),
+            APART => visitor.visit_seq(ApartParts { de: self, next: 0, before: self.context.begin_apart() }),
             SECRET => {
                 let (file, value) = self.context.secret(self.node, self.verbatim)?;
                 visitor.visit_seq(de::value::SeqDeserializer::new([file, value].into_iter()))
@@ -388,7 +426,13 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
             self.context.note(Problem::new(codes::UNKNOWN_KEY, entry.key_span, message).help(help));
         }
         if name == JOINED {
-            return self.told(visitor.visit_seq(Parts { de: Self { part: true, ..self }, left: 2 }));
+            let before = self.context.notes.borrow().problems.len();
+            let both = visitor.visit_seq(Parts { de: Self { part: true, ..self }, left: 2 });
+            // Where it fails for what is wrong in either, that was noted.
+            let mut notes = self.context.notes.borrow_mut();
+            notes.told |= both.is_err() && notes.problems.len() > before;
+            drop(notes);
+            return self.told(both);
         }
         self.told(visitor.visit_map(self.entries(entries, Some(fields))))
     }

@@ -237,11 +237,16 @@ fn draft<P: ?Sized + component::Plan>(
     let parts = wiring::take(&entry.node);
     let inputs = inputs(kind, entry, parts.inputs.as_ref(), context, problems);
     let wired: &[&str] = if kind == "source" { &[] } else { &["inputs", "buffer"] };
-    let plan = descriptor.and_then(|descriptor| {
-        context.read(&parts.options, Some(entry.key_span), |de| {
+    let (plan, is_whole) = descriptor.map_or((None, false), |descriptor| {
+        context.read_in_part(&parts.options, Some(entry.key_span), |de| {
             (descriptor.plan)(&mut <dyn erased_serde::Deserializer<'_>>::erase(de.beside(wired)))
         })
     });
+    // What is wrong with one part hides nothing of what is wrong with others.
+    if let (Some(plan), false) = (&plan, is_whole) {
+        problems.extend(plan.problems().into_iter().map(|problem| problem.at_least(entry.key_span)));
+    }
+    let plan = plan.filter(|_| is_whole);
     // What its files say is looked at before they are read: one that changes between the two makes it another plan.
     let beside = plan.as_ref().map_or(0, |plan| contents(&plan.files()));
     if let Some(plan) = &plan {

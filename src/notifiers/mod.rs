@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::alerting::Notifier;
 use crate::alerting::sending::{Global, NOT_HERE, Speaker, missing};
 use crate::options::http_client::NotSupported;
-use crate::options::{Problem, Span, Spanned};
+use crate::options::{Each, Problem, Span, Spanned};
 
 /// Whom a route tells: any number of notifiers under one name.
 #[derive(Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema)]
@@ -26,17 +26,17 @@ pub struct Receiver {
     /// Labels of the receiver itself. They have no effect here.
     pub labels: BTreeMap<String, String>,
     /// Services of PagerDuty.
-    pub pagerduty_configs: Vec<Spanned<pagerduty::Options>>,
+    pub pagerduty_configs: Each<Spanned<pagerduty::Options>>,
     /// Alertmanagers that alerts are handed on to.
-    pub alertmanager_configs: Vec<Spanned<alertmanager::Options>>,
+    pub alertmanager_configs: Each<Spanned<alertmanager::Options>>,
     /// Webhooks.
-    pub webhook_configs: Vec<Spanned<webhook::Options>>,
+    pub webhook_configs: Each<Spanned<webhook::Options>>,
     /// Channels of Slack.
-    pub slack_configs: Vec<Spanned<slack::Options>>,
+    pub slack_configs: Each<Spanned<slack::Options>>,
     /// Mail.
-    pub email_configs: Vec<Spanned<email::Options>>,
+    pub email_configs: Each<Spanned<email::Options>>,
     /// Standard output, or the agent's own log.
-    pub console_configs: Vec<Spanned<console::Options>>,
+    pub console_configs: Each<Spanned<console::Options>>,
     /// Not supported: Discord.
     pub discord_configs: Option<Spanned<NotSupported>>,
     /// Not supported: incident.io.

@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::{Mutex, PoisonError};
 
+use super::each::Apart;
 use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// Name of the struct by which a deserializer recognises [`Joined`]: one that knows places complains of keys
@@ -45,9 +46,13 @@ impl<'de, A: DeserializeOwned + 'static, B: DeserializeOwned + 'static> Deserial
 
             fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
                 let missing = || de::Error::custom("a deserializer that knows places gives both structs");
-                let own = seq.next_element()?.ok_or_else(missing)?;
-                let shared = seq.next_element()?.ok_or_else(missing)?;
-                Ok(Joined { own, shared })
+                // What is wrong with one hides nothing of the other.
+                let own: Apart<A> = seq.next_element()?.ok_or_else(missing)?;
+                let shared: Apart<B> = seq.next_element()?.ok_or_else(missing)?;
+                match (own.0, shared.0) {
+                    (Some(own), Some(shared)) => Ok(Joined { own, shared }),
+                    _ => Err(de::Error::custom("one of the two is wrong")),
+                }
             }
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {

@@ -2,6 +2,7 @@
 //! place has its type here, with its JSON Schema, so that components only declare fields.
 
 pub mod answer_within;
+pub mod each;
 pub mod http_client;
 pub mod http_server;
 pub mod identity;
@@ -20,6 +21,7 @@ pub mod tls;
 pub mod verbatim;
 pub mod whole_file;
 
+pub use each::Each;
 pub use http_client::{HttpClientOptions, TlsConfig};
 pub use http_server::HttpServerOptions;
 pub use identity::{Identity, Role};

@@ -169,6 +169,38 @@ impl<'de> de::SeqAccess<'de> for Parts<'_> {
     }
 }
 
+/// A value, and whether nothing in it is wrong: what an `Apart` is made of.
+pub(super) struct ApartParts<'a> {
+    pub de: NodeDeserializer<'a>,
+    pub next: u8,
+    pub before: Before,
+}
+
+/// How things stood before a value that is read apart.
+#[derive(Clone, Copy)]
+pub(super) struct Before {
+    pub told: bool,
+    pub problems: usize,
+    pub set_aside: usize,
+}
+
+impl<'de> de::SeqAccess<'de> for ApartParts<'_> {
+    type Error = Fault;
+
+    fn next_element_seed<T: de::DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        self.next += 1;
+        match self.next {
+            1 => self.de.told(seed.deserialize(self.de)).map(Some),
+            2 => {
+                let is_right: de::value::BoolDeserializer<Fault> =
+                    self.de.context.apart(self.before).into_deserializer();
+                seed.deserialize(is_right).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
 /// File, start, end and value: what a `Spanned` is made of.
 pub(super) struct SpannedParts<'a> {
     pub de: NodeDeserializer<'a>,

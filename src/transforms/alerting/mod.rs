@@ -140,8 +140,9 @@ impl Options {
                 problems.push(Problem::new(BAD_RULES, receiver.name.span, message).help("give each a name of its own"));
             }
         }
-        if let Err(wrong) = self.routing() {
-            problems.extend(wrong);
+        // Routes may name a receiver that is left out.
+        if !telling.receivers.is_in_part() {
+            problems.extend(self.routing().err().into_iter().flatten());
         }
         match files::speaker(self, telling, &Identity::default()) {
             Ok(speaker) => {
@@ -156,6 +157,7 @@ impl Options {
         if let Some(switch) = &self.dead_mans_switch {
             problems.extend(switch.problems(switch.span));
             if let Some(receiver) = &switch.receiver
+                && !telling.receivers.is_in_part()
                 && telling.receivers.iter().all(|known| known.name.value != receiver.value)
             {
                 let message = format!("there is no receiver `{}`", receiver.value);

@@ -13,7 +13,7 @@ use crate::alerting::remote::RemoteOptions;
 use crate::alerting::route::RoutingOptions;
 use crate::alerting::sending::{Global, REPLICA_LABELS};
 use crate::notifiers::{Receiver, heartbeat};
-use crate::options::{Duration, Joined, Spanned, Verbatim};
+use crate::options::{Duration, Each, Joined, Spanned, Verbatim};
 use crate::series::StoreOptions;
 
 /// All of it.
@@ -98,7 +98,7 @@ pub struct ReceiverOptions {
     /// What receivers take unless they say otherwise.
     pub global: Global,
     /// Whom alerts are told.
-    pub receivers: Vec<Spanned<Receiver>>,
+    pub receivers: Each<Spanned<Receiver>>,
     /// Files of templates, in which receivers' texts find what they name; patterns are allowed. Default: none.
     pub templates: Vec<Spanned<String>>,
 }
