@@ -131,6 +131,11 @@ pub trait Control: Send + Sync {
         None
     }
 
+    /// How rules and the way of alerts do, where the configuration has `alerting`.
+    fn alerting(&self) -> Option<status::Alerting> {
+        None
+    }
+
     /// The samples that queries are answered from, if the agent remembers any.
     fn samples(&self) -> Option<query::SharedSamples> {
         None

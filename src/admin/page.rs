@@ -19,6 +19,9 @@ pub(super) fn text(status: &Status) -> String {
         }
         let _ = writeln!(out, "{}", row[COLUMNS.len() - 1]);
     }
+    for line in held_back(status) {
+        let _ = writeln!(out, "\nalerting: {line}");
+    }
     out
 }
 
@@ -42,8 +45,17 @@ pub(super) fn html(status: &Status) -> String {
         }
         out.push_str("</tr>");
     }
-    out.push_str("</table><p><a href=/api/v1/status>status</a> <a href=/api/v1/targets>targets</a> <a href=/api/v1/config>configuration</a></p></html>");
+    out.push_str("</table>");
+    for line in held_back(status) {
+        let _ = write!(out, "<p>alerting: {}</p>", Escaped(line));
+    }
+    out.push_str("<p><a href=/api/v1/status>status</a> <a href=/api/v1/targets>targets</a> <a href=/api/v1/config>configuration</a></p></html>");
     out
+}
+
+/// What is not told yet that people may wait for.
+fn held_back(status: &Status) -> impl Iterator<Item = &str> {
+    status.alerting.iter().flat_map(|alerting| &alerting.held_back).map(String::as_str)
 }
 
 fn headline(status: &Status) -> String {

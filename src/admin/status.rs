@@ -50,6 +50,21 @@ pub struct Status {
     pub(super) memory: Memory,
     pub(super) series: SeriesStatus,
     pub(super) components: Vec<Component>,
+    /// Missing where the configuration has no `alerting`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) alerting: Option<Alerting>,
+}
+
+/// How rules and the way of alerts to people do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Alerting {
+    /// Whether rules are evaluated.
+    pub evaluates: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
+    /// What is not told yet that people may wait for, each in words.
+    pub held_back: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -154,6 +169,7 @@ impl Status {
             config: Config { hash: agent.config_hash(), last_reload: reload },
             memory: Memory { used_bytes: memory.used(), limit_bytes: memory.limit() },
             series: handles.series.status(),
+            alerting: handles.control.alerting(),
             components: handles.control.graph().iter().map(|node| Component::of(node, telemetry, handles)).collect(),
         }
     }

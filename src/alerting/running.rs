@@ -22,6 +22,7 @@ pub struct Running {
     dispatch: Mutex<Option<Arc<Dispatch>>>,
     /// Why alerts wait for one.
     alerts_wait: Mutex<Option<String>>,
+    evaluation: Mutex<Evaluation>,
     clock: Box<dyn Clock>,
     keeping: Mutex<Option<Keeping>>,
     /// Held by the one component that drives it.
@@ -47,6 +48,18 @@ pub struct Turn {
     pub is_restored: bool,
     /// An attempt that the one before it did not wait for. Only one at a time has the journals.
     pub opening: Option<Opening>,
+}
+
+/// Whether rules are evaluated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Evaluation {
+    /// What is on disk of before is read, or somebody else ends.
+    #[default]
+    Begins,
+    /// It is tried again.
+    Failed(String),
+    /// They are.
+    Runs,
 }
 
 /// How the samples are kept.
@@ -96,6 +109,7 @@ impl Running {
             rules,
             dispatch: Mutex::default(),
             alerts_wait: Mutex::default(),
+            evaluation: Mutex::default(),
             clock,
             keeping: Mutex::default(),
             turn: Arc::default(),
@@ -167,6 +181,16 @@ impl Running {
     /// From now on alerts wait for that, or for nothing.
     pub fn set_alerts_wait(&self, why: Option<String>) {
         *self.alerts_wait.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    /// Whether rules are evaluated.
+    pub fn evaluation(&self) -> Evaluation {
+        self.evaluation.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// See [`Self::evaluation`].
+    pub fn set_evaluation(&self, evaluation: Evaluation) {
+        *self.evaluation.lock().unwrap_or_else(PoisonError::into_inner) = evaluation;
     }
 
     /// Waits for the component that drives it to end.

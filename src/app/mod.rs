@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Handles, Listeners, Node};
 use crate::alerting::paging::Dispatch;
+use crate::alerting::running::Evaluation;
 use crate::alerting::{AlertStatus, GroupStatus, Running};
 use crate::config::{Errors, Plan};
 use crate::data::{MemoryBudget, Names, SeriesTable};
@@ -217,6 +218,24 @@ impl admin::Control for Answers {
 
     fn alerts_wait(&self) -> Option<String> {
         self.0.lasting.get::<Running>()?.alerts_wait()
+    }
+
+    fn alerting(&self) -> Option<admin::status::Alerting> {
+        let plan = self.0.plan();
+        let name = crate::registry::TABLES.alerting.name;
+        plan.graph.components.iter().find(|component| *component.id.0 == *name)?;
+        let running = self.0.lasting.get::<Running>();
+        let why_not = match running.as_ref().map(|running| running.evaluation()).unwrap_or_default() {
+            Evaluation::Runs => None,
+            Evaluation::Begins => Some("it begins, and reads what is on disk of before".to_owned()),
+            Evaluation::Failed(why) => Some(format!("it failed, and is tried again: {why}")),
+        };
+        let (wait, dispatch) = running.map_or((None, None), |running| (running.alerts_wait(), running.dispatch()));
+        let wait = wait.filter(|_| why_not.is_none());
+        let mut held_back: Vec<_> =
+            wait.map(|why| format!("alerts wait, and nobody is told yet: {why}")).into_iter().collect();
+        held_back.extend(dispatch.into_iter().flat_map(|dispatch| dispatch.held_back()));
+        Some(admin::status::Alerting { evaluates: why_not.is_none(), why_not, held_back })
     }
 
     fn samples(&self) -> Option<admin::query::SharedSamples> {

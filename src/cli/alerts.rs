@@ -77,10 +77,45 @@ struct Suppressed {
     inhibited_by: Vec<String>,
 }
 
+/// What of `/api/v1/status` is about alerts.
+#[derive(Deserialize)]
+struct Agent {
+    alerting: Option<Alerting>,
+}
+
+#[derive(Deserialize)]
+struct Alerting {
+    evaluates: bool,
+    why_not: Option<String>,
+    held_back: Vec<String>,
+}
+
+impl Agent {
+    /// What is not told yet that people may wait for.
+    ///
+    /// # Errors
+    /// Where no rules are evaluated, so that nothing is known of what fires: says why, and what to do.
+    fn held_back(self) -> Result<Vec<String>, String> {
+        let alerting = self.alerting.ok_or(
+            "the agent evaluates no rules, since its configuration has no `alerting`; ask one that does with --admin, or add \
+             the section (see docs/alerts.md)",
+        )?;
+        if alerting.evaluates {
+            return Ok(alerting.held_back);
+        }
+        let why = alerting.why_not.unwrap_or_default();
+        Err(format!(
+            "the agent evaluates no rules now: `alerting`: {why}; what fires is not known. Ask again in a moment, and see its log"
+        ))
+    }
+}
+
 /// Asks the agent; returns what to print.
 pub(super) fn alerts(args: &AlertsArgs) -> Result<String, Failed> {
     let matchers = matchers(&args.matchers)?;
     let unreadable = |error: serde_json::Error| args.agent.failed(format!("this is no Tailwater: {error}"));
+    let status: Agent = serde_json::from_slice(&args.agent.get("api/v1/status", &[])?).map_err(unreadable)?;
+    let held_back = status.held_back().map_err(|why| args.agent.failed(why))?;
     let evaluated: Evaluated = serde_json::from_slice(&args.agent.get("api/v1/alerts", &[])?).map_err(unreadable)?;
     // Where nobody is told of alerts there are no silences.
     let dispatched: Vec<Dispatched> = match args.agent.send(Method::GET, "api/v2/alerts", None)? {
@@ -89,7 +124,7 @@ pub(super) fn alerts(args: &AlertsArgs) -> Result<String, Failed> {
     };
     let alerts = joined(evaluated.data.alerts, &dispatched, &matchers);
     match args.format {
-        Format::Text => Ok(table(&alerts)),
+        Format::Text => Ok(table(&alerts, &held_back)),
         Format::Json => Ok(format!("{}\n", serde_json::to_string(&alerts).map_err(unreadable)?)),
     }
 }
@@ -117,8 +152,8 @@ fn joined(mut alerts: Vec<Alert>, dispatched: &[Dispatched], matchers: &[Matcher
 
 const COLUMNS: [&str; 5] = ["alert", "state", "since", "value", "labels"];
 
-/// A table; below an alert what else is to be known of it.
-fn table(alerts: &[Alert]) -> String {
+/// A table; below an alert what else is to be known of it, and below all what is held back.
+fn table(alerts: &[Alert], held_back: &[String]) -> String {
     let mut out = String::new();
     let below = [Vec::new()].into_iter().chain(alerts.iter().map(below));
     for (line, below) in lines(COLUMNS, alerts.iter().map(cells)).zip(below) {
@@ -136,6 +171,9 @@ fn table(alerts: &[Alert]) -> String {
         count(|alert| !alert.silenced_by.is_empty()),
         count(|alert| !alert.inhibited_by.is_empty())
     );
+    held_back.iter().for_each(|line| {
+        let _ = writeln!(out, "{line}");
+    });
     out
 }
 
@@ -208,16 +246,32 @@ mod tests {
     #[test]
     fn alerts_are_a_table_with_what_holds_and_silences_them() {
         assert_eq!(
-            table(&joined(alerts(), &dispatched(), &[])),
+            table(&joined(alerts(), &dispatched(), &[]), &["pages that wait for r (slack): 2".to_owned()]),
             "alert  state                   since                 value  labels\n\
              Down   firing, held, silenced  2026-11-23T00:00:00Z  0      instance=\"a\"\n\
              \u{20} held since 2026-11-23T00:02:00Z: the agent was away\n\
              \u{20} silenced by id\n\
              Slow   pending                 2026-11-23T00:00:30Z  1.25   job=\"web\"\n\
              \n\
-             1 firing, 1 pending; 1 held, 1 silenced, 0 inhibited\n"
+             1 firing, 1 pending; 1 held, 1 silenced, 0 inhibited\n\
+             pages that wait for r (slack): 2\n"
         );
-        assert!(table(&[]).ends_with("\n\n0 firing, 0 pending; 0 held, 0 silenced, 0 inhibited\n"));
+        assert!(table(&[], &[]).ends_with("\n\n0 firing, 0 pending; 0 held, 0 silenced, 0 inhibited\n"));
+    }
+
+    #[test]
+    fn where_no_rules_are_evaluated_nothing_is_shown_as_not_firing() {
+        let held_back = |json: serde_json::Value| {
+            let agent: Agent = serde_json::from_value(json).expect("a status");
+            agent.held_back()
+        };
+        let none = held_back(serde_json::json!({ "components": [] })).expect_err("no section");
+        assert!(none.contains("no `alerting`") && none.contains("--admin"), "{none}");
+        let begins = serde_json::json!({ "alerting": { "evaluates": false, "why_not": "it begins", "held_back": [] } });
+        let begins = held_back(begins).expect_err("it begins");
+        assert!(begins.contains("`alerting`: it begins") && begins.contains("not known"), "{begins}");
+        let runs = serde_json::json!({ "alerting": { "evaluates": true, "held_back": ["a"] } });
+        assert_eq!(held_back(runs), Ok(vec!["a".to_owned()]));
     }
 
     #[test]

@@ -154,7 +154,7 @@ Exit codes: 0 shown, 1 the agent does not answer, 2 it has no such job")]
   tailwater alerts Down instance=~'web-.*'
   tailwater alerts --admin http://10.0.0.7:7780 --format json
 
-Exit codes: 0 shown, 1 the agent does not answer, 2 the question makes no sense")]
+Exit codes: 0 shown, 1 the agent does not answer or evaluates no rules, 2 the question makes no sense")]
     Alerts(alerts::AlertsArgs),
     /// Make, list and end silences of a running agent
     #[command(after_help = "Examples:

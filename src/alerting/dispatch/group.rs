@@ -222,11 +222,13 @@ impl Dispatcher {
             places.iter().any(|id| groups.get(id).is_some_and(|group| group.alerts.contains(fingerprint)))
         };
         let (rules, inhibitor, bytes) = (&self.routing.inhibit_rules, &mut self.inhibitor, &mut self.bytes);
+        let remembered = &mut self.remembered;
         self.alerts.retain(|fingerprint, held| {
             let stays = !held.kept.alert.is_resolved(now) || is_held(fingerprint, &held.places);
             if !stays {
                 inhibitor.forget(rules, &held.kept);
                 *bytes -= held.kept.bytes();
+                remembered.remove(fingerprint);
                 if held.kept.is_posted {
                     desk.record(unheard_record(*fingerprint));
                 }

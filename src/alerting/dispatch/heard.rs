@@ -29,7 +29,9 @@ impl Dispatcher {
         let grace = self.routing.resolve_timeout.max(LEAST_GRACE).max(self.limits.grace);
         for mut alert in self.notified.take_restored() {
             alert.ends_at = now.plus(grace);
-            self.keep(Kept { is_confirmed: false, ..Kept::new(alert, true, now) }, now);
+            let kept = Kept { is_confirmed: false, ..Kept::new(alert, true, now) };
+            self.remembered.insert(kept.fingerprint);
+            self.keep(kept, now);
         }
         for (fingerprint, mut kept) in std::mem::take(&mut self.heard) {
             // Somebody was to speak of it again, and could not while nobody listened.
@@ -38,6 +40,17 @@ impl Dispatcher {
             }
             self.keep(kept, now);
         }
+    }
+
+    /// How many alerts count as firing because receivers know them to, though nobody spoke of them since the process began,
+    /// and until when the last of them does.
+    pub fn remembered(&self, now: UnixMillis) -> Option<(usize, UnixMillis)> {
+        let held = self.remembered.iter().filter_map(|fingerprint| self.alerts.get(fingerprint));
+        let ends = held.map(|held| held.kept.alert.ends_at).filter(|ends| *ends > now);
+        ends.fold(None, |all: Option<(usize, UnixMillis)>, ends| {
+            let (count, last) = all.unwrap_or((0, ends));
+            Some((count + 1, last.max(ends)))
+        })
     }
 
     /// Whether an alert found a place.

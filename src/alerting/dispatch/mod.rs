@@ -158,6 +158,8 @@ pub struct Dispatcher {
     heard: heard::Heard,
     /// Records of such alerts that the journal does not have yet.
     unwritten: Vec<Vec<u8>>,
+    /// Alerts that are only remembered. Some may be over.
+    remembered: HashSet<Fingerprint>,
     next_sweep: UnixMillis,
     counts: Counts,
 }
@@ -209,6 +211,7 @@ impl Dispatcher {
             due: BTreeSet::new(),
             notified: Notified::default(),
             heard: heard::Heard::new(),
+            remembered: HashSet::new(),
             unwritten: Vec::new(),
             next_sweep: now.plus(SWEEP_EVERY),
             counts: Counts::default(),
@@ -236,6 +239,9 @@ impl Dispatcher {
     }
 
     fn keep(&mut self, kept: Kept, now: UnixMillis) {
+        if kept.is_confirmed {
+            self.remembered.remove(&kept.fingerprint);
+        }
         let known = self.alerts.get(&kept.fingerprint);
         let is_full = kept.bytes() > MOST_ALERT || self.bytes >= self.limits.bytes;
         let kept = Arc::new(match known {

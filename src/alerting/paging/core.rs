@@ -12,13 +12,16 @@ use super::{Paging, Receivers};
 use crate::alerting::dispatch::{Acknowledged, Desk, Dispatcher, Fingerprint, Integration, Integrations, Kept, Notice};
 use crate::alerting::notifier::{MOST_PAGE, Notifier, Page, PageKind, Refusal};
 use crate::alerting::outbox::{Attempt, Event, LaneName, Outbox, Settings};
-use crate::alerting::silence::Silences;
+use crate::alerting::silence::{Silences, time_text};
 use crate::data::UnixMillis;
 use crate::delivery::journal::Place;
 
 /// Why a page is not sent at all.
 const TOO_LONG: &str =
     "the page is longer than 4194304 bytes; shorten the annotations or the templates of the receiver";
+
+/// Within how many milliseconds of the start rules speak of what they spoke of before, unless something is wrong.
+const CONFIRMED_WITHIN: i64 = 60_000;
 
 /// The dispatcher, the outbox, and what writes and sends pages.
 pub(super) struct Core {
@@ -34,6 +37,8 @@ pub(super) struct Core {
     pub(super) events: Vec<Event>,
     /// Notices that could not be written, by integration, and why, where that is so of the last one.
     pub unwritten: BTreeMap<LaneName, (u64, Option<String>)>,
+    /// When it began.
+    began: UnixMillis,
 }
 
 /// What is to be done now, in this order: keep the records, durably if so it says, then make the attempts.
@@ -65,6 +70,7 @@ impl Core {
             wants_state: false,
             events: Vec::new(),
             unwritten: BTreeMap::new(),
+            began: now,
         };
         core.configure_outbox(paging.outbox);
         let mut unreadable = 0;
@@ -148,10 +154,32 @@ impl Core {
     }
 
     /// What is wrong, in words.
-    pub fn complaints(&self) -> Vec<String> {
+    pub fn complaints(&self, now: UnixMillis) -> Vec<String> {
         let unwritten = self.unwritten.iter();
         let unwritten = unwritten.filter_map(|(lane, (_, why))| Some(format!("{lane}: {}", why.as_ref()?)));
-        unwritten.chain(self.outbox.complaints()).collect()
+        let remembered = self.remembered(now).filter(|_| now.0.saturating_sub(self.began.0) > CONFIRMED_WITHIN);
+        unwritten.chain(self.outbox.complaints()).chain(remembered).collect()
+    }
+
+    fn remembered(&self, now: UnixMillis) -> Option<String> {
+        let (count, until) = self.dispatcher.remembered(now)?;
+        let alerts = if count == 1 { "alert was" } else { "alerts were" };
+        Some(format!(
+            "{count} {alerts} told before the restart and no rule spoke of since: nothing is told of that until a rule does, or \
+             as over behind {}",
+            time_text(until)
+        ))
+    }
+
+    /// What is not told yet that people may wait for, in words: alerts of before a restart, and pages.
+    pub fn held_back(&self, now: UnixMillis) -> Vec<String> {
+        let waiting = self.outbox.status().into_iter().filter(|lane| lane.waiting > 0).map(|lane| {
+            let (name, kind) = (&lane.lane.receiver, lane.lane.kind());
+            let since =
+                lane.oldest.map_or_else(String::new, |oldest| format!(", the oldest since {}", time_text(oldest)));
+            format!("pages that wait for {name} ({kind}): {}{since}", lane.waiting)
+        });
+        self.remembered(now).into_iter().chain(waiting).collect()
     }
 
     /// The wall clock was set by so many milliseconds: what lasts goes on as if it had not been.

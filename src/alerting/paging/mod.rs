@@ -114,6 +114,8 @@ struct Shared {
     /// What is wrong with the rest, as it was when the thread looked last: whoever asks does not wait for pages being
     /// written.
     complaints: Mutex<Vec<String>>,
+    /// What is not told yet, likewise.
+    held_back: Mutex<Vec<String>>,
     /// After how many milliseconds an alert without an end is over.
     resolve_timeout: AtomicI64,
 }
@@ -168,6 +170,7 @@ impl Dispatch {
             metrics,
             journal_complaint: Mutex::default(),
             complaints: Mutex::default(),
+            held_back: Mutex::default(),
             resolve_timeout: AtomicI64::default(),
         });
         shared.set_resolve_timeout(paging);
@@ -264,6 +267,11 @@ impl Dispatch {
         let journal = self.shared.journal_complaint.lock().unwrap_or_else(PoisonError::into_inner);
         complaints.extend(journal.clone());
         complaints
+    }
+
+    /// What is not told yet that people may wait for, in words, as it was a moment ago. Returns at once.
+    pub fn held_back(&self) -> Vec<String> {
+        self.shared.held_back.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Other routes, receivers and limits from now on. What is known and what is under way stays.

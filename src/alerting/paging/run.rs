@@ -67,7 +67,8 @@ async fn run(shared: Arc<Shared>, mut disk: Disk, mut stopped: oneshot::Receiver
             let core = shared.core();
             let now = shared.clock.now();
             shared.metrics.update(&core, &shared.silences.read(), now);
-            *shared.complaints.lock().unwrap_or_else(PoisonError::into_inner) = core.complaints();
+            *shared.complaints.lock().unwrap_or_else(PoisonError::into_inner) = core.complaints(now);
+            *shared.held_back.lock().unwrap_or_else(PoisonError::into_inner) = core.held_back(now);
             let due = core.next_due().0.saturating_sub(now.0).max(0);
             Duration::from_millis(due as u64).min(LONGEST_SLEEP)
         };

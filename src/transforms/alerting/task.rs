@@ -19,6 +19,7 @@ use super::options::Options;
 use crate::alerting::paging::Receivers;
 use crate::alerting::remote::Remote;
 use crate::alerting::route::Routing;
+use crate::alerting::running::Evaluation;
 use crate::alerting::{Running, Settings};
 use crate::data::{Batch, UnixMillis};
 use crate::delivery::{Message, Outcome};
@@ -67,9 +68,14 @@ impl Alerting {
         // Whoever hands on alerts meanwhile is to try again.
         running.set_alerts_wait(self.routing.as_ref().map(|_| "`alerting` begins".into()));
         let cores = self.cores;
-        let failed = |error: &TaskError| running.set_alerts_wait(Some(format!("`alerting` failed: {}", error.0)));
+        running.set_evaluation(Evaluation::Begins);
+        let failed = |error: &TaskError| {
+            running.set_alerts_wait(Some(format!("`alerting` failed: {}", error.0)));
+            running.set_evaluation(Evaluation::Failed(error.0.clone()));
+        };
         let (begun, mut turn) = blocking(move || self.begin(turn)).await.inspect_err(failed)?;
         let Begun { reader, switch, door } = begun.inspect_err(failed)?;
+        running.set_evaluation(Evaluation::Runs);
         let stop = CancellationToken::new();
         // Nothing goes on where this is given up.
         let _given_up = stop.clone().drop_guard();
@@ -97,7 +103,7 @@ impl Alerting {
                 ended = &mut evaluating => {
                     stop.cancel();
                     let why = ended.err().map_or_else(String::new, |error| format!(": {error}"));
-                    return Err(TaskError(format!("the evaluation of rules ended by itself{why}")));
+                    return Err(TaskError(format!("the evaluation of rules ended by itself{why}"))).inspect_err(failed);
                 }
                 message = input.recv() => match message {
                     Some(message) => take(&running, message, &metrics),

@@ -354,3 +354,29 @@ fn what_needs_a_secret_that_is_gone_is_told_and_sent_to_nobody() {
     assert_eq!((world.open_at("a"), world.resolves), (set(&["0"]), 0));
     assert_eq!(world.left_open(), ["Down at r by pagerduty"]);
 }
+
+#[test]
+fn what_is_held_back_is_told_in_words() {
+    let disk = SimulatedDisk::default();
+    let (to, now) = (paging_to("r", "0s", "30s"), UnixMillis(60 * MINUTE));
+    let fires = || Kept::new(alert(&[("g", "x"), ("i", "a")], now.0, now.0 + 10 * MINUTE), false, now);
+    let (mut core, mut keeper) = open(&disk, &to, receivers("r", &["one"]), now.0);
+    core.put([fires()], now);
+    let step = core.step(&Silences::default(), now);
+    keeper.keep(Work::Records { records: step.records, is_durable: true }).expect("kept");
+    let waits = "pages that wait for r (pagerduty): 1, the oldest since 1970-01-01T01:00:00.000Z";
+    assert_eq!(core.held_back(now), [waits]);
+    core.done(&step.attempts[0], Ok(()), now);
+    let step = core.step(&Silences::default(), now);
+    keeper.keep(Work::Records { records: step.records, is_durable: true }).expect("kept");
+    assert_eq!((core.held_back(now), core.complaints(now)), (Vec::new(), Vec::new()));
+
+    let (mut core, _) = open(&disk, &to, receivers("r", &["one"]), now.0);
+    let told = core.held_back(now);
+    assert!(told[0].starts_with("1 alert was told before the restart") && told.len() == 1, "{told:?}");
+    assert_eq!(core.complaints(now), Vec::<String>::new(), "rules have a moment");
+    let later = UnixMillis(now.0 + 2 * MINUTE);
+    assert_eq!(core.complaints(later), told, "which is over");
+    core.put([fires()], later);
+    assert_eq!((core.held_back(later), core.complaints(later)), (Vec::new(), Vec::new()));
+}
