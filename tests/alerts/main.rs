@@ -31,6 +31,7 @@ mod queries;
 mod refused_queries;
 mod same_as_prometheus;
 mod setup;
+mod tools;
 
 use seed::seed;
 use until::until;

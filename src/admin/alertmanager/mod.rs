@@ -74,7 +74,7 @@ async fn look<T: Send + 'static>(
 }
 
 async fn status(State(handles): State<Handles>) -> Answer {
-    dispatch(&handles)?;
+    let configuration = look(dispatch(&handles)?, Dispatch::configuration).await?;
     let info = super::targets::BuildInfo::of_this();
     Ok(Json(json!({
         "cluster": { "status": "disabled", "peers": [] },
@@ -82,7 +82,7 @@ async fn status(State(handles): State<Handles>) -> Answer {
             "version": info.version, "revision": info.revision, "branch": info.branch, "buildUser": info.build_user,
             "buildDate": info.build_date, "goVersion": info.go_version,
         },
-        "config": { "original": handles.control.config() },
+        "config": { "original": configuration },
         "uptime": time_text(handles.agent.started_at().into()),
     }))
     .into_response())

@@ -231,10 +231,33 @@ async fn the_rest_is_there_as_tools_expect_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut api = api(Some(start(folder.path().join("a"))));
     let status = api.get("/api/v2/status").await;
-    assert_eq!(
-        (&status["cluster"]["status"], &status["config"]["original"]),
-        (&json!("disabled"), &json!("alerting: {}\n"))
-    );
+    assert_eq!(status["cluster"]["status"], "disabled");
+    let ways = [
+        "global:",
+        "  resolve_timeout: 5m",
+        "route:",
+        r#"  receiver: "chat""#,
+        r#"  group_by: ["team"]"#,
+        "  group_wait: 1h",
+        "  group_interval: 5m",
+        "  repeat_interval: 4h",
+        "  routes:",
+        "  -",
+        r#"    receiver: "pager""#,
+        r#"    group_by: ["team"]"#,
+        "    group_wait: 1h",
+        "    group_interval: 5m",
+        "    repeat_interval: 4h",
+        r#"    matchers: ["team=\"db\""]"#,
+        "inhibit_rules:",
+        r#"- source_matchers: ["alertname=\"Cluster\""]"#,
+        r#"  target_matchers: ["alertname!=\"Cluster\""]"#,
+        r#"  equal: ["team"]"#,
+        "receivers:",
+        r#"- name: "chat""#,
+        r#"- name: "pager""#,
+    ];
+    assert_eq!(status["config"]["original"].as_str().map(|text| text.lines().collect()), Some(ways.to_vec()));
     assert_eq!(status["versionInfo"]["version"], env!("CARGO_PKG_VERSION"));
     let receivers = api.get("/api/v2/receivers").await;
     assert_eq!(receivers[1], json!({ "name": "pager", "labels": { "name": "pager" } }));

@@ -331,6 +331,11 @@ impl Dispatcher {
         }
     }
 
+    /// The ways of alerts.
+    pub fn routing(&self) -> &Arc<Routing> {
+        &self.routing
+    }
+
     /// So much is kept at most from now on.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;

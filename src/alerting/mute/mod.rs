@@ -4,6 +4,7 @@
 
 mod options;
 mod range;
+mod written;
 
 use jiff::tz::TimeZone;
 

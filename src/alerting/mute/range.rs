@@ -5,9 +5,9 @@ use jiff::tz::TimeZone;
 use super::{BAD_LOCATION, BAD_RANGE, Interval, IntervalOptions, Range, TimeRangeOptions, Words};
 use crate::options::{Problem, Spanned};
 
-const WEEKDAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
+pub(super) const WEEKDAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "january",
     "february",
     "march",

@@ -33,7 +33,7 @@ use super::alert::Alert;
 use super::dispatch::{self, AlertView, GroupView, Kept, Limits};
 use super::notifier::Notifier;
 use super::outbox::{self, LaneStatus};
-use super::route::Routing;
+use super::route::{Routing, Written};
 use super::silence::{self, SilenceBook};
 use crate::data::UnixMillis;
 use crate::delivery::files::Files;
@@ -250,6 +250,15 @@ impl Dispatch {
     /// Names of the receivers.
     pub fn receivers(&self) -> Vec<Arc<str>> {
         self.shared.core().receivers.keys().cloned().collect()
+    }
+
+    /// The ways of alerts, as an Alertmanager's configuration has them.
+    pub fn configuration(&self) -> String {
+        let core = self.shared.core();
+        let (routing, receivers) =
+            (core.dispatcher.routing().clone(), core.receivers.keys().cloned().collect::<Vec<_>>());
+        drop(core);
+        Written { routing: &routing, receivers: &receivers }.to_string()
     }
 
     /// How it is doing.

@@ -7,11 +7,13 @@ mod options;
 mod read;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use options::{InhibitRuleOptions, RouteOptions, RoutingOptions};
+pub use written::Written;
 
 use super::inhibit::InhibitRule;
 use super::matcher::Matchers;
