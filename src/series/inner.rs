@@ -224,11 +224,7 @@ impl Inner {
 
     /// The place of a series.
     pub fn find(&self, hash: u64, labels: &[u8]) -> Option<u32> {
-        let is_it = |place: &u32| {
-            let series = self.places.get(*place);
-            series.hash == hash && *series.labels == *labels
-        };
-        self.by_labels.find(hash, is_it).copied()
+        self.by_labels.find(hash, |place| *self.places.get(*place).labels == *labels).copied()
     }
 
     /// Whether a series of an earlier life is still wanted.
@@ -244,14 +240,14 @@ impl Inner {
         if self.memory.used() + needed > self.memory.most - self.memory.most / 8 {
             return None;
         }
-        let series = Series { labels: labels.clone(), hash, family, is_there: true, ..Series::default() };
+        let series = Series { labels: labels.clone(), family, is_there: true, ..Series::default() };
         self.memory.samples += series.memory();
         let grown = self.places.bytes() + self.index.bytes();
         let place = self.places.insert(series);
         self.index.insert(place, Labels::of_encoded(&labels));
         self.memory.beside += (self.places.bytes() + self.index.bytes()).saturating_sub(grown) + 2 * HASHED;
         let places = &self.places;
-        self.by_labels.insert_unique(hash, place, |place| places.get(*place).hash);
+        self.by_labels.insert_unique(hash, place, |place| xxh3_64(&places.get(*place).labels));
         Some(place)
     }
 
@@ -263,7 +259,7 @@ impl Inner {
         let Self { index, places, by_labels, .. } = self;
         index.remove(gone.iter().map(|place| (*place, places.get(*place).labels())));
         for place in gone {
-            if let Ok(found) = by_labels.find_entry(places.get(*place).hash, |other| other == place) {
+            if let Ok(found) = by_labels.find_entry(xxh3_64(&places.get(*place).labels), |other| other == place) {
                 found.remove();
             }
             let series = places.remove(*place);

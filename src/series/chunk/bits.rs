@@ -26,6 +26,9 @@ impl BitWriter {
             return;
         }
         let rest = count - free;
+        if self.bytes.capacity() - self.bytes.len() < size_of::<u64>() {
+            self.bytes.reserve_exact(GROWTH);
+        }
         self.bytes.extend_from_slice(&(self.pending | bits >> rest).to_be_bytes());
         self.pending = if rest == 0 { 0 } else { bits << (64 - rest) };
         self.filled = rest;
@@ -47,17 +50,10 @@ impl BitWriter {
         self.bytes.capacity()
     }
 
-    /// Bytes of memory that it grows by when some more bits come.
+    /// Bytes of memory that it grows by, at the most, when a sample comes.
     pub fn growth(&self) -> usize {
         let left = self.bytes.capacity() - self.bytes.len();
         if left >= ROOM { 0 } else { GROWTH }
-    }
-
-    /// Makes room for what [`Self::growth`] announced.
-    pub fn grow(&mut self) {
-        if self.growth() > 0 {
-            self.bytes.reserve_exact(self.bytes.capacity() - self.bytes.len() + GROWTH);
-        }
     }
 
     /// Appends all of it to `out`.
@@ -94,8 +90,8 @@ impl BitWriter {
 /// Bytes that one sample may need: a time of 90 bits and a value of 77.
 const ROOM: usize = 24;
 
-/// Bytes that a writer grows by.
-const GROWTH: usize = 48;
+/// Bytes that a writer grows by: few, since as much of it waits in every series.
+pub const GROWTH: usize = 32;
 
 /// Reads bits. All that it returns is none behind the end.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::bits::{BitReader, BitWriter};
+use super::bits::{BitReader, BitWriter, GROWTH};
 use super::floats::Form;
 use super::{Chunk, Kind, MOST_BYTES, MOST_SAMPLES, Outline, floats, histograms};
 use crate::data::histogram::Histogram;
@@ -100,7 +100,7 @@ impl Head {
     pub fn growth(&self, value: SampleValue<'_>) -> usize {
         match (self, value) {
             (Self::Floats(head), SampleValue::Float(_)) => head.bits.growth(),
-            (_, SampleValue::Float(_)) => FIRST_GROWTH,
+            (_, SampleValue::Float(_)) => GROWTH,
             (Self::Histograms(head), SampleValue::Histogram(histogram)) => {
                 let held = head.state.before().map_or(0, |before| before.bytes());
                 head.missing(histogram) + histogram.bytes().saturating_sub(held)
@@ -216,9 +216,6 @@ impl Head {
     }
 }
 
-/// What a head of numbers allocates first.
-const FIRST_GROWTH: usize = 48;
-
 /// Chunks are at most so long that their span is a number of 32 bits.
 fn is_far(first: i64, time: i64) -> bool {
     time.saturating_sub(first) > i64::from(u32::MAX)
@@ -240,14 +237,12 @@ impl FloatHead {
     fn new(time: i64, value: f64) -> Self {
         let state = floats::State::new(Form::of(value, 0), time);
         let mut head = Self { first: time, state, value, bits: BitWriter::default() };
-        head.bits.grow();
         head.state.put(&mut head.bits, time, value);
         head
     }
 
     #[inline]
     fn put(&mut self, time: i64, value: f64) {
-        self.bits.grow();
         if !self.state.put(&mut self.bits, time, value) {
             self.write_again_for(value);
             self.state.put(&mut self.bits, time, value);
@@ -274,16 +269,13 @@ impl FloatHead {
         loop {
             self.bits.clear();
             self.state = floats::State::new(form, self.first);
-            let all = columns.times.iter().zip(&columns.values).all(|(time, value)| {
-                self.bits.grow();
-                self.state.put(&mut self.bits, *time, *value)
-            });
+            let mut all = columns.times.iter().zip(&columns.values);
+            let all = all.all(|(time, value)| self.state.put(&mut self.bits, *time, *value));
             if all {
                 break;
             }
             form = Form::Bits;
         }
-        self.bits.grow();
     }
 }
 
