@@ -12,7 +12,7 @@ use tailwater::alerting::{Begun, Clock, Evaluated, Moment, Rules, Settings};
 use tailwater::data::series_table::{FamilyId, ListBuilder, SeriesList};
 use tailwater::data::{LabelSet, MetricBuilder, SeriesTable, UnixMillis, UnixNanos};
 use tailwater::options::ByteSize;
-use tailwater::promql::{Limits, Matrix, Query, Stop};
+use tailwater::promql::{Evaluation, Limits, Matrix, Query, Stop, When};
 use tailwater::series::{Store, StoreOptions};
 
 /// Seconds between two scrapes.
@@ -78,6 +78,11 @@ impl World {
         }));
         let taken = self.store.append(&builder.build(Arc::default(), self.list.clone()), time);
         assert_eq!(taken.kept as usize, self.values.len());
+    }
+
+    /// The query at the last scrape.
+    pub fn at(&self, query: &Query) -> Evaluation {
+        query.evaluate(&self.store, When::Instant(self.now as i64 * 1000), &Limits::default()).expect("a result")
     }
 
     /// The query at the last so many scrapes.

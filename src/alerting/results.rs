@@ -17,14 +17,14 @@ use crate::series::{self, Listing, Matcher, Refusal, Samples, SeriesExemplars};
 #[derive(Clone, Debug)]
 pub struct Row {
     /// Labels of the series as [`Labels`] holds them.
-    pub labels: Box<[u8]>,
+    pub labels: Arc<[u8]>,
     /// Its value.
     pub point: Point,
 }
 
 impl Row {
     /// A staleness marker.
-    pub(super) fn stale(labels: Box<[u8]>) -> Self {
+    pub(super) fn stale(labels: Arc<[u8]>) -> Self {
         Self { labels, point: Point::Float(STALE) }
     }
 
@@ -106,7 +106,7 @@ pub(super) fn words(refusal: Refusal) -> &'static str {
 #[derive(Debug, Default)]
 pub(super) struct Written {
     /// What the last evaluation wrote; ends with a staleness marker once the next one does not.
-    pub series: HashSet<Box<[u8]>>,
+    pub series: Arc<HashSet<Arc<[u8]>>>,
     laid: Option<Laid>,
 }
 
@@ -117,10 +117,10 @@ impl Written {
         if rows.len() == self.series.len() && rows.iter().all(|row| self.series.contains(&row.labels)) {
             return Vec::new();
         }
-        let now: HashSet<Box<[u8]>> = rows.iter().map(|row| row.labels.clone()).collect();
-        let before = std::mem::replace(&mut self.series, now);
-        let mut ended: Vec<Row> =
-            before.into_iter().filter(|series| !self.series.contains(series)).map(Row::stale).collect();
+        let now: HashSet<Arc<[u8]>> = rows.iter().map(|row| row.labels.clone()).collect();
+        let before = std::mem::replace(&mut self.series, Arc::new(now));
+        let ended = before.iter().filter(|series| !self.series.contains(*series));
+        let mut ended: Vec<Row> = ended.cloned().map(Row::stale).collect();
         ended.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
         ended
     }

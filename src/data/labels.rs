@@ -166,6 +166,33 @@ pub fn encode_label(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(value);
 }
 
+/// Appends labels with others laid over them, both sorted by name and each name once: an empty value takes a label away.
+pub fn encode_over<'a>(
+    labels: impl Iterator<Item = (&'a str, &'a str)>,
+    over: impl Iterator<Item = (&'a str, &'a str)>,
+    out: &mut Vec<u8>,
+) {
+    let (mut labels, mut over) = (labels.peekable(), over.peekable());
+    loop {
+        let next = match (labels.peek(), over.peek()) {
+            (Some((name, _)), Some((laid_over, _))) if name < laid_over => labels.next(),
+            (Some((name, _)), Some((laid_over, _))) => {
+                if name == laid_over {
+                    labels.next();
+                }
+                over.next()
+            }
+            (Some(_), None) => labels.next(),
+            (None, _) => over.next(),
+        };
+        match next {
+            Some((_, "")) => {}
+            Some((name, value)) => encode_label(name.as_bytes(), value.as_bytes(), out),
+            None => return,
+        }
+    }
+}
+
 fn length_len(length: usize) -> usize {
     (usize::BITS - (length | 1).leading_zeros()).div_ceil(7) as usize
 }
@@ -221,9 +248,12 @@ impl<'a> Labels<'a> {
         self.get(METRIC_NAME).unwrap_or("")
     }
 
-    /// A copy for editing.
+    /// A copy for editing, with some room: two allocations.
     pub fn to_set(self) -> LabelSet {
-        self.iter().collect()
+        let text = String::with_capacity(self.0.len());
+        let mut set = LabelSet { text, labels: Vec::with_capacity(self.iter().count() + 1) };
+        set.extend(self.iter());
+        set
     }
 }
 
@@ -311,6 +341,25 @@ mod tests {
             set.encode(&mut encoded);
             prop_assert_eq!(Labels::of_encoded(&encoded).iter().collect::<Vec<_>>(), expected);
             prop_assert_eq!(Labels::of_encoded(&encoded).to_set(), set);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn labels_over_others_are_what_setting_them_makes(
+            labels in proptest::collection::btree_map("[a-d]{1,2}", "[x-z]{1,2}", 0..6),
+            over in proptest::collection::btree_map("[a-d]{1,2}", "[x-z]{0,2}", 0..6),
+        ) {
+            let mut expected: LabelSet = labels.iter().collect();
+            expected.extend(&over);
+            let mut encoded = Vec::new();
+            encode_over(
+                labels.iter().map(|(name, value)| (name.as_str(), value.as_str())),
+                over.iter().map(|(name, value)| (name.as_str(), value.as_str())),
+                &mut encoded,
+            );
+            prop_assert_eq!(Labels::of_encoded(&encoded).to_set(), expected);
+            prop_assert!(Labels::checked(&encoded).is_some());
         }
     }
 

@@ -74,7 +74,7 @@ struct Member {
 struct Leaving {
     due: Duration,
     at: UnixMillis,
-    series: Vec<Box<[u8]>>,
+    series: Vec<Arc<[u8]>>,
 }
 
 /// What is due.
@@ -340,7 +340,7 @@ impl Rules {
     /// Ends series that no rule writes.
     fn end(
         &self,
-        mut series: Vec<Box<[u8]>>,
+        mut series: Vec<Arc<[u8]>>,
         at: UnixMillis,
         now: UnixNanos,
         store: &dyn Store,

@@ -19,7 +19,7 @@ use crate::data::UnixMillis;
 struct Legacy {
     identity: Identity,
     alerts: BTreeMap<Box<[u8]>, Instance>,
-    series: HashSet<Box<[u8]>>,
+    series: Arc<HashSet<Arc<[u8]>>>,
     evaluated: Option<Since>,
     is_restored: bool,
 }
@@ -70,7 +70,7 @@ impl Rules {
             }
         }
         inherit(&mut groups, &mut legacies);
-        legacies.into_iter().for_each(|legacy| ending.add(&legacy.identity, legacy.series));
+        legacies.into_iter().for_each(|legacy| ending.add(&legacy.identity, &legacy.series));
         loaded.members = groups.into_iter().map(|group| group.member(now)).collect();
         let leaving = ending.hand_to(&loaded.members, now);
         loaded.leaving.extend(leaving);
@@ -95,7 +95,7 @@ impl Loaded {
         let legacy = |Left { identity, alerts, evaluated }| Legacy {
             identity,
             alerts,
-            series: HashSet::new(),
+            series: Arc::default(),
             evaluated,
             is_restored: true,
         };
@@ -162,7 +162,7 @@ impl Rule {
         if legacy.is_restored {
             self.resumed = legacy.evaluated.map(|at| at.wall);
             // What its alerts wrote ends with them.
-            self.series.series = self.rows_of_alerts().into_iter().map(|row| row.labels).collect();
+            self.series.series = Arc::new(self.rows_of_alerts().into_iter().map(|row| row.labels).collect());
         }
     }
 }
@@ -172,7 +172,7 @@ impl Rule {
 struct Ending(BTreeMap<(Box<str>, Box<str>), (Duration, SeriesLeft)>);
 
 /// Labels of series.
-type SeriesLeft = Vec<Box<[u8]>>;
+type SeriesLeft = Vec<Arc<[u8]>>;
 
 impl Ending {
     /// Takes a group apart.
@@ -190,9 +190,9 @@ impl Ending {
         legacies
     }
 
-    fn add(&mut self, identity: &Identity, series: HashSet<Box<[u8]>>) {
+    fn add(&mut self, identity: &Identity, series: &HashSet<Arc<[u8]>>) {
         if let Some((_, known)) = self.0.get_mut(&(identity.file.clone(), identity.group.clone())) {
-            known.extend(series);
+            known.extend(series.iter().cloned());
         }
     }
 

@@ -10,7 +10,7 @@ mod slot;
 mod walk;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::alert::Alert;
@@ -42,7 +42,7 @@ pub(super) struct Group {
     /// Its rules in their order.
     pub rules: Vec<Rule>,
     /// Series of rules that it had once; they end with its next evaluation, unless another rule writes them.
-    pub retired: Vec<Box<[u8]>>,
+    pub retired: Vec<Arc<[u8]>>,
     /// The evaluation that may change it.
     pub evaluation: Option<Ticket>,
     /// When it was evaluated last from its first rule to its last one, in this process or one before.
@@ -223,7 +223,7 @@ impl Shared {
 
 /// Ends series that no rule writes any more.
 pub(super) fn end(
-    series: Vec<Box<[u8]>>,
+    series: Vec<Arc<[u8]>>,
     at: UnixMillis,
     now: UnixMillis,
     store: &dyn Store,

@@ -1,7 +1,7 @@
 //! Alerting rules: each element of the result is an alert. It is pending until it has been there for `for`, fires then, and
 //! resolves once it is gone; what `gone` means is [`super::super::missing_input`]'s business.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,25 +11,13 @@ use super::super::alert::Alert;
 use super::super::missing_input::{Lost, MissingInput};
 use super::super::results::Row;
 use super::super::rule_file::{AlertRule, Kind, Label};
-use super::expand::Expander;
+use super::found::{Elements, Found};
 use super::hold::Hold;
 use super::occurrences;
 use super::{Alerting, Evaluating, Instance, Phase, Rule, RuleError, Sight, Since, Text, Texts};
-use crate::data::labels::{Labels, METRIC_NAME};
-use crate::data::{LabelSet, UnixNanos};
-use crate::promql::{Point, Query, VectorSample};
-
-/// The label with the name of an alert.
-const ALERT_NAME: &str = "alertname";
-
-/// The label with its state.
-const ALERT_STATE: &str = "alertstate";
-
-/// Series of alerts.
-const ALERTS: &str = "ALERTS";
-
-/// Series of the times since when alerts are active.
-const ALERTS_FOR_STATE: &str = "ALERTS_FOR_STATE";
+use crate::data::UnixNanos;
+use crate::data::labels::Labels;
+use crate::promql::Query;
 
 /// How long a resolved alert is kept and said again, so that whoever was away hears of its end.
 const RESOLVED_RETENTION: Duration = Duration::from_mins(15);
@@ -61,7 +49,7 @@ impl Rule {
     pub(super) fn alert(
         &mut self,
         cx: &Evaluating<'_>,
-        found: Result<HashMap<Box<[u8]>, Found>, RuleError>,
+        found: Result<Elements, RuleError>,
     ) -> Result<Vec<Row>, RuleError> {
         let Self { written, alerting, evaluated, restored, resumed, .. } = self;
         let (Kind::Alert(rule), Some(alerting)) = (&written.kind, alerting) else { return found.map(|_| Vec::new()) };
@@ -70,25 +58,18 @@ impl Rule {
         if *restored && let Some(last) = *evaluated {
             alerting.was_away(cx, cx.steady.since(last.steady.plus(cx.interval)));
         }
-        let found = found.inspect_err(|_| alerting.could_not_look(cx))?;
+        let mut found = found.inspect_err(|_| alerting.could_not_look(cx))?;
         let sight = cx.settling.map(|sight| match sight {
             Sight::After(since) => Sight::After(resumed.map_or(since, |resumed| since.min(resumed))),
             Sight::Nothing => Sight::Nothing,
         });
-        let there = alerting.take(found, cx, hold.as_ref().zip(sight));
-        let active = alerting.settle(rule, &there, cx, hold.as_ref());
+        alerting.take(&mut found, cx, hold.as_ref().zip(sight));
+        let active = alerting.settle(rule, &found, cx, hold.as_ref());
         if cx.limit > 0 && active > cx.limit {
             alerting.forgotten.extend(std::mem::take(&mut alerting.alerts).into_keys());
             return Err(RuleError::Limit { limit: cx.limit, found: active, what: "alerts" });
         }
         Ok(self.rows_of_alerts())
-    }
-
-    /// What its alerts write.
-    pub fn rows_of_alerts(&self) -> Vec<Row> {
-        let base = super::label_set(&self.written.labels);
-        let alerts = self.alerting.iter().flat_map(|alerting| &alerting.alerts);
-        alerts.flat_map(|(labels, alert)| alert.rows(Labels::of_encoded(labels), &base, self.name())).collect()
     }
 
     /// The alerts that are to be handed on. Under `hold` also where the evaluation failed: what is held has not ended.
@@ -130,71 +111,21 @@ impl Rule {
     }
 }
 
-/// An element of the result, as an alert.
-#[derive(Debug)]
-pub(in super::super) struct Found {
-    annotations: LabelSet,
-    element: LabelSet,
-    value: f64,
-}
-
-impl Texts {
-    /// The alerts that a result stands for, by their labels.
-    pub(super) fn found(
-        &self,
-        name: &str,
-        vector: Vec<VectorSample>,
-        cx: &Evaluating<'_>,
-    ) -> Result<HashMap<Box<[u8]>, Found>, RuleError> {
-        let mut found = HashMap::with_capacity(vector.len());
-        for VectorSample { labels: mut element, point, .. } in vector {
-            // Templates see the metric's name, alerts do not have it.
-            let expander = Expander::new(cx, name, &element, &point);
-            let expanded = |texts: &[(Box<str>, Text)]| -> Vec<(Box<str>, String)> {
-                texts.iter().map(|(name, text)| (name.clone(), expander.expand(text))).collect()
-            };
-            let (labels, annotations) = (expanded(&self.labels), expanded(&self.annotations));
-            element.remove(METRIC_NAME);
-            let mut identity = element.clone();
-            labels.iter().for_each(|(name, value)| identity.set(name, value));
-            identity.set(ALERT_NAME, name);
-            let mut key = Vec::new();
-            identity.encode(&mut key);
-            let value = match point {
-                Point::Float(value) => value,
-                Point::Histogram(_) => 0.0,
-            };
-            let annotations = annotations.into_iter().collect();
-            if found.insert(key.into(), Found { annotations, element, value }).is_some() {
-                return Err(RuleError::SameAlert);
-            }
-        }
-        Ok(found)
-    }
-}
-
 impl Alerting {
-    /// Begins alerts of what is found and not known, and says of the others what is new. Returns what is there.
-    fn take(
-        &mut self,
-        found: HashMap<Box<[u8]>, Found>,
-        cx: &Evaluating<'_>,
-        settling: Option<(&Hold<'_>, Sight)>,
-    ) -> HashSet<Box<[u8]>> {
-        let mut there = HashSet::with_capacity(found.len());
-        for (key, Found { annotations, element, value }) in found {
-            if let Some(alert) = self.alerts.get_mut(&key).filter(|alert| alert.is_active()) {
+    /// Begins alerts of what is found and not known, and says of the others what is new.
+    fn take(&mut self, found: &mut Elements, cx: &Evaluating<'_>, settling: Option<(&Hold<'_>, Sight)>) {
+        found.retain(|key, Found { annotations, element, value }| {
+            let (annotations, element, value) = (std::mem::take(annotations), std::mem::take(element), *value);
+            if let Some(alert) = self.alerts.get_mut(key).filter(|alert| alert.is_active()) {
                 (alert.value, alert.annotations, alert.element) = (value, annotations, element);
-                there.insert(key);
-                continue;
+                return true;
             }
             // Before anything was seen again, what is found says only that nothing was.
             if settling.is_some_and(|(hold, sight)| !hold.is_new(&element, sight)) {
-                continue;
+                return false;
             }
-            there.insert(key.clone());
             self.alerts.insert(
-                key,
+                key.into(),
                 Instance {
                     annotations,
                     element,
@@ -207,20 +138,15 @@ impl Alerting {
                     sent: None,
                     sent_journalled: None,
                     changed: true,
+                    writes: None,
                 },
             );
-        }
-        there
+            true
+        });
     }
 
     /// Moves every alert on. Returns how many are pending or fire.
-    fn settle(
-        &mut self,
-        rule: &AlertRule,
-        there: &HashSet<Box<[u8]>>,
-        cx: &Evaluating<'_>,
-        hold: Option<&Hold<'_>>,
-    ) -> usize {
+    fn settle(&mut self, rule: &AlertRule, there: &Elements, cx: &Evaluating<'_>, hold: Option<&Hold<'_>>) -> usize {
         let now = Since { wall: cx.at, steady: cx.steady };
         let mut active = 0;
         let mut gone = Vec::new();
@@ -330,32 +256,5 @@ impl Instance {
             }
         }
         Missing::Kept
-    }
-
-    /// Its samples of `ALERTS` and `ALERTS_FOR_STATE`; none once it resolved.
-    fn rows(&self, labels: Labels<'_>, of_rule: &LabelSet, name: &str) -> Vec<Row> {
-        let state = match self.phase {
-            Phase::Pending => "pending",
-            Phase::Firing { .. } => "firing",
-            Phase::Resolved { .. } => return Vec::new(),
-        };
-        // As in Prometheus the rule's labels are there as they are written where the alert has none of the name.
-        let mut series = of_rule.clone();
-        series.extend(labels.iter());
-        series.set(ALERT_NAME, name);
-        series.set(METRIC_NAME, ALERTS_FOR_STATE);
-        let encoded = |series: &LabelSet| {
-            let mut labels = Vec::new();
-            series.encode(&mut labels);
-            labels.into_boxed_slice()
-        };
-        let since = encoded(&series);
-        series.set(METRIC_NAME, ALERTS);
-        series.set(ALERT_STATE, state);
-        let seconds = (self.active_at.0 / 1_000_000_000) as f64;
-        vec![
-            Row { labels: encoded(&series), point: Point::Float(1.0) },
-            Row { labels: since, point: Point::Float(seconds) },
-        ]
     }
 }

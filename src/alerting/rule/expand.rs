@@ -1,5 +1,6 @@
 //! Texts of an alerting rule, expanded for one element of its result.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use super::{Evaluating, Text};
@@ -33,18 +34,18 @@ impl<'a> Expander<'a> {
 
     /// What the text is for it. What cannot be expanded says so, as in Prometheus: an alert that says little is better than
     /// none.
-    pub fn expand(&self, text: &Text) -> String {
+    pub fn expand<'t>(&self, text: &'t Text) -> Cow<'t, str> {
         let template = match text {
-            Text::Plain(text) => return text.to_string(),
+            Text::Plain(text) => return Cow::Borrowed(text),
             Text::Template(template) => template,
         };
         let failed = |what: &str, error: &TemplateError| {
             format!("<error expanding template: error {what} template __alert_{}: {error}>", self.alert)
         };
-        match template {
+        Cow::Owned(match template {
             Ok(template) => self.execute(template).unwrap_or_else(|error| failed("executing", &error)),
             Err(error) => failed("parsing", error),
-        }
+        })
     }
 
     fn execute(&self, template: &Template) -> Result<String, TemplateError> {

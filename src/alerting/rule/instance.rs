@@ -1,5 +1,6 @@
 //! One alert of a rule: an element of its result, from when it is first there until a while after it resolved.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::missing_input::Lost;
@@ -31,6 +32,19 @@ pub(in super::super) struct Instance {
     pub sent_journalled: Option<Steady>,
     /// Whether the journal has it otherwise.
     pub changed: bool,
+    /// Labels of the series that it writes, once it has.
+    pub writes: Option<Writes>,
+}
+
+/// Labels of the series that an alert writes.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Writes {
+    /// Of `ALERTS`.
+    pub state: Arc<[u8]>,
+    /// Whether that says that it fires.
+    pub fires: bool,
+    /// Of `ALERTS_FOR_STATE`.
+    pub since: Arc<[u8]>,
 }
 
 /// What an alert is.

@@ -4,12 +4,14 @@
 
 mod alerting;
 mod expand;
+mod found;
 mod hold;
 mod instance;
 mod occurrences;
 mod recording;
+mod writes;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +23,7 @@ use super::template::{Template, TemplateError};
 use crate::data::{LabelSet, UnixMillis, UnixNanos};
 use crate::promql::{Limits, Query, Stop, Value, VectorSample};
 
-use alerting::Found;
+use found::Elements;
 pub(super) use instance::{Held, Instance, Phase, Since};
 
 /// What all rules share.
@@ -271,7 +273,7 @@ impl Rule {
     /// What looks for what it finds.
     pub fn look(&self) -> Look {
         let texts = self.alerting.as_ref().map(|alerting| alerting.texts.clone());
-        Look { written: self.written.clone(), texts }
+        Look { written: self.written.clone(), texts, known: self.series.series.clone() }
     }
 
     /// Follows what was found. Returns what it writes; nothing where it fails.
@@ -293,6 +295,8 @@ pub(super) struct Look {
     written: Arc<rule_file::Rule>,
     /// Those of an alerting rule.
     texts: Option<Arc<Texts>>,
+    /// The series that it wrote last.
+    known: Arc<HashSet<Arc<[u8]>>>,
 }
 
 /// What a rule has found.
@@ -300,8 +304,8 @@ pub(super) struct Look {
 pub(super) enum Looked {
     /// What it records.
     Series(Vec<Row>),
-    /// What its alerts are, by their labels.
-    Alerts(HashMap<Box<[u8]>, Found>),
+    /// What its alerts are.
+    Alerts(Elements),
 }
 
 impl Look {
@@ -309,7 +313,7 @@ impl Look {
     pub fn look(&self, cx: &Evaluating<'_>) -> Result<Looked, RuleError> {
         let vector = cx.vector(&self.written.query)?;
         match &self.texts {
-            None => recording::rows(&self.written, vector, cx).map(Looked::Series),
+            None => recording::rows(&self.written, vector, &self.known, cx).map(Looked::Series),
             Some(texts) => texts.found(self.written.name(), vector, cx).map(Looked::Alerts),
         }
     }

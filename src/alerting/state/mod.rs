@@ -94,7 +94,7 @@ pub(super) fn restore(place: &Place) -> io::Result<Found> {
         }
         Some(Record::Alert(id, labels, alert)) => {
             if let Some(rule) = rules.get_mut(&id) {
-                rule.alerts.insert(labels.into(), alert);
+                rule.alerts.insert(labels.into(), *alert);
             }
         }
         Some(Record::Gone(id, labels)) => {

@@ -45,7 +45,7 @@ impl Identity {
 #[derive(Debug)]
 pub(super) enum Record<'a> {
     Rule(RuleId, Identity),
-    Alert(RuleId, &'a [u8], Instance),
+    Alert(RuleId, &'a [u8], Box<Instance>),
     Gone(RuleId, &'a [u8]),
     Evaluated(u32, Since),
 }
@@ -251,6 +251,7 @@ impl<'a> Reader<'a> {
             sent,
             sent_journalled,
             changed: false,
+            writes: None,
         })
     }
 
@@ -278,7 +279,7 @@ pub(super) fn read(record: &[u8]) -> Option<Record<'_>> {
     }
     Some(match kind {
         RULE => Record::Rule(reader.rule()?, reader.identity()?),
-        ALERT => Record::Alert(reader.rule()?, reader.bytes()?, reader.alert()?),
+        ALERT => Record::Alert(reader.rule()?, reader.bytes()?, Box::new(reader.alert()?)),
         GONE => Record::Gone(reader.rule()?, reader.bytes()?),
         EVALUATED => Record::Evaluated(reader.small()?, Since { wall: reader.wall()?, steady: reader.steady()? }),
         _ => return None,

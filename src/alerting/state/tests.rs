@@ -48,6 +48,7 @@ fn instances() -> Vec<Instance> {
                 sent: held.is_none().then_some(Steady(6)),
                 sent_journalled: held.is_none().then_some(Steady(6)),
                 changed: false,
+                writes: None,
             });
         }
     }

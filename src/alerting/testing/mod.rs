@@ -122,12 +122,12 @@ impl Clock for TestClock {
 }
 
 /// A series of a job `job`.
-pub fn series(name: &str, instance: &str) -> Box<[u8]> {
+pub fn series(name: &str, instance: &str) -> Arc<[u8]> {
     encoded(&[(METRIC_NAME, name), ("instance", instance), ("job", "job")])
 }
 
 /// Labels as a store has them.
-pub fn encoded(labels: &[(&str, &str)]) -> Box<[u8]> {
+pub fn encoded(labels: &[(&str, &str)]) -> Arc<[u8]> {
     let mut encoded = Vec::new();
     labels.iter().copied().collect::<LabelSet>().encode(&mut encoded);
     encoded.into()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::super::results::{Row, Store, Wanted};
@@ -12,7 +12,7 @@ use crate::promql::{EvalError, Evaluation, Limits, Point, Query, When};
 use crate::series::{Columns, Matcher, Refusal, Samples, Select, SelectError, SeriesExemplars};
 
 #[derive(Debug, Default)]
-pub struct MemoryStore(Mutex<BTreeMap<Box<[u8]>, Columns>>, Mutex<Vec<SeriesExemplars>>, AtomicUsize);
+pub struct MemoryStore(Mutex<BTreeMap<Arc<[u8]>, Columns>>, Mutex<Vec<SeriesExemplars>>, AtomicUsize);
 
 impl MemoryStore {
     /// Times and values of a series.
