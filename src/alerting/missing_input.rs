@@ -37,7 +37,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
 
-use self::inputs::{Answered, Inputs, Question};
+pub(super) use self::inputs::Inputs;
+use self::inputs::{Answered, Question};
 use self::targets::{Target, Up};
 use super::results::Store;
 use crate::data::UnixMillis;
@@ -282,7 +283,7 @@ enum Ending {
 }
 
 /// The matchers of a selector, and that the target is the alert's where the alert says which.
-pub(super) fn narrowed(matchers: &[Matcher], element: &LabelSet) -> Vec<Matcher> {
+fn narrowed(matchers: &[Matcher], element: &LabelSet) -> Vec<Matcher> {
     let target = element.iter().filter(|(name, _)| matches!(*name, "job" | "instance"));
     matchers.iter().cloned().chain(target.map(|(name, value)| equal(name, value))).collect()
 }

@@ -58,7 +58,7 @@ impl<T> Answered<T> {
 
 /// Series with what is known of each, found by the labels that they share with an alert.
 #[derive(Debug)]
-pub(super) struct Inputs<T> {
+pub(in super::super) struct Inputs<T> {
     all: Vec<(Box<[u8]>, T)>,
     /// By the names of the labels that alerts have.
     found: RefCell<HashMap<Names, Rc<Vec<Alike>>>>,

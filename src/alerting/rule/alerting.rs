@@ -13,10 +13,10 @@ use super::super::results::Row;
 use super::super::rule_file::{AlertRule, Kind, Label};
 use super::found::{Elements, Found};
 use super::hold::Hold;
-use super::occurrences;
+use super::occurrences::Counted;
 use super::{Alerting, Evaluating, Instance, Phase, Rule, RuleError, Sight, Since, Text, Texts};
-use crate::data::UnixNanos;
 use crate::data::labels::Labels;
+use crate::data::{LabelSet, UnixNanos};
 use crate::promql::Query;
 
 /// How long a resolved alert is kept and said again, so that whoever was away hears of its end.
@@ -77,6 +77,7 @@ impl Rule {
         let Self { written, alerting: Some(alerting), .. } = self else { return };
         let settings = cx.settings;
         let valid_for = MISSED_RESENDS * cx.interval.max(settings.resend_delay);
+        let mut fire = Vec::new();
         for (labels, alert) in &mut alerting.alerts {
             let held = alert.held.as_ref().map(|held| cx.steady.since(held.since.steady));
             let is_known = !failed || held.is_some_and(|held| held < settings.hold_for);
@@ -86,7 +87,10 @@ impl Rule {
             alert.sent = Some(cx.steady);
             let (starts_at, ends_at) = match alert.phase {
                 Phase::Pending => continue,
-                Phase::Firing { fired } => (fired, UnixNanos(cx.at.0 + valid_for.as_nanos() as u64)),
+                Phase::Firing { fired } => {
+                    fire.push((out.len(), &alert.element));
+                    (fired, UnixNanos(cx.at.0 + valid_for.as_nanos() as u64))
+                }
                 Phase::Resolved { fired, resolved } => (fired, resolved.wall),
             };
             let mut labels = Labels::of_encoded(labels).to_set();
@@ -102,12 +106,15 @@ impl Rule {
                 ends_at: ends_at.into(),
                 generator_url: format!("{}{}", settings.external_url, alerting.link),
                 value: alert.value,
-                occurrences: match alert.phase {
-                    Phase::Firing { .. } => occurrences::of(&written.query, &alert.element, cx),
-                    _ => Vec::new(),
-                },
+                occurrences: Vec::new(),
             });
         }
+        if fire.is_empty() {
+            return;
+        }
+        let elements: Vec<&LabelSet> = fire.iter().map(|(_, element)| *element).collect();
+        let counted = Counted::by(&written.query, &elements, cx);
+        fire.iter().for_each(|(place, element)| out[*place].occurrences = counted.latest(element));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::promql::{EvalError, Evaluation, Limits, Point, Query, When};
 use crate::series::{Columns, Matcher, Refusal, Samples, Select, SelectError, SeriesExemplars};
 
 #[derive(Debug, Default)]
-pub struct MemoryStore(Mutex<BTreeMap<Arc<[u8]>, Columns>>, Mutex<Vec<SeriesExemplars>>, AtomicUsize);
+pub struct MemoryStore(Mutex<BTreeMap<Arc<[u8]>, Columns>>, Mutex<Vec<SeriesExemplars>>, AtomicUsize, AtomicUsize);
 
 impl MemoryStore {
     /// Times and values of a series.
@@ -25,6 +25,11 @@ impl MemoryStore {
     /// How many series were read since the last call.
     pub fn read_since(&self) -> usize {
         self.2.swap(0, Ordering::Relaxed)
+    }
+
+    /// How often exemplars were asked for since the last call.
+    pub fn exemplars_since(&self) -> usize {
+        self.3.swap(0, Ordering::Relaxed)
     }
 
     /// Has exemplars of a series from now on.
@@ -104,6 +109,7 @@ impl Store for MemoryStore {
     }
 
     fn exemplars(&self, wanted: Wanted<'_>, from: i64, until: i64, limit: usize) -> Vec<SeriesExemplars> {
+        self.3.fetch_add(1, Ordering::Relaxed);
         let all = self.1.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = |series: &&SeriesExemplars| {
             let mut labels = Vec::new();

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use super::super::super::missing_input::MissingInput;
+use super::super::super::results::{Row, Store};
 use super::super::super::rule::Settings;
 use super::super::super::testing::{Answer, Remote, START, World, encoded, series};
+use crate::data::UnixMillis;
 use crate::data::metrics::is_stale;
+use crate::promql::Point;
 use crate::series::{ExemplarPoint, SeriesExemplars};
 
 fn prometheus() -> Settings {
@@ -241,6 +244,34 @@ fn traces_of_what_was_counted_ride_along() {
     let seen: Vec<_> = seen.map(|seen| (seen.time.0 / 1000 - START as i64, &*seen.trace_id, &*seen.line)).collect();
     // Of one that two series have the page shows one, that which has a line.
     assert_eq!(seen, [(2, "two", "it is high"), (1, "one", "")]);
+}
+
+#[test]
+fn what_many_alerts_counted_is_asked_for_once_and_each_has_its_own() {
+    const MANY: usize = 50;
+    let mut world = world("  - {alert: Each, expr: y > 5}\n");
+    let mut rows = Vec::new();
+    for number in 0..MANY {
+        let number = number.to_string();
+        let labels = [("__name__", "y"), ("job", "job"), ("n", &number)];
+        rows.push(Row { labels: encoded(&labels), point: Point::Float(9.0) });
+        let exemplar = ExemplarPoint {
+            labels: [("trace_id", &number)].into_iter().collect(),
+            line: String::new(),
+            value: 1.0,
+            time: (START * 1000) as i64,
+        };
+        world.store.exemplify(SeriesExemplars { labels: labels.into_iter().collect(), exemplars: vec![exemplar] });
+    }
+    let now = UnixMillis::from(world.clock.0.wall);
+    assert!(world.store.append(now, &rows, now).is_empty());
+    world.run(20);
+    assert_eq!(world.sent.len(), MANY);
+    for sent in &world.sent {
+        let traces: Vec<&str> = sent.alert.occurrences.iter().map(|seen| &*seen.trace_id).collect();
+        assert_eq!(traces, [sent.alert.labels.get("n")]);
+    }
+    assert_eq!(world.store.exemplars_since(), 1);
 }
 
 #[test]
