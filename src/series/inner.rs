@@ -14,7 +14,7 @@ use super::disk::write_ahead::{Accepted, WriteAhead};
 use super::exemplars::{Exemplars, Seen};
 use super::index::{self, Index};
 use super::lists::{List, Mapped, Verdict};
-use super::memory::Memory;
+use super::memory::{self, Memory};
 use super::put::Origin;
 use super::selection::Selection;
 use super::stored::{Places, Series};
@@ -73,6 +73,8 @@ pub struct Inner {
     pub(super) index: Index,
     pub(super) exemplars: Exemplars,
     pub(super) lists: HashMap<u64, List>,
+    /// So many, and those that are gone are forgotten.
+    pub(super) most_lists: usize,
     /// What a journal is to be told; none where there is no journal.
     pub(super) ahead: Option<WriteAhead>,
     pub(super) accepted: Accepted,
@@ -95,6 +97,7 @@ impl Inner {
             index: Index::default(),
             exemplars: Exemplars::new(limits.most_bytes / OF_EXEMPLARS),
             lists: HashMap::new(),
+            most_lists: 16,
             ahead: None,
             accepted: Accepted::default(),
             by_labels: HashTable::new(),
@@ -194,7 +197,7 @@ impl Inner {
             let list = list.and_then(|id| self.lists.get_mut(&id));
             ahead.write(&self.accepted, list, &mut self.places, &self.table);
         }
-        self.accepted.clear();
+        self.accepted.clear(self.limits.most_bytes / memory::OF_BUFFERS);
     }
 
     /// Puts a sample and counts what became of it; returns whether it is there now and was not before.

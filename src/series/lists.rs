@@ -48,6 +48,19 @@ impl Inner {
         self.places.iter_mut().for_each(|(_, series)| series.listed = 0);
     }
 
+    /// Forgets the lists that are gone, and those of which something found no room: it may find some now.
+    pub(super) fn forget_lists_that_are_gone(&mut self) {
+        let Self { lists, places, .. } = self;
+        lists.retain(|_, list| {
+            let stays = list.list.strong_count() > 0 && list.refused == 0;
+            if !stays {
+                list.series.iter().for_each(|mapped| places.get_mut(mapped.place).listed -= 1);
+            }
+            stays
+        });
+        self.most_lists = 2 * self.lists.len() + 16;
+    }
+
     /// Which series of a list are kept, and where.
     pub(super) fn map(&mut self, list: &Arc<SeriesList>, taken: &mut Taken) -> Arc<[Mapped]> {
         if let Some(known) = self.lists.get(&list.id()) {
@@ -56,6 +69,10 @@ impl Inner {
         let (series, refused) = self.resolve(list, taken);
         let series: Arc<[Mapped]> = series.into();
         series.iter().for_each(|mapped| self.places.get_mut(mapped.place).listed += 1);
+        if self.lists.len() >= self.most_lists {
+            // Whoever pushes brings a list with every request.
+            self.forget_lists_that_are_gone();
+        }
         let entry = List { series: series.clone(), list: Arc::downgrade(list), refused, told: (0, 0) };
         self.lists.insert(list.id(), entry);
         self.look();

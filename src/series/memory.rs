@@ -7,6 +7,10 @@ use super::lists::{List, Mapped, Verdict};
 /// Steps of time into which chunks are counted at once.
 const STEPS: usize = 256;
 
+/// What is on its way to a journal has this part of the memory, and takes it whether it is there or not: it comes and goes
+/// with each batch, and history is not to go with it.
+pub(super) const OF_BUFFERS: usize = 16;
+
 /// How much memory is taken.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Memory {
@@ -54,6 +58,7 @@ impl Inner {
     /// Counts what is not counted step by step.
     pub(super) fn look(&mut self) {
         let lists = self.lists.values().map(|list| list.series.len() * size_of::<Mapped>() + 64).sum::<usize>();
+        let buffers = self.accepted.bytes() + self.ahead.as_ref().map_or(0, WriteAhead::bytes);
         self.memory.beside = self.places.bytes()
             + self.index.bytes()
             + self.exemplars.bytes()
@@ -61,24 +66,13 @@ impl Inner {
             + self.lists.capacity() * (size_of::<(u64, List)>() + 1)
             + self.verdicts.capacity() * size_of::<Verdict>()
             + self.by_labels.capacity() * HASHED
-            + self.accepted.bytes()
-            + self.ahead.as_ref().map_or(0, WriteAhead::bytes);
+            + buffers.max(self.memory.most / OF_BUFFERS);
     }
 
     /// Forgets what is older than the retention, and the lists that are gone. Its owner calls it every few seconds.
     pub fn maintain(&mut self, now: i64) {
         let from = now.saturating_sub(self.limits.retention);
-        let Self { lists, places, .. } = self;
-        let mut refused = 0;
-        lists.retain(|_, list| {
-            // What found no room may find some now.
-            let stays = list.list.strong_count() > 0 && list.refused == 0;
-            refused += list.refused;
-            if !stays {
-                list.series.iter().for_each(|mapped| places.get_mut(mapped.place).listed -= 1);
-            }
-            stays
-        });
+        self.forget_lists_that_are_gone();
         let mut gone = Vec::new();
         for (place, series) in self.places.iter_mut() {
             let is_over = series.head.last().is_none_or(|last| last < from);

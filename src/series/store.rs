@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::task::JoinError;
 
 use super::Matcher;
-use super::counters::Counters;
+use super::counters::{Counters, Refusal};
 use super::inner::{Inner, Limits, Taken};
 use super::options::StoreOptions;
 use super::read::Reader;
@@ -38,12 +38,18 @@ pub struct Store {
     is_journal_lost: AtomicBool,
     /// What it has cannot be written to disk at present.
     is_behind: AtomicBool,
+    /// Something was refused for want of room within the last minute.
+    is_full: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Told {
-    refused: u64,
-    at: Option<i64>,
+    /// Series and samples that were refused for want of room when it was looked last, and those that were told.
+    seen: u64,
+    told: u64,
+    /// When some were seen, and told.
+    seen_at: Option<i64>,
+    told_at: Option<i64>,
 }
 
 impl Store {
@@ -67,6 +73,7 @@ impl Store {
             readers: Mutex::default(),
             is_journal_lost: AtomicBool::new(false),
             is_behind: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
         })
     }
 
@@ -120,7 +127,7 @@ impl Store {
         self.counters.limit.set(i64::try_from(most_bytes).unwrap_or(i64::MAX));
     }
 
-    /// Forgets what is older than the retention, and says, once a minute at most, that series were refused. Its owner calls
+    /// Forgets what is older than the retention, and says, once a minute at most, that there was no room. Its owner calls
     /// it every few seconds.
     pub fn maintain(&self, now: UnixMillis) {
         let (series, chunks, bytes, limit, evicted) = {
@@ -134,16 +141,20 @@ impl Store {
         self.counters.chunks.set(whole(chunks));
         self.counters.bytes.set(whole(bytes));
         self.counters.evicted.inc_by(evicted);
-        let refused = self.counters.refused_series.get();
+        let refused = self.counters.refused_series.get() + self.counters.refused(Refusal::Full);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = told.at.is_none_or(|at| (now.0 - at).abs() >= TELL_EVERY);
-        if refused > told.refused && is_due {
-            let news = refused - told.refused;
-            *told = Told { refused, at: Some(now.0) };
+        if refused > std::mem::replace(&mut told.seen, refused) {
+            told.seen_at = Some(now.0);
+        }
+        let is_recent = |at: Option<i64>| at.is_some_and(|at| (now.0 - at).abs() < TELL_EVERY);
+        self.is_full.store(is_recent(told.seen_at), Ordering::Relaxed);
+        if refused > told.told && !is_recent(told.told_at) {
+            let news = refused - std::mem::replace(&mut told.told, refused);
+            told.told_at = Some(now.0);
             tracing::warn!(
                 refused = news,
-                "the store for rules and queries is full: {series} series take {bytes} of {limit} bytes, and new ones are \
-                 refused; raise `max_bytes`, or select fewer series in rules and `selectors`"
+                "the store for rules and queries is full: {series} series take {bytes} of {limit} bytes; new series are \
+                 refused, or samples; raise `max_bytes`, or select fewer series in rules and `selectors`"
             );
         }
     }
@@ -166,9 +177,15 @@ impl Store {
                  restart begins anew with what was written",
             );
         }
-        self.is_behind.load(Ordering::Relaxed).then_some(
-            "samples for rules and queries cannot be written to disk, for a reason that the log tells; they are kept in \
-             memory, and a restart would lose what is not written",
+        if self.is_behind.load(Ordering::Relaxed) {
+            return Some(
+                "samples for rules and queries cannot be written to disk, for a reason that the log tells; they are kept in \
+                 memory, and a restart would lose what is not written",
+            );
+        }
+        self.is_full.load(Ordering::Relaxed).then_some(
+            "the store for rules and queries is full, and refuses new series or samples: rules do not see them; raise \
+             `alerting.store.max_bytes`, or select fewer series in rules and `selectors`",
         )
     }
 

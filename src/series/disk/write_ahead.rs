@@ -52,13 +52,14 @@ impl Accepted {
         self.places.is_empty()
     }
 
-    /// Forgets them and keeps some memory.
-    pub fn clear(&mut self) {
-        clear_bounded(&mut self.places, 65_536);
-        clear_bounded(&mut self.times, 65_536);
-        clear_bounded(&mut self.values, 65_536);
-        clear_bounded(&mut self.histograms, 4096);
-        clear_bounded(&mut self.starts, 16_384);
+    /// Forgets them and keeps some memory, about so many bytes at the most.
+    pub fn clear(&mut self, bytes: usize) {
+        let most = (bytes / (size_of::<u32>() + 2 * size_of::<u64>()) / 2).min(65_536);
+        clear_bounded(&mut self.places, most);
+        clear_bounded(&mut self.times, most);
+        clear_bounded(&mut self.values, most);
+        clear_bounded(&mut self.histograms, most / 16);
+        clear_bounded(&mut self.starts, most / 4);
     }
 
     /// Bytes of memory that it holds.

@@ -358,3 +358,34 @@ fn a_reader_sees_all_of_a_scrape_or_nothing() {
         }
     });
 }
+
+#[test]
+fn lists_that_come_once_take_no_room_from_samples() {
+    let table = SeriesTable::new(1000);
+    let store = store(&StoreOptions { max_bytes: ByteSize(4 << 20), ..StoreOptions::default() }, &table);
+    let (mut at, mut kept) = (0, 0);
+    for _ in 0..2000 {
+        at += 1000;
+        // Whoever pushes brings a list of its own with every request.
+        let pushed = list(&table, 0..500);
+        kept += store.append(&batch(&pushed, at, (0..500).map(f64::from)), UnixMillis(at)).kept;
+    }
+    store.maintain(UnixMillis(at));
+    assert_eq!((kept, store.counters().evicted.get()), (1_000_000, 0));
+    assert_eq!(store.trouble(), None);
+}
+
+#[test]
+fn want_of_room_is_told_until_it_is_over() {
+    let table = SeriesTable::new(100_000);
+    let store = store(&StoreOptions { max_bytes: ByteSize(1 << 20), ..StoreOptions::default() }, &table);
+    let many = list(&table, 0..20_000);
+    let taken = store.append(&batch(&many, 1000, (0..20_000).map(f64::from)), UnixMillis(1000));
+    assert!(taken.refused_series > 0, "{taken:?}");
+    store.maintain(UnixMillis(1000));
+    assert!(store.trouble().is_some_and(|trouble| trouble.contains("max_bytes")), "{:?}", store.trouble());
+    store.maintain(UnixMillis(31_000));
+    assert!(store.trouble().is_some());
+    store.maintain(UnixMillis(62_000));
+    assert_eq!(store.trouble(), None);
+}
