@@ -22,11 +22,23 @@ struct Held<B> {
     open: u64,
 }
 
+impl<B> Default for Parcel<B> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
 impl<B> Parcel<B> {
     /// Batches, their acks and how many records each has.
     pub fn new(messages: impl IntoIterator<Item = (B, Ack, u64)>) -> Self {
         let held = messages.into_iter().map(|(batch, ack, open)| Some(Held { batch, ack, open }));
         Self(held.collect())
+    }
+
+    /// Adds a batch, its ack and how many records it has; returns its place in the order.
+    pub fn push(&mut self, batch: B, ack: Ack, records: u64) -> usize {
+        self.0.push(Some(Held { batch, ack, open: records }));
+        self.0.len() - 1
     }
 
     /// A message's batch; `None` once it left.
@@ -44,15 +56,21 @@ impl<B> Parcel<B> {
         self.0.iter().all(Option::is_none)
     }
 
+    /// Whether somebody waits for a verdict.
+    pub fn waited_for(&self) -> bool {
+        self.0.iter().flatten().any(|held| held.ack.waited_for())
+    }
+
     /// Takes a message out that is not settled: its batch, and the duty to say what becomes of the records that are left.
     pub fn take(&mut self, message: usize) -> Option<(B, Ack)> {
         self.0[message].take().map(|held| (held.batch, held.ack))
     }
 
-    /// Settles `records` of one message; returns how many that were: none if it was withdrawn.
+    /// Settles `records` of one message, or as many as are open; returns how many that were: none if it was withdrawn.
     pub fn settle(&mut self, message: usize, outcome: Outcome, records: u64, reason: Option<&str>) -> u64 {
         let slot = &mut self.0[message];
         let Some(held) = slot else { return 0 };
+        let records = records.min(held.open);
         match reason {
             Some(reason) => held.ack.refuse(outcome, records, reason),
             None => held.ack.count(outcome, records),

@@ -69,7 +69,7 @@ impl Delivery {
             };
             let metrics = &self.shared.metrics;
             for (item, reason) in self.dead.drain(..count) {
-                let settled = self.parcel.settle(item.message, outcome, 1, Some(&reason));
+                let settled = self.parcel.messages.settle(item.message as usize, outcome, 1, Some(&reason));
                 metrics.records_refused.inc_by(settled);
                 if outcome == Outcome::DeadLettered {
                     metrics.records_dead_lettered.inc_by(settled);

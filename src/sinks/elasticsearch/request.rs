@@ -286,24 +286,16 @@ impl Delivery {
     /// Waits for `work`, unless everything in the parcel is withdrawn meanwhile: then `None`. What is
     /// withdrawn is let go at once, so that nobody waits for it.
     async fn unless_withdrawn<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return Some(done),
-                () = self.parcel.withdrawn() => {}
-            }
-            self.stale |= self.parcel.forget_withdrawn();
-            if self.parcel.is_empty() {
-                return None;
-            }
-        }
+        let (done, forgot) = self.parcel.messages.unless_withdrawn(work).await;
+        self.stale |= forgot;
+        done
     }
 }
 
 impl Work for Delivery {
     async fn attempt(&mut self) -> Attempted {
         loop {
-            if self.parcel.forget_withdrawn() || self.stale {
+            if self.parcel.messages.forget_withdrawn() || self.stale {
                 self.stale = false;
                 let parcel = &self.parcel;
                 for group in &mut self.groups {
@@ -315,7 +307,7 @@ impl Work for Delivery {
             if let Err(attempted) = self.bury().await {
                 return attempted;
             }
-            if self.parcel.is_empty() {
+            if self.parcel.messages.is_empty() {
                 return self.done();
             }
             if !self.groups.is_empty() {
@@ -339,10 +331,10 @@ impl Work for Delivery {
     }
 
     fn legs(&self, metrics: &ComponentMetrics) -> Vec<Leg> {
-        self.parcel.legs(metrics)
+        self.parcel.messages.legs(metrics)
     }
 
     fn withdrawn(&self) -> impl Future<Output = ()> + Send {
-        self.parcel.withdrawn()
+        self.parcel.messages.withdrawn()
     }
 }

@@ -230,9 +230,9 @@ impl Delivery {
 
     /// Some samples of a slice, up to one, are stored.
     fn search(&mut self, slice: Slice) {
-        if let Some([front, behind]) = self.parcel.apart(&slice) {
+        if let Some([front, behind]) = slice.apart(&self.parcel) {
             self.push(vec![behind], Some(front));
-        } else if let Some(halves) = self.parcel.halves(&slice) {
+        } else if let Some(halves) = slice.halves(&self.parcel) {
             self.push_in_order(halves.map(|half| vec![half]));
         } else {
             self.settle(&[slice], None);
@@ -270,7 +270,7 @@ impl Delivery {
     fn halves(&self, slices: &[Slice]) -> Option<[Vec<Slice>; 2]> {
         match slices {
             [] => None,
-            [slice] => self.parcel.halves(slice).map(|halves| halves.map(|half| vec![half])),
+            [slice] => slice.halves(&self.parcel).map(|halves| halves.map(|half| vec![half])),
             _ => {
                 let (front, behind) = slices.split_at(slices.len() / 2);
                 Some([front.to_vec(), behind.to_vec()])
@@ -355,34 +355,24 @@ impl Delivery {
     /// Waits for `work`, unless everything in the parcel is withdrawn meanwhile: then `None`. What is withdrawn is
     /// let go at once, so that nobody waits for it. Says also whether anything was.
     async fn unless_withdrawn<T>(&mut self, work: impl Future<Output = T>) -> (Option<T>, bool) {
-        tokio::pin!(work);
-        let mut forgotten = false;
-        loop {
-            tokio::select! {
-                done = &mut work => return (Some(done), forgotten),
-                () = self.parcel.withdrawn() => {}
-            }
-            forgotten |= self.forget_withdrawn();
-            if self.parcel.is_empty() {
-                return (None, forgotten);
-            }
+        let (done, forgot) = self.parcel.unless_withdrawn(work).await;
+        if forgot {
+            self.forget_bodies();
         }
+        (done, forgot)
     }
 
-    /// Forgets what was withdrawn, and the bodies of the groups that wait. Returns whether there was any.
-    fn forget_withdrawn(&mut self) -> bool {
-        let any = self.parcel.forget_withdrawn();
-        if any {
-            self.groups.iter_mut().for_each(|group| group.body = None);
-        }
-        any
+    fn forget_bodies(&mut self) {
+        self.groups.iter_mut().for_each(|group| group.body = None);
     }
 }
 
 impl Work for Delivery {
     async fn attempt(&mut self) -> Attempted {
         loop {
-            self.forget_withdrawn();
+            if self.parcel.forget_withdrawn() {
+                self.forget_bodies();
+            }
             if self.parcel.is_empty() {
                 return if self.answered { Attempted::Done } else { Attempted::Withdrawn };
             }

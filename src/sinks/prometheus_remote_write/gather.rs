@@ -178,7 +178,7 @@ impl Gather {
                 let samples = self.bodies[shard].counts().all_samples() - before;
                 if samples > 0 {
                     let open = &mut self.open[shard];
-                    let of = open.parcel.add(&batch, ack.fork(), samples);
+                    let of = open.parcel.push(batch.clone(), ack.fork(), samples);
                     let shard = (shard, self.bodies.len());
                     open.slices.push(Slice { of, from: part.from, to: encoded.next, shard, samples });
                     open.maybe_stored |= first_attempt.is_some();
