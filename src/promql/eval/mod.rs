@@ -17,6 +17,7 @@ mod result;
 mod rows;
 mod select;
 mod smoothed;
+mod split;
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -9,9 +9,9 @@ use super::super::histogram::FloatHistogram;
 use super::super::query::EvalError;
 use super::super::tree::Selected;
 use super::super::value::Point;
-use super::range::{Series, Split};
 use super::rows::{Cells, Metric, Rows, cell_bytes};
 use super::select::Span;
+use super::split::{Series, Split};
 use super::{Evaluator, Steps};
 use crate::data::histogram::ResetHint;
 
