@@ -2,6 +2,16 @@
 //!
 //! Rules make [`Alert`]s; the dispatcher groups and routes them as Alertmanager does; a [`Notifier`] writes pages and sends
 //! them, one kind a folder of `notifiers`.
+//!
+//! To read it from the rule to the person:
+//!
+//! - [`rule_file`] reads rules, `engine` evaluates them group by group (`group`, `rule`, with texts by [`template`]) and keeps
+//!   what their alerts are (`state`); [`missing_input`] tells an alert that ended from one whose series is not there.
+//!   [`placement`] says which rules need the series of all nodes, `elsewhere` and [`remote`] are for queries that somebody else
+//!   answers, [`unit_test`] runs the tests of rule files.
+//! - [`dispatch`] groups alerts by the tree of [`route`]s and asks [`silence`] and [`inhibit`], which tell alerts by [`matcher`]s,
+//!   and [`mute`], which knows times. [`sending`] is what all receivers share, [`outbox`] has the pages that are on their way.
+//! - [`paging`] drives dispatcher and outbox on a thread of their own; [`running`] is all that outlives a reload.
 
 mod alert;
 pub mod dead_mans_switch;

@@ -1,5 +1,6 @@
-//! What the records of this floor's journals are made of. A record is a version (1), a kind, and fields one behind the
-//! other: numbers as varints, times as their eight bytes in little endian, texts and bytes behind their length as a varint.
+//! What the records of the journals of pages and of silences are made of. A record is a version (1), a kind, and fields one
+//! behind the other: numbers as varints, times as their eight bytes in little endian, texts and bytes behind their length as a
+//! varint. Those of the journal of alerts (`state`) begin in the same way, and have fields of fixed widths.
 
 use crate::data::UnixMillis;
 use crate::data::labels::LabelSet;
