@@ -85,6 +85,8 @@ pub(super) struct Expectations {
     pub(super) ordered: bool,
     /// What the error must say, if the evaluation must fail.
     pub(super) failure: Option<Words>,
+    /// Whether `expect fail` stands there; the command's word says so too, but may be said once more.
+    fails_by_line: bool,
     pub(super) warnings: Notes,
     pub(super) infos: Notes,
 }
@@ -98,6 +100,7 @@ impl Expectations {
             points: None,
             ordered: word == "eval_ordered",
             failure: (word == "eval_fail").then_some(Words::Any),
+            fails_by_line: false,
             warnings: any("eval_warn"),
             infos: any("eval_info"),
         }
@@ -122,7 +125,10 @@ impl Expectations {
         let (kind, rest) = rest.split_at(rest.find([' ', '\t']).unwrap_or(rest.len()));
         let words = words(rest.trim_start())?;
         match (kind, words) {
-            ("fail", words) if self.failure.is_none() => self.failure = Some(words),
+            ("fail", words) if !self.fails_by_line => {
+                self.failure = Some(words);
+                self.fails_by_line = true;
+            }
             ("fail", _) => return Err("an evaluation fails once; `expect fail` is there already".into()),
             ("warn", words) => some(&mut self.warnings, words, kind)?,
             ("info", words) => some(&mut self.infos, words, kind)?,
@@ -228,6 +234,9 @@ mod tests {
             let told = all.line(line).err().unwrap_or_default();
             assert!(told.starts_with(problem) && told.is_empty() == problem.is_empty(), "{line}: {told}");
         }
+        let mut fails = Expectations::of_command("eval_fail");
+        assert!(fails.line("expect fail msg: a").is_ok() && fails.line("expect fail").is_err());
+        assert!(matches!(&fails.failure, Some(Words::Exactly(words)) if words == "a"));
         assert!(all.ordered && matches!(all.failure, Some(Words::Exactly(_))) && matches!(all.infos, Notes::None));
         assert!(all.text(" \"a\" ").is_err() && all.text("\"a\"").is_err() && all.text(" `a`").is_ok());
         assert_eq!(all.text(" `a`"), Err("one value is expected already".into()));
