@@ -311,11 +311,12 @@ fn combine(operator: Operator, a: &FloatHistogram, b: &FloatHistogram, place: Pl
         notes.add(place, Note::IncompatibleLayout(operator.sign()));
         return Outcome::None;
     };
-    if operator == Operator::Sub {
-        histogram.reset_hint = ResetHint::Gauge;
-    }
     if reset_collision {
         notes.add(place, Note::ResetCollision(operation));
+        return Outcome::None;
+    }
+    if operator == Operator::Sub {
+        histogram.reset_hint = ResetHint::Gauge;
     }
     if bounds_reconciled {
         notes.add(place, Note::MismatchedBounds(operation));

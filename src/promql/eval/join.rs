@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::super::functions::Place;
+use super::super::functions::{Notes, Place};
 use super::super::query::EvalError;
 use super::super::tree::{Binary, Group, LabelList, Matching, Operator};
 use super::Evaluator;
@@ -176,7 +176,8 @@ impl Join<'_> {
         ))
     }
 
-    /// Several series of the many may match one only if that was said, and only if their results differ in labels.
+    /// Several series of the many may match one only if that was said, and only if their results differ in labels. A match
+    /// counts even where a comparison then leaves it out.
     fn check_many(&self, signature: usize, budget: &Rc<Budget>) -> Result<(), EvalError> {
         let many = &self.matched.many[signature];
         if many.len() < 2 {
@@ -194,27 +195,38 @@ impl Join<'_> {
         // For each result the steps at which it has a match already.
         let mut seen: Vec<Vec<bool>> = Vec::new();
         let mut room = budget.room(0)?;
+        let mut notes = Notes::default();
         for row in many {
             let ones = one.iter().map(Some).chain(fills.then_some(None));
             for matching in ones {
-                let metric = self.result(self.many.metric(*row), matching.map(|row| self.one.metric(*row)));
-                let id = results.of(&metric);
+                let id = match self.binary.matching.group {
+                    Group::None => 0,
+                    _ => results.of(&self.result(self.many.metric(*row), matching.map(|row| self.one.metric(*row)))),
+                };
                 if id == seen.len() {
                     room.take(self.many.steps())?;
                     seen.push(vec![false; self.many.steps()]);
                 }
                 for (step, seen) in seen[id].iter_mut().enumerate() {
-                    let matches = match matching {
-                        Some(matching) => self.one.is_present(*matching, step),
-                        None => !one.iter().any(|row| self.one.is_present(*row, step)),
+                    let other = match matching {
+                        Some(matching) => Side::Row(self.one, *matching).at(step),
+                        None if one.iter().any(|row| self.one.is_present(*row, step)) => None,
+                        None => self.fill_one().map(Operand::Float),
                     };
-                    if matches && self.many.is_present(*row, step) && std::mem::replace(seen, true) {
+                    let (Some(this), Some(other)) = (Side::Row(self.many, *row).at(step), other) else { continue };
+                    if self.is_defined(this, other, &mut notes) && std::mem::replace(seen, true) {
                         return Err(EvalError::Query(message.to_owned()));
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether anything comes of a sample of the many and one of the one; else they are no match.
+    fn is_defined(&self, many: Operand<'_>, one: Operand<'_>, notes: &mut Notes) -> bool {
+        let (left, right) = if self.swapped { (one, many) } else { (many, one) };
+        !matches!(elements(self.binary.operator, left, right, self.place, notes), Outcome::None)
     }
 
     /// What stands for the one where it is missing.

@@ -55,6 +55,60 @@ fn series_find_each_other_at_each_step() {
     );
 }
 
+/// Runs a script that must hold where names go as soon as a function is computed, as rules and the API have it.
+fn holds_at_once(script: &str) {
+    let report = Script::parse(script).expect("a script").run(&Limits::default());
+    assert!(report.failures.is_empty(), "{:#?}", report.failures);
+}
+
+#[test]
+fn a_match_counts_even_where_the_comparison_leaves_it_out() {
+    let load = "load 1m\n  g{i=\"1\"} 1\n  g2{i=\"1\"} 9\n  k{i=\"1\"} 2\n  h1{i=\"1\"} {{count:1 sum:1 buckets:[1]}}\n  \
+                h2{i=\"1\"} {{count:1 sum:1 buckets:[1]}}\n\n";
+    let explicit = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
+    let mut script = load.to_owned();
+    for expression in [
+        "{__name__=~\"g.?\"} > k",
+        "{__name__=~\"g.?\"} == g",
+        "{__name__=~\"g.?\"} != on(i) k",
+        "{__name__=~\"h.\"} == h1",
+    ] {
+        script.push_str(&format!("eval instant at 0 {expression}\n  expect fail msg: {explicit}\n\n"));
+    }
+    script.push_str("eval instant at 0 {__name__=~\"g.?\"} > on(i) group_left k\n  g2{i=\"1\"} 9\n");
+    holds_at_once(&script);
+    holds(&script);
+}
+
+#[test]
+fn what_is_not_defined_between_two_is_no_match() {
+    let mut script =
+        "load 1m\n  f{x=\"1\", y=\"1\"} 1\n  f{x=\"1\", y=\"2\"} 2\n  h{x=\"1\"} {{count:1 sum:1 buckets:[1]}}\n  \
+         mixed{x=\"1\", t=\"f\"} 2\n  mixed{x=\"1\", t=\"h\"} {{count:2 sum:2 buckets:[2]}}\n\n"
+            .to_owned();
+    for operator in ["+", "-", "%", "^", "atan2", "==", ">", "</"] {
+        for group in ["", "group_left"] {
+            script.push_str(&format!("eval instant at 0 f {operator} on(x) {group} h\n  expect info\n\n"));
+        }
+    }
+    script.push_str("eval instant at 0 f * on(x) h\n  expect fail\n\n");
+    script.push_str("eval instant at 0 h + on(x) group_right f\n  expect info\n\n");
+    // The number finds nothing, and the histogram stays the only one.
+    script.push_str("eval instant at 0 mixed + on(x) h\n  expect info\n  {x=\"1\"} {{count:3 sum:3 buckets:[3]}}\n");
+    holds(&script);
+}
+
+#[test]
+fn a_reset_on_one_side_alone_is_no_match() {
+    holds(
+        "load 1m\n  a {{count:5 sum:5 buckets:[5]}} {{count:3 sum:3 buckets:[3]}} {{count:4 sum:3 buckets:[4]}}\n  \
+         b {{count:5 sum:5 buckets:[5]}} {{count:6 sum:3 buckets:[6]}} {{count:2 sum:3 buckets:[2]}}\n\n\
+         eval instant at 2m histogram_count(a - b)\n  expect warn\n\n\
+         eval instant at 2m histogram_count(a + b)\n  expect warn\n\n\
+         eval instant at 2m a - b\n  {} {{count:2 counter_reset_hint:gauge buckets:[2]}}\n",
+    );
+}
+
 #[test]
 fn limits_end_an_evaluation() {
     let range = When::Range { start: 0, end: 1_000_000, step: 1 };
