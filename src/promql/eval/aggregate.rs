@@ -139,10 +139,8 @@ impl Evaluator<'_> {
     ) -> Result<Rows, EvalError> {
         let (at, quantiles) = parameter.unwrap_or_else(|| (place, vec![f64::NAN; rows.steps()]));
         let mut out = open_all(groups, rows)?;
-        if rows.len() > 0 {
-            for q in invalid(&quantiles) {
-                self.notes().add(at, Note::InvalidQuantile(q));
-            }
+        for q in invalid(&quantiles) {
+            self.notes().add(at, Note::InvalidQuantile(q));
         }
         if (0..rows.len()).any(|row| !rows.cells(row).is_empty()) {
             self.notes().add(place, Note::IgnoredInAggregation("quantile"));

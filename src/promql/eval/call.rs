@@ -19,7 +19,10 @@ impl Evaluator<'_> {
         let first = || call.arguments.first();
         check_extension(call)?;
         match call.function.kind {
-            Kind::Range(function) => self.range_call(call, &function, steps),
+            Kind::Range(function) => {
+                let rows = self.range_call(call, &function, steps)?;
+                if self.delayed_names { Ok(rows) } else { rows.unite() }
+            }
             Kind::Floats(compute) => {
                 let rows = self.argument(first(), call, steps)?;
                 self.floats(rows, compute)
@@ -189,12 +192,18 @@ impl Evaluator<'_> {
     }
 
     fn sort(&mut self, call: &Call, order: Order, place: Place, steps: Steps) -> Result<Rows, EvalError> {
-        if self.start != self.end {
-            self.notes().add(place, Note::SortInRange);
-        }
         let texts = call.arguments.iter().skip(1).map(|argument| self.text(argument));
         let texts: Vec<&str> = texts.collect::<Result<_, _>>()?;
-        let rows = self.argument(call.arguments.first(), call, steps)?;
+        let mut rows = self.argument(call.arguments.first(), call, steps)?;
+        if steps.start != steps.end {
+            self.notes().add(place, Note::SortInRange);
+        }
+        if !order.by_label {
+            for row in 0..rows.len() {
+                rows.cells_mut(row).into_iter().for_each(Vec::clear);
+            }
+            rows = rows.compact()?;
+        }
         let mut places: Vec<usize> = (0..rows.len()).collect();
         if order.by_label {
             let sets: Vec<LabelSet> = (0..rows.len()).map(|row| rows.metric(row).labels().to_set()).collect();

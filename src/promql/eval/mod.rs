@@ -54,7 +54,7 @@ pub(super) fn evaluate(
             return Ok(Evaluation { value: matrix.value(), annotations });
         }
     };
-    let steps = Steps { start: time, step: 1, count: 1 };
+    let steps = Steps { start: time, end: time, step: 1, count: 1 };
     let clock = Clock { step: 0, range: 0 };
     let mut evaluator = Evaluator::new(samples, limits, clock, (time, time));
     let value = match root.value_type {
@@ -97,6 +97,8 @@ pub(super) fn over_range(
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Steps {
     start: i64,
+    /// Of the range, at or after the last step.
+    end: i64,
     step: i64,
     count: usize,
 }
@@ -110,7 +112,7 @@ impl Steps {
         if count > STEPS {
             return Err(EvalError::Query(format!("exceeded maximum resolution of {STEPS} points per timeseries")));
         }
-        Ok(Self { start, step, count: count as usize })
+        Ok(Self { start, end, step, count: count as usize })
     }
 
     fn time(self, step: usize) -> i64 {
@@ -119,7 +121,7 @@ impl Steps {
 
     /// The first alone.
     fn first(self) -> Self {
-        Self { count: self.count.min(1), ..self }
+        Self { end: self.start, count: self.count.min(1), ..self }
     }
 }
 
@@ -173,7 +175,7 @@ impl<'a> Evaluator<'a> {
         if steps.count == 0 {
             return Ok(Rows::new(&self.budget, 0));
         }
-        if expr.constant && steps.count > 1 {
+        if expr.constant && steps.start != steps.end {
             return self.vector(expr, steps.first())?.broadcast(steps.count);
         }
         match &expr.node {

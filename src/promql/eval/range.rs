@@ -29,13 +29,19 @@ struct Ranged<'a> {
 }
 
 impl Evaluator<'_> {
+    /// Computes a function of each series by itself: whether they are different series without their names is left open.
     pub(super) fn range_call(
         &mut self,
         call: &Call,
         function: &RangeFunction,
         steps: Steps,
     ) -> Result<Rows, EvalError> {
-        let places: Vec<Place> = call.arguments.iter().map(|argument| argument.place).collect();
+        // As in Prometheus, which puts a subquery's result in its place, what is said of one points to the query's start.
+        let place = |argument: &Expr| match argument.bare().node {
+            Node::Subquery(_) => Place(0),
+            _ => argument.place,
+        };
+        let places: Vec<Place> = call.arguments.iter().map(place).collect();
         let mut scalars = Vec::new();
         let mut matrix = None;
         for argument in &call.arguments {
@@ -55,7 +61,7 @@ impl Evaluator<'_> {
             places: &places,
             scalars: scalars.clone(),
         };
-        let rows = match &matrix.node {
+        match &matrix.node {
             Node::Range(selected, range) => {
                 let times = self.times(&selected.shift, steps)?;
                 let range = range.positive(self.clock).map_err(EvalError::Duration)?;
@@ -69,8 +75,7 @@ impl Evaluator<'_> {
                 self.range_of_subquery(subquery, &ranged, function.wants_counter)
             }
             _ => Err(unexpected(matrix)),
-        }?;
-        if self.delayed_names { Ok(rows) } else { rows.unite() }
+        }
     }
 
     fn range_of_series(&mut self, selected: &Selected, ranged: &Ranged<'_>, counter: bool) -> Result<Rows, EvalError> {

@@ -62,6 +62,31 @@ fn holds_at_once(script: &str) {
 }
 
 #[test]
+fn names_that_go_at_once_matter_only_to_what_keeps_a_series_each() {
+    let same = "vector cannot contain metrics with the same labelset";
+    let mut script = "load 1m\n  m{i=\"1\"} 1 2 3\n  n{i=\"1\"} 1 2 3\n\n".to_owned();
+    let present = ["absent_over_time({i=\"1\"}[2m])", "absent_over_time({i=\"1\"}[2m:30s])", "absent({i=\"1\"})"];
+    for expression in present {
+        script.push_str(&format!("eval instant at 2m {expression}\n\n"));
+    }
+    script.push_str("eval range from 2m to 8m step 3m absent_over_time({i=\"1\"}[2m])\n  {i=\"1\"} _ 1 1\n\n");
+    script.push_str("eval instant at 2m last_over_time({i=\"1\"}[2m])\n  m{i=\"1\"} 3\n  n{i=\"1\"} 3\n\n");
+    for expression in [
+        "present_over_time({i=\"1\"}[2m])",
+        "sum(count_over_time({i=\"1\"}[2m]))",
+        "rate({i=\"1\"}[2m])",
+        "absent_over_time(abs({i=\"1\"})[2m:30s])",
+        "absent(abs({i=\"1\"}))",
+        "timestamp({i=\"1\"})",
+        "scalar(abs({i=\"1\"}))",
+        "{i=\"1\"} > bool 1",
+    ] {
+        script.push_str(&format!("eval instant at 2m {expression}\n  expect fail msg: {same}\n\n"));
+    }
+    holds_at_once(&script);
+}
+
+#[test]
 fn a_match_counts_even_where_the_comparison_leaves_it_out() {
     let load = "load 1m\n  g{i=\"1\"} 1\n  g2{i=\"1\"} 9\n  k{i=\"1\"} 2\n  h1{i=\"1\"} {{count:1 sum:1 buckets:[1]}}\n  \
                 h2{i=\"1\"} {{count:1 sum:1 buckets:[1]}}\n\n";
@@ -96,6 +121,35 @@ fn what_is_not_defined_between_two_is_no_match() {
     // The number finds nothing, and the histogram stays the only one.
     script.push_str("eval instant at 0 mixed + on(x) h\n  expect info\n  {x=\"1\"} {{count:3 sum:3 buckets:[3]}}\n");
     holds(&script);
+}
+
+#[test]
+fn sort_leaves_histograms_out_and_says_where_it_does_nothing() {
+    let words = "PromQL warning: sort is ineffective for range queries since results are always ordered by labels";
+    let ask = format!(
+        "load 1m\n  g{{x=\"1\"}} 1x5\n  h{{x=\"1\"}} {{{{count:1 sum:1 buckets:[1]}}}}x5\n\n\
+         eval range from 0 to 2m step 1m sort(h)\n  expect warn\n\n\
+         eval range from 0 to 2m step 1m sort_desc({{x=\"1\"}})\n  expect warn msg: {words} (1:1)\n  g{{x=\"1\"}} 1 1 1\n\n\
+         eval instant at 2m count_over_time(sort(h)[2m:1m])\n  expect warn msg: {words} (1:17)\n\n\
+         eval instant at 2m count_over_time(sort(g)[2m:1m])\n  expect warn\n  {{x=\"1\"}} 2\n\n\
+         eval range from 0 to 2m step 1m sort(sort(g))\n  expect warn msg: {words} (1:1)\n  g{{x=\"1\"}} 1 1 1\n\n\
+         eval range from 0 to 30s step 1m sort(g)\n  expect warn\n  g{{x=\"1\"}} 1\n\n\
+         eval range from 0 to 2m step 1m sort(g @ start())\n  expect no_warn\n  g{{x=\"1\"}} 1 1 1\n\n\
+         eval range from 0 to 1m step 1m sort(vector(1))\n  expect no_warn\n  {{}} 1 1\n\n\
+         eval instant at 0 sort(g)\n  expect no_warn\n  g{{x=\"1\"}} 1\n"
+    );
+    holds(&ask);
+}
+
+#[test]
+fn what_is_said_of_a_subquery_points_to_the_start() {
+    let words = "PromQL warning: quantile value should be between 0 and 1, got 2";
+    holds(&format!(
+        "load 1m\n  a 1 2 3\n\n\
+         eval instant at 2m 1 + rate(a[2m:1m])\n  expect info regex: .*might not be a counter.*\\(1:1\\)\n  {{}} 1.016666666666666666\n\n\
+         eval instant at 2m quantile(2, none)\n  expect warn msg: {words} (1:10)\n\n\
+         eval instant at 2m quantile by (a) (2, none)\n  expect warn\n"
+    ));
 }
 
 #[test]
