@@ -46,9 +46,31 @@ pub fn float(value: f64, style: Style, precision: Option<usize>, pad: bool) -> S
         return String::from_utf8_lossy(&text).into_owned();
     };
     match style {
-        Style::Exponent => with_exponent(&format!("{value:.precision$e}")),
-        Style::Plain => format!("{value:.precision$}"),
+        Style::Exponent => with_exponent(&scientific(value, precision)),
+        Style::Plain => plain(value, precision),
         Style::Shorter => shorter(value, precision.max(1), pad),
+    }
+}
+
+/// No float has more digits behind its point than 1074: all further ones are zeros. Rust's own formatter panics where it is
+/// asked for more than 65535.
+const MOST_DIGITS: usize = 1074;
+
+/// With so many digits behind the point.
+fn plain(value: f64, precision: usize) -> String {
+    let exact = precision.min(MOST_DIGITS);
+    format!("{value:.exact$}") + &"0".repeat(precision - exact)
+}
+
+/// With so many digits behind the point, and an exponent as Rust writes it.
+fn scientific(value: f64, precision: usize) -> String {
+    let exact = precision.min(MOST_DIGITS);
+    let text = format!("{value:.exact$e}");
+    match text.split_once('e') {
+        Some((mantissa, exponent)) if precision > exact => {
+            format!("{mantissa}{}e{exponent}", "0".repeat(precision - exact))
+        }
+        _ => text,
     }
 }
 
@@ -63,7 +85,7 @@ fn with_exponent(text: &str) -> String {
 }
 
 fn shorter(number: f64, precision: usize, pad: bool) -> String {
-    let scientific = format!("{number:.*e}", precision - 1);
+    let scientific = scientific(number, precision - 1);
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();
     let kept = if pad { mantissa } else { trimmed(mantissa) };
@@ -72,7 +94,7 @@ fn shorter(number: f64, precision: usize, pad: bool) -> String {
     }
     let digits = kept.bytes().filter(u8::is_ascii_digit).count();
     let decimals = usize::try_from(digits as i64 - 1 - i64::from(exponent)).unwrap_or(0);
-    format!("{number:.decimals$}")
+    plain(number, decimals)
 }
 
 fn trimmed(mantissa: &str) -> &str {
@@ -108,7 +130,10 @@ pub fn hex(number: f64, precision: Option<usize>) -> String {
     }
     let digits = format!("{:015x}", mantissa & ((1 << 60) - 1));
     let digits = match precision {
-        Some(precision) => format!("{digits:0<precision$}")[..precision].to_owned(),
+        Some(precision) => {
+            let zeros = "0".repeat(precision.saturating_sub(digits.len()));
+            (digits + &zeros)[..precision].to_owned()
+        }
         None => digits.trim_end_matches('0').to_owned(),
     };
     let sign = if number.is_sign_negative() { "-" } else { "" };
@@ -175,6 +200,21 @@ mod tests {
         ] {
             assert_eq!(float(number, Style::Shorter, Some(2), false), expected);
         }
+    }
+
+    #[test]
+    fn more_digits_than_a_formatter_writes_are_zeros() {
+        let many = 1_000_000;
+        let zeros = |count: usize| "0".repeat(count);
+        assert_eq!(float(-1.5, Style::Plain, Some(many), false), format!("-1.5{}", zeros(many - 1)));
+        assert_eq!(float(1500.0, Style::Exponent, Some(70_000), false), format!("1.5{}e+03", zeros(69_999)));
+        assert_eq!(float(12.5, Style::Shorter, Some(many), false), "12.5");
+        assert_eq!(float(12.5, Style::Shorter, Some(many), true), format!("12.5{}", zeros(many - 3)));
+        assert_eq!(hex(1.5, Some(70_000)), format!("0x1.8{}p+00", zeros(69_999)));
+        // The smallest float has digits up to the last that any float has.
+        let least = float(5e-324, Style::Plain, Some(1076), false);
+        assert!(least.ends_with("62500"), "{least}");
+        assert_eq!(float(5e-324, Style::Plain, Some(70_000), false), least + &zeros(70_000 - 1076));
     }
 
     #[test]

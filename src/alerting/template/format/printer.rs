@@ -228,7 +228,7 @@ impl Printer<'_> {
             return;
         }
         let zero = std::mem::replace(&mut self.flags.zero, false);
-        self.pad(&format!("{sign}{prefix}{digits:0>filled$}"));
+        self.pad(&format!("{sign}{prefix}{}", filled_up(&digits, filled)));
         self.flags.zero = zero;
     }
 
@@ -238,7 +238,7 @@ impl Printer<'_> {
             self.out.full = true;
             return;
         }
-        let mut text = format!("U+{:0>precision$}", format!("{number:X}"));
+        let mut text = format!("U+{}", filled_up(&format!("{number:X}"), precision));
         if self.flags.sharp
             && let Some(letter) = u32::try_from(number).ok().and_then(char::from_u32).filter(|c| is_printable(*c))
         {
@@ -366,6 +366,11 @@ fn shown(value: &Value) -> Option<String> {
         Value::Map(map) => map.of().shown.map(|shown| shown(map.entries())),
         _ => None,
     }
+}
+
+/// The digits with zeros before them. Rust's own formatter panics for widths above 65535.
+fn filled_up(digits: &str, width: usize) -> String {
+    "0".repeat(width.saturating_sub(digits.len())) + digits
 }
 
 /// `%#f` and its like always have a point.

@@ -6,7 +6,7 @@ use crate::alerting::template::value::Value;
 /// Longest number of a value.
 const MAX_NUMBER: usize = 20;
 
-/// Largest width and precision that a format may ask for.
+/// Largest width and precision that a value may ask for.
 const MAX_WIDTH: usize = 1_000_000;
 
 pub(super) struct Verbs<'a> {
@@ -81,9 +81,8 @@ impl<'a> Verbs<'a> {
             good &= !chosen;
             self.choose(&mut chosen, &mut good);
             match self.size(&mut chosen) {
-                // A negative precision from a value is none.
-                Size::Some(precision) => flags.precision = usize::try_from(precision).ok(),
-                Size::Bad => out.push_str("%!(BADPREC)"),
+                Size::Some(precision @ 0..) => flags.precision = usize::try_from(precision).ok(),
+                Size::Some(_) | Size::Bad => out.push_str("%!(BADPREC)"),
                 Size::None => flags.precision = Some(0),
             }
         }
@@ -169,11 +168,17 @@ impl<'a> Verbs<'a> {
         if digits == 0 {
             return Size::None;
         }
-        self.rest = text[digits..].chars();
         *chosen = false;
-        match text[..digits].parse::<usize>().ok().filter(|size| *size <= MAX_WIDTH) {
-            Some(size) => Size::Some(size as i64),
-            None => Size::None,
+        let mut size = 0;
+        for digit in text.bytes().take(digits) {
+            // As Go does: with a number that has too many digits, the format ends.
+            if size > MAX_WIDTH {
+                self.rest = "".chars();
+                return Size::None;
+            }
+            size = 10 * size + usize::from(digit - b'0');
         }
+        self.rest = text[digits..].chars();
+        Size::Some(size as i64)
     }
 }

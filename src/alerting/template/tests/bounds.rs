@@ -50,6 +50,38 @@ fn what_grows_without_end_is_refused() {
 }
 
 #[test]
+fn widths_and_precisions_that_a_formatter_of_rust_does_not_take_are_written() {
+    let zeros = |count: usize| "0".repeat(count);
+    for (text, expected) in [
+        (r#"{{ printf "%065536d" 1 }}"#, zeros(65_535) + "1"),
+        (r#"{{ printf "%+070000d" 1 }}"#, "+".to_owned() + &zeros(69_998) + "1"),
+        (r#"{{ printf "%.70000d" -1 }}"#, "-".to_owned() + &zeros(69_999) + "1"),
+        (r#"{{ printf "%.70000x" 255 }}"#, zeros(69_998) + "ff"),
+        (r#"{{ printf "%.70000U" 65 }}"#, "U+".to_owned() + &zeros(69_998) + "41"),
+        (r#"{{ printf "%.70000f" 1.5 }}"#, "1.5".to_owned() + &zeros(69_999)),
+        (r#"{{ printf "%.*f" 100000 1.5 }}"#, "1.5".to_owned() + &zeros(99_999)),
+        (r#"{{ printf "%.70000e" 1.5 }}"#, "1.5".to_owned() + &zeros(69_999) + "e+00"),
+        (r#"{{ printf "%.70000g" 1.5 }}"#, "1.5".to_owned()),
+        (r#"{{ printf "%#.70000g" 1.5 }}"#, "1.5".to_owned() + &zeros(69_998)),
+        (r#"{{ printf "%.70000x" 1.5 }}"#, "0x1.8".to_owned() + &zeros(69_999) + "p+00"),
+        (r#"{{ printf "%070000.1f" 1.5 }}"#, zeros(69_997) + "1.5"),
+        (r#"{{ printf "%70000s" "x" }}"#, " ".repeat(69_999) + "x"),
+        (r#"{{ .time.Format (printf ".%070000d" 0) }}"#, ".123".to_owned() + &zeros(69_997)),
+        (r#"{{ printf "%.1000000f" 1.0 }}"#, "1.".to_owned() + &zeros(1_000_000)),
+        (r#"{{ printf "%*d" 1000001 1 }}"#, "%!(BADWIDTH)1".to_owned()),
+        (r#"{{ printf "%.*d" 1000001 1 }}"#, "%!(BADPREC)1".to_owned()),
+        (r#"{{ printf "%.*d" -1 1 }}"#, "%!(BADPREC)1".to_owned()),
+        // With a number that has too many digits Go reads the format no further.
+        (r#"{{ printf "%99999999999d|" 1 }}"#, "%!(NOVERB)%!(EXTRA int=1)".to_owned()),
+    ] {
+        assert!(run(text).as_ref() == Ok(&expected), "{text}");
+    }
+    for text in [r#"{{ printf "%09999999d" 1 }}"#, r#"{{ printf "%.9999999f" 1.5 }}"#] {
+        assert!(fails(text).contains("more than 1048576 bytes"), "{text}");
+    }
+}
+
+#[test]
 fn what_is_nested_too_deep_is_refused() {
     assert!(fails(&("{{".to_owned() + &"(".repeat(100_000) + "1" + &")".repeat(100_000) + "}}")).contains("depth"));
     assert!(fails(&("{{if 1}}".repeat(10_000) + &"{{end}}".repeat(10_000))).contains("depth"));

@@ -164,7 +164,8 @@ fn write(time: &Zoned, part: Part, out: &mut String) {
         Part::Offset { colon, minutes, seconds, .. } => offset(time, colon, minutes, seconds, out),
         Part::Fraction { digits, trim, sign } => {
             let text = format!("{:09}", time.subsec_nanosecond());
-            let text = format!("{:0<digits$}", &text[..digits.min(9)]);
+            // Nothing is finer than a nanosecond, however many digits a layout asks for.
+            let text = text[..digits.min(9)].to_owned() + &"0".repeat(digits.saturating_sub(9));
             let text = if trim { text.trim_end_matches('0') } else { &text };
             match text {
                 "" => Ok(()),
