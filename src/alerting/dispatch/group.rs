@@ -68,7 +68,11 @@ impl Dispatcher {
             let wish = Wish { send_resolved: integration.send_resolved, keeps_open: integration.keeps_open, repeat };
             let Some(reason) = self.notified.reason(&whom, &seen, wish, now) else { continue };
             let before = self.notified.get(&whom);
-            let resolved = seen.resolved.iter().filter(|_| integration.send_resolved);
+            // Nor of an end that it was told, or of one of what it was never told of.
+            let is_open = |kept: &&Arc<Kept>| {
+                !integration.keeps_open || before.is_none_or(|told| told.open.contains(&kept.fingerprint))
+            };
+            let resolved = seen.resolved.iter().filter(|_| integration.send_resolved).filter(is_open);
             // Who keeps open what it was told needs no word of it with every change of the group.
             let is_news = |kept: &&Arc<Kept>| {
                 !integration.keeps_open

@@ -127,7 +127,8 @@ impl Notified {
         if seen.firing.is_empty() {
             return (!told.firing.is_empty() || (closes && wish.send_resolved)).then_some(Reason::AllResolved);
         }
-        let news = seen.resolved.iter().any(|alert| !told.resolved.contains(&alert.fingerprint));
+        // Who keeps open what it was told needs no other word of an end, however long its rules speak of it.
+        let news = !wish.keeps_open && seen.resolved.iter().any(|alert| !told.resolved.contains(&alert.fingerprint));
         if wish.send_resolved && (news || closes) {
             return Some(Reason::SomeResolved);
         }

@@ -201,6 +201,30 @@ fn what_fires_again_is_told_again_only_if_its_end_was() {
 }
 
 #[test]
+fn who_keeps_open_hears_of_an_end_once_however_long_it_is_spoken_of() {
+    let mut world = world(&[PAGER]);
+    world.fires("x", "a");
+    world.fires("x", "b");
+    world.until(MINUTE);
+    // Rules speak of it for a quarter of an hour, while others of the group begin.
+    let mut told = Vec::new();
+    for round in 1..=12 {
+        world.put(&[("g", "x"), ("i", "a")], 0, MINUTE);
+        if round % 4 == 2 {
+            world.fires("x", &format!("c{round}"));
+        }
+        told.extend(world.until(MINUTE + round * 75 * SECOND));
+    }
+    let begun = ["330s pager NewAlerts +c2 -a", "630s pager NewAlerts +c6 -", "930s pager NewAlerts +c10 -"];
+    assert_eq!(told, begun);
+    world.fires("x", "a");
+    world.put(&[("g", "x"), ("i", "unheard")], 16 * MINUTE, 16 * MINUTE);
+    assert_eq!(world.until(21 * MINUTE), ["1230s pager NewAlerts +a -"]);
+    world.ends("x", "a");
+    assert_eq!(world.until(26 * MINUTE), ["1530s pager SomeResolved + -a"]);
+}
+
+#[test]
 fn who_wants_no_end_hears_of_none_and_of_the_next_beginning() {
     let mut world = world(&[QUIET]);
     world.fires("x", "a");
