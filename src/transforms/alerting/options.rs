@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration as StdDuration;
 
 use schemars::JsonSchema;
+use serde::Deserialize as _;
 
 use super::files::ReadOnce;
 use crate::alerting::MissingInput;
@@ -42,7 +43,9 @@ pub struct RulesOptions {
     /// Whether rules of an agent of one node may put together what comes from several nodes. It sees its own node alone, so
     /// that a sum over all of them would be one over its own. Default: `false`.
     pub allow_across_nodes: bool,
-    /// Address at which people reach this agent's pages, with which links in alerts begin. Default: none.
+    /// Address at which people reach this agent's pages, with which links in alerts begin; slashes at its end count for
+    /// nothing. Default: none.
+    #[serde(deserialize_with = "without_last_slashes")]
     pub external_url: String,
     /// Labels that tell replicas of an agent apart. They are no part of what identifies an alert, so that what two of them
     /// page is one incident. Default: `[__replica__, prometheus_replica]`.
@@ -101,4 +104,30 @@ pub struct ReceiverOptions {
     pub receivers: Each<Spanned<Receiver>>,
     /// Files of templates, in which receivers' texts find what they name; patterns are allowed. Default: none.
     pub templates: Vec<Spanned<String>>,
+}
+
+/// As Prometheus and Alertmanager do with their external address: what is put together with it begins with a slash.
+fn without_last_slashes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let mut address = String::deserialize(deserializer)?;
+    address.truncate(address.trim_end_matches('/').len());
+    Ok(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_external_address_ends_without_slashes() {
+        for (written, read) in [
+            ("http://ext/p//", "http://ext/p"),
+            ("http://ext/", "http://ext"),
+            ("http://ext/p", "http://ext/p"),
+            ("", ""),
+        ] {
+            let options: RulesOptions =
+                serde_json::from_value(serde_json::json!({ "external_url": written })).expect("options");
+            assert_eq!(options.external_url, read);
+        }
+    }
 }
