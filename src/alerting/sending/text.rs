@@ -123,6 +123,51 @@ mod tests {
     }
 
     #[test]
+    fn texts_of_receivers_that_there_are_not_are_there_to_build_on() {
+        let speaker = speaker();
+        let text = |name: &str| written(&format!("{{{{ template {name:?} . }}}}"), &speaker);
+        let says_all = [
+            "opsgenie.default.description",
+            "victorops.default.state_message",
+            "pushover.default.message",
+            "sns.default.message",
+            "telegram.default.message",
+            "discord.default.message",
+            "webex.default.message",
+            "msteams.default.text",
+            "msteamsv2.default.text",
+            "wechat.default.message",
+            "jira.default.description",
+            "rocketchat.default.text",
+        ];
+        for name in says_all {
+            let text = text(name);
+            assert!(
+                ["Firing", "job: a", "Resolved", "job: b&b"].iter().all(|word| text.contains(word)),
+                "{name}: {text}"
+            );
+        }
+        let subjects = ["opsgenie", "pushover", "sns", "discord", "msteams", "msteamsv2", "jira", "rocketchat"];
+        for (kind, of) in
+            subjects.iter().zip(["message", "title", "subject", "title", "title", "title", "summary", "title"])
+        {
+            assert_eq!(text(&format!("{kind}.default.{of}")), "[FIRING:1] Down");
+        }
+        assert_eq!(text("victorops.default.entity_display_name"), "[FIRING:1] Down");
+        assert_eq!(text("msteams.default.summary"), "[FIRING:1] Down");
+        assert_eq!(text("__single_message_title"), "Down, Down");
+        for name in ["victorops.default.monitoring_tool", "rocketchat.default.alias"] {
+            assert_eq!(text(name), "Tailwater");
+        }
+        for name in ["opsgenie.default.source", "pushover.default.url", "rocketchat.default.titlelink"] {
+            assert!(text(name).starts_with("http://tailwater.example/"), "{name}");
+        }
+        let empty =
+            ["opsgenie.default.tags", "wechat.default.to_user", "discord.default.content", "jira.default.priority"];
+        assert_eq!(empty.map(text), [""; 4]);
+    }
+
+    #[test]
     fn a_text_knows_what_alertmanager_tells() {
         let speaker = speaker();
         assert!(Text::compile("{{ not a template", &speaker.templates).is_err());
