@@ -7,6 +7,7 @@ pub mod convert;
 mod demo;
 pub mod explain;
 pub mod graph;
+mod login;
 pub mod promql;
 pub mod relabel;
 pub mod rules;

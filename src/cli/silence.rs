@@ -7,6 +7,7 @@ use http::Method;
 
 use super::Format;
 use super::agent::AgentArgs;
+use super::login;
 use super::run::Failed;
 use super::table::table;
 use crate::alerting::matcher::{self, Matcher, Op};
@@ -46,14 +47,14 @@ pub(super) struct AddArgs {
     /// an alert alone
     #[arg(required = true, value_name = "MATCHER")]
     matchers: Vec<String>,
-    /// Who wants it; whoever is logged in where nothing is said
+    /// Who wants it; whoever runs this where nothing is said
     #[arg(long, short)]
     author: Option<String>,
     /// Why
     #[arg(long, short)]
     comment: String,
     /// For how long
-    #[arg(long, short, default_value = "1h", value_parser = duration)]
+    #[arg(long, short, default_value = "1h", value_parser = duration, allow_hyphen_values = true)]
     duration: std::time::Duration,
     /// When it begins, as in 2026-05-05T22:00:00Z; now where nothing is said
     #[arg(long, value_name = "TIME")]
@@ -78,7 +79,7 @@ pub(super) struct ListArgs {
     #[arg(long)]
     expired: bool,
     /// Only those that end, or ended, within this time
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     within: Option<std::time::Duration>,
     /// Only those that this person made
     #[arg(long, value_name = "AUTHOR")]
@@ -111,11 +112,21 @@ pub(super) fn silence(what: &Silence) -> Result<String, Failed> {
 }
 
 fn duration(text: &str) -> Result<std::time::Duration, String> {
-    prometheus_duration::parse(text).map_err(|error| error.to_string())
+    let magnitude = prometheus_duration::parse(text.strip_prefix('-').unwrap_or(text));
+    let duration = magnitude.map_err(|error| error.to_string())?;
+    if duration.is_zero() || text.starts_with('-') {
+        return Err("a duration is above zero; write one such as 2h".into());
+    }
+    Ok(duration)
 }
 
 fn add(args: &AddArgs) -> Result<String, Failed> {
     let matchers = matchers(&args.matchers)?;
+    if args.comment.trim().is_empty() {
+        return Err(Failed::Usage("--comment is empty: write why the alerts are silenced".into()));
+    }
+    let author = args.author.clone().or_else(login::name).filter(|author| !author.trim().is_empty());
+    let author = author.ok_or_else(|| Failed::Usage("nobody knows who you are: write --author NAME".into()))?;
     let starts_at = args.start.unwrap_or_else(jiff::Timestamp::now);
     let ends_at = match args.end {
         Some(end) => end,
@@ -138,7 +149,7 @@ fn add(args: &AddArgs) -> Result<String, Failed> {
         matchers: matchers.iter().map(MatcherJson::from).collect(),
         starts_at,
         ends_at,
-        created_by: args.author.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_default(),
+        created_by: author,
         comment: args.comment.clone(),
         annotations,
     };
@@ -245,6 +256,17 @@ mod tests {
         assert_eq!(read(&["Down", "a=~b|c"]).ok().as_deref(), Some(r#"alertname="Down" a=~"b|c""#));
         assert_eq!(read(&["a!=b"]).ok().as_deref(), Some(r#"a!="b""#));
         assert!(read(&["a=b", "Down"]).is_err() && read(&["a=~("]).is_err());
+    }
+
+    #[test]
+    fn a_duration_is_above_zero() {
+        assert_eq!(duration("1h30m"), Ok(std::time::Duration::from_secs(5400)));
+        for text in ["-1h", "0", "0s"] {
+            assert!(duration(text).is_err_and(|why| why.contains("above zero")), "{text}");
+        }
+        for text in ["", "-", "--comment", "1"] {
+            assert!(duration(text).is_err_and(|why| !why.contains("above zero")), "{text}");
+        }
     }
 
     #[test]

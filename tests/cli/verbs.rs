@@ -49,6 +49,23 @@ fn version_help_and_a_wrong_command_line() {
 }
 
 #[test]
+fn a_silence_that_makes_no_sense_is_no_question_to_an_agent() {
+    let nobody = "--admin=http://127.0.0.1:1";
+    for (arguments, told) in [
+        (["--comment", ""], "--comment is empty: write why the alerts are silenced"),
+        (["--comment=x", "--author="], "write --author NAME"),
+        (["--comment=x", "--duration=0"], "a duration is above zero"),
+    ] {
+        let ran = run(&[&["silence", "add", nobody, "Down"][..], &arguments[..]].concat());
+        assert!(ran.status.code() == Some(2) && text(&ran.stderr).contains(told), "{}", text(&ran.stderr));
+    }
+    for option in ["--duration", "-d"] {
+        let ran = run(&["silence", "add", nobody, "Down", "--comment=x", option, "-1h"]);
+        assert!(text(&ran.stderr).contains("a duration is above zero"), "{}", text(&ran.stderr));
+    }
+}
+
+#[test]
 fn scripts_of_promql_are_told_line_by_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let good = file(&folder, "good.test", "load 1m\n  a 1\n\neval instant at 1m 1\n  1\n");

@@ -121,8 +121,9 @@ fn step(shared: &Shared) -> (Step, Vec<Post>) {
     for event in &step.events {
         match event {
             Event::Waits { lane, about, why, next } => {
-                let seconds = (next.0 - now.0).max(0) / 1000;
-                tracing::warn!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, next_attempt_in = seconds, "a page was not taken and waits for its next attempt: {why}");
+                let pause = Duration::from_millis(u64::try_from(next.0 - now.0).unwrap_or(0));
+                let pause = crate::options::Duration(pause);
+                tracing::warn!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, next_attempt_in = %pause, "a page was not taken and waits for its next attempt: {why}");
             }
             Event::Arrives { lane, about } => {
                 tracing::info!(receiver = %lane.receiver, kind = lane.kind(), alertname = about, "pages arrive again");
