@@ -10,11 +10,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::expand::Expander;
 use super::{Evaluating, RuleError, Text, Texts};
 use crate::data::LabelSet;
-use crate::data::labels::{METRIC_NAME, encode_over};
+use crate::data::labels::{ALERT_NAME, METRIC_NAME, encode_over};
 use crate::promql::{Point, VectorSample};
-
-/// The label with the name of an alert.
-pub(super) const ALERT_NAME: &str = "alertname";
 
 /// An element of the result, as an alert.
 #[derive(Debug)]

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::super::results::Row;
-use super::found::ALERT_NAME;
 use super::instance::{Instance, Phase, Writes};
 use super::{Rule, label_set};
 use crate::data::LabelSet;
-use crate::data::labels::{Labels, METRIC_NAME};
+use crate::data::labels::{ALERT_NAME, Labels, METRIC_NAME};
 use crate::promql::Point;
 
 /// The label with the state of an alert.
