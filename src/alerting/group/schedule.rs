@@ -23,7 +23,9 @@ pub(in super::super) struct Schedule {
 #[derive(Debug)]
 struct UnderWay {
     ticket: Ticket,
-    at: UnixNanos,
+    /// The time that is due once more if it is not gone through; none where that was given back, or where the clock was
+    /// stepped: it may lie far ahead now.
+    at: Option<UnixNanos>,
 }
 
 /// What is to be evaluated.
@@ -69,7 +71,7 @@ impl Schedule {
                 Turn { at, began: now, answers: None, came, missed }
             }
         };
-        self.under_way = Some(UnderWay { ticket, at: turn.at });
+        self.under_way = Some(UnderWay { ticket, at: Some(turn.at) });
         turn
     }
 
@@ -84,22 +86,24 @@ impl Schedule {
         self.under_way.take_if(|under_way| under_way.ticket == ticket);
     }
 
-    /// The evaluation ended before it was through: what is left of it is due once more.
+    /// The evaluation was stopped before it was through: what is left of it is due once more when it has ended.
     pub fn put_back(&mut self, ticket: Ticket) {
-        if let Some(UnderWay { at, .. }) = self.under_way.take_if(|under_way| under_way.ticket == ticket) {
+        let under_way = self.under_way.as_mut().filter(|under_way| under_way.ticket == ticket);
+        if let Some(at) = under_way.and_then(|under_way| under_way.at.take()) {
             (self.next, self.is_again) = (at, true);
         }
     }
 
-    /// Whoever evaluated it or was asked may not be there to end or answer any more. Returns whether it was evaluated.
+    /// Whoever evaluated it or was asked may not be there to end or answer any more: the time of that is due once more.
+    /// Returns whether it was evaluated.
     pub fn interrupt(&mut self) -> bool {
-        self.asked = None;
-        let under_way = self.under_way.take();
-        if let Some(UnderWay { at, .. }) = under_way {
+        let (asked, under_way) = (self.asked.take(), self.under_way.take());
+        let was_evaluated = under_way.is_some();
+        let asked = asked.map(|asked| asked.at);
+        if let Some(at) = under_way.and_then(|under_way| under_way.at).or(asked) {
             (self.next, self.is_again) = (at, true);
-            return true;
         }
-        false
+        was_evaluated
     }
 
     /// The wall clock was stepped: the next time is the next one of the new time.
@@ -109,6 +113,9 @@ impl Schedule {
         let next = self.slots.after(self.slots.before(now));
         if self.next > next || self.slots.between(self.next, now) > 0 {
             (self.next, self.is_again) = (next, false);
+            if let Some(under_way) = &mut self.under_way {
+                under_way.at = None;
+            }
         }
     }
 
@@ -159,6 +166,8 @@ mod tests {
         let (mut schedule, first) = schedule();
         let at = schedule.begin(Ticket(1), moment(first)).at;
         schedule.put_back(Ticket(1));
+        assert_eq!(schedule.due(), None, "what it has made is not handed on yet");
+        schedule.end(Ticket(1));
         assert_eq!(schedule.due(), Some(at));
         assert_eq!(schedule.begin(Ticket(2), moment(first)).came, 0, "it was counted");
         assert!(schedule.interrupt());
@@ -166,5 +175,35 @@ mod tests {
         schedule.begin(Ticket(3), moment(first));
         schedule.put_back(Ticket(2));
         assert_eq!(schedule.due(), None, "that one is not under way");
+    }
+
+    #[test]
+    fn a_time_that_waits_for_an_answer_at_a_reload_is_due_once_more() {
+        let (mut schedule, first) = schedule();
+        let turn = schedule.begin(Ticket(1), moment(first));
+        schedule.ask(Ticket(1), &turn);
+        assert_eq!(schedule.due(), None);
+        assert!(!schedule.interrupt(), "nothing was evaluated");
+        assert_eq!(schedule.due(), Some(turn.at));
+        assert_eq!(schedule.begin(Ticket(2), moment(first)).came, 0, "it was counted");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_leaves_no_time_far_ahead_of_what_is_stopped_then() {
+        let stops: [fn(&mut Schedule); 2] = [
+            |schedule| {
+                schedule.put_back(Ticket(1));
+                schedule.end(Ticket(1));
+            },
+            |schedule| assert!(schedule.interrupt()),
+        ];
+        for stop in stops {
+            let (mut schedule, first) = schedule();
+            schedule.begin(Ticket(1), moment(first));
+            schedule.follow_step(moment(first - 600).wall);
+            stop(&mut schedule);
+            let due = schedule.due().expect("it is not under way");
+            assert!(due > moment(first - 600).wall && due <= moment(first - 585).wall, "{due:?}");
+        }
     }
 }
