@@ -1,7 +1,7 @@
 //! Where a rule can be evaluated: by the agent of each node, which has the series of its node alone, or by one that has
 //! those of all nodes.
 
-use super::rule_file::{Rule, RuleFile};
+use super::rule_file::{Place, Rule, RuleFile};
 use crate::promql::NodeLabels;
 
 /// Labels by which series of different nodes differ.
@@ -29,6 +29,8 @@ pub struct Across {
     pub group: Box<str>,
     /// Its name.
     pub rule: Box<str>,
+    /// Where in the file the rule begins.
+    pub place: Place,
     /// What in its query brings series of several nodes together, in words.
     pub because: Vec<String>,
 }
@@ -39,6 +41,7 @@ pub fn across_nodes(file: &RuleFile) -> Vec<Across> {
     let across = rules.map(|(group, rule)| Across {
         group: group.name.clone(),
         rule: rule.name().into(),
+        place: rule.place,
         because: because(rule),
     });
     across.filter(|across| !across.because.is_empty()).collect()
@@ -63,6 +66,7 @@ mod tests {
         let across = across_nodes(&file);
         assert_eq!(across.len(), 1);
         assert_eq!((&*across[0].group, &*across[0].rule), ("g", "job:x"));
+        assert_eq!(across[0].place.to_string(), "5:5");
         assert_eq!(across[0].because, ["`sum by (job)` takes series of all nodes together"]);
     }
 }

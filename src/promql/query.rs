@@ -57,6 +57,19 @@ pub struct ParseError {
     pub at: Option<Range<usize>>,
 }
 
+impl ParseError {
+    /// The same with its place in the text: line and column, as Prometheus tells it.
+    pub fn in_text(&self, text: &str) -> String {
+        let Some(at) = self.at.as_ref().filter(|_| !text.is_empty()) else {
+            return format!("unknown position: parse error: {}", self.message);
+        };
+        let before = text.get(..at.start.min(text.len())).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1) + 1;
+        format!("{line}:{column}: parse error: {}", self.message)
+    }
+}
+
 /// When a query is evaluated: milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {

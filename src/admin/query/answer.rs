@@ -7,7 +7,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use super::json;
-use crate::promql::{Annotations, EvalError, ParseError};
+use crate::promql::{Annotations, EvalError};
 use crate::series::SelectError;
 
 /// Most warnings, and most infos, that an answer holds.
@@ -79,17 +79,6 @@ impl Fault {
     /// The same, said of a parameter unless it says so itself.
     pub(super) fn of_parameter(self, name: &str) -> Self {
         if self.message.starts_with("invalid parameter") { self } else { Self::parameter(name, self.message) }
-    }
-
-    /// A text that is no query, with the place of what is wrong: line and column.
-    pub(super) fn not_parsed(text: &str, error: &ParseError) -> String {
-        let Some(at) = error.at.as_ref().filter(|_| !text.is_empty()) else {
-            return format!("unknown position: parse error: {}", error.message);
-        };
-        let before = text.get(..at.start.min(text.len())).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        let column = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1) + 1;
-        format!("{line}:{column}: parse error: {}", error.message)
     }
 }
 

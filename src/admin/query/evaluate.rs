@@ -76,7 +76,7 @@ pub(super) fn format(form: &Form) -> Result<Answered, Fault> {
 
 fn query(form: &Form) -> Result<Query, Fault> {
     let text = form.get("query");
-    Query::parse(text).map_err(|error| Fault::parameter("query", Fault::not_parsed(text, &error)))
+    Query::parse(text).map_err(|error| Fault::parameter("query", error.in_text(text)))
 }
 
 /// When the query is given up, and how far back it looks.

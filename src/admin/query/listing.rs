@@ -37,7 +37,7 @@ pub(super) fn selectors(form: &Form) -> Result<Vec<Vec<Matcher>>, Fault> {
         "vector selector must contain at least one non-empty matcher" => {
             Fault::bad_data("match[] must contain at least one non-empty matcher")
         }
-        _ => Fault::bad_data(Fault::not_parsed(text, error)),
+        _ => Fault::bad_data(error.in_text(text)),
     };
     promql::selectors(form.all("match[]")).map_err(|(text, error)| refused(text, &error))
 }
@@ -94,7 +94,7 @@ pub(super) fn exemplars(api: &Api, form: &Form) -> Result<Answered, Fault> {
         return Err(Fault::bad_data("end timestamp must not be before start timestamp"));
     }
     let text = form.get("query");
-    let query = Query::parse(text).map_err(|error| Fault::bad_data(Fault::not_parsed(text, &error)))?;
+    let query = Query::parse(text).map_err(|error| Fault::bad_data(error.in_text(text)))?;
     let selectors: Vec<_> = query.selectors().map(|selector| selector.matchers.to_vec()).collect();
     if selectors.is_empty() {
         return Ok(Answered::default());

@@ -8,7 +8,7 @@ use super::read::{Placed, Written, WrittenGroup, WrittenLabel, WrittenRule};
 use super::{AlertRule, Group, Kind, Label, Place, Rule, RuleFile, SECOND_DOCUMENT};
 use crate::alerting::template::functions::prometheus::alert_template;
 use crate::data::labels::METRIC_NAME;
-use crate::promql::Query;
+use crate::promql::{ParseError, Query};
 
 /// Makes rules of what was written, or tells everything that is wrong with it.
 pub(super) fn check(path: &Path, written: Written) -> Result<RuleFile, Vec<Fault>> {
@@ -105,7 +105,8 @@ fn query(written: &Placed<String>, faults: &mut Faults) -> Option<Query> {
         return None;
     }
     let parsed = Query::parse(&written.value);
-    parsed.map_err(|error| faults.push((written.place, format!("`expr` is no query: {error}")))).ok()
+    let fault = |error: ParseError| format!("`expr` is no query: {}", error.in_text(&written.value));
+    parsed.map_err(|error| faults.push((written.place, fault(error)))).ok()
 }
 
 fn check_record(written: &WrittenRule, faults: &mut Faults) {

@@ -109,6 +109,10 @@ fn what_is_wrong_is_told_with_place_and_rule() {
             &one("{record: a, expr: 1, for: 1m}"),
             "r.yml: 4:26: group \"g\", rule 1, \"a\": a recording rule has no `for`",
         ),
+        (
+            "groups:\n- name: g\n  rules:\n  - alert: a\n    expr: |\n      sum(\n        rate(x[5m])\n        +\n      )\n",
+            "group \"g\", rule 1, \"a\": `expr` is no query: 4:1: parse error: unexpected \")\"",
+        ),
         (&one("{record: a, expr: 1, keep_firing_for: 1m}"), "a recording rule has no `keep_firing_for`"),
         (&one("{record: a, expr: 1, annotations: {b: c}}"), "a recording rule has no `annotations`"),
         (&one("{record: 'a{b=\"c\"}', expr: 1}"), "has braces; does it belong into `expr`?"),

@@ -217,10 +217,11 @@ impl Plan for Options {
 fn across_nodes(file: &RuleFile, span: Span) -> Vec<Problem> {
     let problem = |across: placement::Across| {
         let message = format!(
-            "the rule `{}` of the group `{}` ({}) belongs on an aggregator: {}; an agent of one node sees that node alone",
+            "the rule `{}` of the group `{}` ({}:{}) belongs on an aggregator: {}; an agent of one node sees that node alone",
             across.rule,
             across.group,
             file.path.display(),
+            across.place,
             across.because.join("; ")
         );
         let help = "group by a label that names the node, such as `instance`; evaluate the rule on an aggregator; or write \
