@@ -85,7 +85,11 @@ fn bounds(api: &Api, form: &Form) -> Result<(Instant, Duration), Fault> {
     if !form.get("timeout").is_empty() {
         let (negative, given) =
             duration(form.get("timeout")).map_err(|problem| Fault::parameter("timeout", problem))?;
-        timeout = timeout.min(if negative { Duration::ZERO } else { given });
+        if negative || given.is_zero() {
+            let problem = format!("timeout must be positive, got {}", form.get("timeout"));
+            return Err(Fault::parameter("timeout", problem));
+        }
+        timeout = timeout.min(given);
     }
     let mut lookback = api.options.lookback.0;
     if !form.get("lookback_delta").is_empty() {

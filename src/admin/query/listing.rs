@@ -48,6 +48,10 @@ pub(super) fn series(api: &Api, form: &Form) -> Result<Answered, Fault> {
     }
     // What names the parameter here and not elsewhere is Prometheus.
     let asked = Asked::read(form).map_err(|fault| fault.of_parameter("match[]"))?;
+    // As in Prometheus, a span that ends before it begins has nothing, not even what was there all along.
+    if asked.until < asked.from {
+        return Ok(listed(&[], json::label_set));
+    }
     let Listed { items, more } = api.samples()?.series(asked.listing())?;
     Ok(listed(&items, json::label_set).truncated(more))
 }

@@ -284,6 +284,7 @@ async fn what_there_is_is_listed() {
         json!([{ "__name__": "jobs", "job": "db" }])
     );
     assert_eq!(data("/api/v1/series?match[]=up&start=9999").await, json!([]));
+    assert_eq!(data("/api/v1/series?match[]=up&start=2&end=1").await, json!([]));
     assert_eq!(data("/api/v1/labels").await, json!(["__name__", "instance", "job"]));
     assert_eq!(data("/api/v1/labels?match[]=jobs").await, json!(["__name__", "job"]));
     assert_eq!(data("/api/v1/label/job/values").await, json!(["db", "web"]));

@@ -23,7 +23,19 @@ async fn what_is_wrong_is_told_in_prometheus_s_words() {
             "bad_data",
             "invalid parameter \"timeout\": cannot parse \"x\" to a valid duration",
         ),
-        ("query?query=up&timeout=0", 503, "timeout", "query timed out in expression evaluation"),
+        (
+            "query?query=up&timeout=0s",
+            400,
+            "bad_data",
+            "invalid parameter \"timeout\": timeout must be positive, got 0s",
+        ),
+        (
+            "query?query=up&timeout=-1",
+            400,
+            "bad_data",
+            "invalid parameter \"timeout\": timeout must be positive, got -1",
+        ),
+        ("query?query=up&timeout=0.000000001", 503, "timeout", "query timed out in expression evaluation"),
         (
             "query_range?query=up&end=1&step=1",
             400,
