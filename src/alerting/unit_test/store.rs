@@ -50,7 +50,7 @@ impl Store for TestStore {
             let why = match samples.append(&Labels::of_encoded(&row.labels).to_set(), time.0, None, &item) {
                 Ok(()) => continue,
                 Err(AppendError::OutOfOrder) => Refusal::OutOfOrder,
-                Err(AppendError::Duplicate | AppendError::Invalid) => Refusal::Duplicate,
+                Err(AppendError::Duplicate | AppendError::Invalid | AppendError::Negative) => Refusal::Duplicate,
             };
             if !row.is_marker() {
                 refused.push((why, 1));

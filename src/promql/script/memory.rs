@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::series_notation::Item;
-use crate::data::histogram::{Histogram, ResetHint};
+use crate::data::histogram::{Counts, Histogram, ResetHint};
 use crate::data::labels::{LabelSet, Labels};
 use crate::data::metrics::is_stale;
 use crate::promql::histogram::FloatHistogram;
@@ -36,6 +36,9 @@ pub enum AppendError {
     /// Its buckets make no sense.
     #[error("the histogram is not valid: its schema, bounds and buckets do not fit together")]
     Invalid,
+    /// It counts fewer than none.
+    #[error("the histogram is not valid: a count of it is negative")]
+    Negative,
 }
 
 impl MemorySamples {
@@ -68,6 +71,9 @@ impl MemorySamples {
             Item::Histogram { histogram, .. } => {
                 if !histogram.is_valid() {
                     return Err(AppendError::Invalid);
+                }
+                if counts_below_zero(histogram) {
+                    return Err(AppendError::Negative);
                 }
                 kept.push_histogram(histogram);
                 0.0
@@ -119,6 +125,12 @@ impl Kept {
         self.columns.histograms.push((place, stored));
         self.last = Some(Arc::clone(histogram));
     }
+}
+
+/// As in Prometheus, what is computed may have such counts, and what is stored not.
+fn counts_below_zero(histogram: &Histogram) -> bool {
+    let Counts::Float { count, zero, positive, negative } = &histogram.counts else { return false };
+    [count, zero].into_iter().chain(positive).chain(negative).any(|count| *count < 0.0)
 }
 
 /// Whether the counter of `next` goes on from `last`, in the same buckets.
@@ -217,6 +229,10 @@ mod tests {
             assert_eq!(samples.append(&labels, time, None, &Item::Float(value)), expected, "{time} {value}");
         }
         assert_eq!(loaded("a {{schema:9 sum:1}}").expect_err("refused"), AppendError::Invalid);
+        for negative in ["buckets:[1 -1]", "n_buckets:[-1]", "z_bucket:-1", "count:-1"] {
+            let refused = loaded(&format!("a {{{{sum:1 counter_reset_hint:gauge {negative}}}}}")).expect_err("refused");
+            assert_eq!(refused, AppendError::Negative, "{negative}");
+        }
     }
 
     #[test]
