@@ -15,6 +15,12 @@ pub struct BadPattern {
     pub at: (usize, usize),
 }
 
+/// How often RE2 repeats something at most.
+const MOST: u32 = 1000;
+
+/// What is said of a repetition that goes beyond that.
+pub const TOO_OFTEN: &str = "something can be repeated 1000 times at most";
+
 /// The same pattern for crate `regex`, anchored at both ends, with `.` matching line breaks.
 pub fn anchored(pattern: &str) -> Result<String, BadPattern> {
     between("^(?s:", pattern)
@@ -67,6 +73,7 @@ impl Reader<'_> {
                     self.out.push_str("\\{");
                     self.at += 1;
                 }
+                '{' => self.repetition()?,
                 '(' => {
                     depth += 1;
                     self.group()?;
@@ -86,6 +93,19 @@ impl Reader<'_> {
 
     fn wrong(&self, at: usize, length: usize, message: impl Into<String>) -> BadPattern {
         BadPattern { message: message.into(), at: (at, (at + length).min(self.pattern.len())) }
+    }
+
+    /// `{2}`, `{2,}` or `{2,4}`.
+    fn repetition(&mut self) -> Result<(), BadPattern> {
+        let length = self.rest().find('}').map_or(1, |end| end + 1);
+        let written = self.rest()[..length].to_owned();
+        let counts = written.trim_matches(['{', '}']).split(',').filter(|count| !count.is_empty());
+        if counts.map(str::parse).any(|count: Result<u32, _>| count.is_err() || count.is_ok_and(|count| count > MOST)) {
+            return Err(self.wrong(self.at, length, TOO_OFTEN));
+        }
+        self.out.push_str(&written);
+        self.at += length;
+        Ok(())
     }
 
     /// `(`, with the flags that RE2 has behind it.
@@ -276,6 +296,7 @@ mod tests {
             (r"\{a\}|{a}", "{a}", "a"),
             (r"a{2}", "aa", "a"),
             (r"a{,2}", "a{,2}", "aa"),
+            (r"a{1000}|b{1,2}|c{2,}", "cccc", "c"),
             (r"\Qa.b\E+", "a.bb", "axb"),
             (r"\Q(", "(", "a"),
             (r"\101", "A", "1"),
@@ -306,6 +327,9 @@ mod tests {
             (r"\y", (0, 2)),
             (r"(?=a)", (0, 5)),
             (r"(?x)a", (0, 4)),
+            (r"a{1001}b", (1, 7)),
+            (r"a{1,1001}", (1, 9)),
+            (r"a{99999999999,}", (1, 15)),
         ] {
             assert_eq!(anchored(pattern).map_err(|wrong| wrong.at), Err(at), "{pattern}");
         }

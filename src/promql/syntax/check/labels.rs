@@ -101,8 +101,8 @@ impl Check<'_> {
             "!=" => !value.is_empty(),
             _ => {
                 let pattern = compiled(&value, self.room);
-                let pattern = pattern
-                    .or_else(|problem| self.refuse(first, format!("error parsing regexp: {problem}: `{value}`")))?;
+                let pattern =
+                    pattern.or_else(|problem| self.refuse(first, format!("error parsing regexp: {problem}")))?;
                 let matches = pattern.is_match("");
                 self.patterns.push((self.at, pattern));
                 matches == (operator == "=~")
@@ -126,19 +126,22 @@ fn read(quoted: &str) -> String {
     String::from_utf8_lossy(&unquote(quoted).unwrap_or_default()).into_owned()
 }
 
-/// A pattern, or in few words what is wrong with it: those of Go where both engines mean the same.
+/// A pattern, or in few words what is wrong with which part of it: those of Go where both engines mean the same.
 fn compiled(pattern: &str, room: &mut Room) -> Result<Regex, String> {
+    let of_whole = |problem: &str| format!("{problem}: `{pattern}`");
     let translated = dialect::anchored(pattern).map_err(|bad| match bad.message.as_str() {
-        "a `(` is not closed" => "missing closing )".to_owned(),
-        "this `)` closes nothing" => "unexpected )".to_owned(),
-        "this `[` is not closed" => "missing closing ]".to_owned(),
-        message => message.to_owned(),
+        "a `(` is not closed" => of_whole("missing closing )"),
+        "this `)` closes nothing" => of_whole("unexpected )"),
+        "this `[` is not closed" => of_whole("missing closing ]"),
+        dialect::TOO_OFTEN => format!("invalid repeat count: `{}`", &pattern[bad.at.0..bad.at.1]),
+        message => of_whole(message),
     })?;
     let compiled = Compiled::within(&SIZES, &translated).map_err(|error| match reason(&error).as_str() {
-        "repetition operator missing expression" => "missing argument to repetition operator".to_owned(),
-        reason => reason.to_owned(),
+        "repetition operator missing expression" => of_whole("missing argument to repetition operator"),
+        reason => of_whole(reason),
     })?;
     let left = room.0.checked_sub(compiled.held_bytes(1));
-    room.0 = left.ok_or("the patterns that are read together take more than 64 MiB; write fewer or simpler ones")?;
+    let too_many = "the patterns that are read together take more than 64 MiB; write fewer or simpler ones";
+    room.0 = left.ok_or_else(|| of_whole(too_many))?;
     Ok(compiled.regex)
 }
