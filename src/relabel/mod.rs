@@ -229,7 +229,7 @@ fn put(labels: &mut LabelSet, name: &str, value: &str) {
 
 /// One character for one, as Go maps case; where Unicode's full mapping makes several, the character stays
 /// (`ß`), but for `İ`.
-fn simple_case(c: char, mut full: impl ExactSizeIterator<Item = char>) -> char {
+pub fn simple_case(c: char, mut full: impl ExactSizeIterator<Item = char>) -> char {
     match (full.len(), full.next(), c) {
         (_, Some('i'), 'İ') => 'i',
         (1, Some(mapped), _) => mapped,

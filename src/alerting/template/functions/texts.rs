@@ -5,13 +5,17 @@ use regex::{Regex, RegexBuilder};
 use super::{Call, Function, Type, escape, text};
 use crate::alerting::template::format::quote;
 use crate::alerting::template::value::Value;
-use crate::relabel::dialect;
+use crate::relabel::{dialect, simple_case};
 
 use Type::{Any, String as Text};
 
-pub(super) const TO_UPPER: Function = Function::new("toUpper", &[Text], |_, a| Ok(text(a, 0).to_uppercase().into()));
+pub(super) const TO_UPPER: Function = Function::new("toUpper", &[Text], |_, a| {
+    Ok(text(a, 0).chars().map(|c| simple_case(c, c.to_uppercase())).collect::<String>().into())
+});
 
-pub(super) const TO_LOWER: Function = Function::new("toLower", &[Text], |_, a| Ok(text(a, 0).to_lowercase().into()));
+pub(super) const TO_LOWER: Function = Function::new("toLower", &[Text], |_, a| {
+    Ok(text(a, 0).chars().map(|c| simple_case(c, c.to_lowercase())).collect::<String>().into())
+});
 
 pub(super) const MATCH: Function = Function::new("match", &[Text, Text], |call, arguments| {
     let (pattern, text) = (text(arguments, 0), text(arguments, 1));
