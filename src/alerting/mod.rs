@@ -14,6 +14,7 @@
 //! - [`paging`] drives dispatcher and outbox on a thread of their own; [`running`] is all that outlives a reload.
 
 mod alert;
+mod bug;
 pub mod dead_mans_switch;
 pub mod dispatch;
 mod elsewhere;

@@ -1,5 +1,6 @@
 //! One evaluation of a group: from rule to rule, each of which reads what those before it have written.
 
+use super::super::bug::caught;
 use super::super::elsewhere::Ticket;
 use super::super::moment::Steady;
 use super::super::results::{self, Batches};
@@ -50,7 +51,7 @@ impl Shared {
             let look = rule.look();
             drop(group);
             let began = around.clock.now();
-            let looked = look.look(&cx);
+            let looked = caught(|| look.look(&cx)).unwrap_or_else(|bug| Err(bug.into()));
             // What was found then may be what was found so far.
             if around.stop.is_stopped() {
                 return (made, End::Stopped);
@@ -58,7 +59,14 @@ impl Shared {
             let Some(held) = self.hold_for(ticket) else { return (made, End::Gone) };
             group = held;
             let rule = &mut group.rules[number];
-            let failed = rule.take(&cx, looked, began.wall.into(), around.batches, &mut made);
+            let began_at = began.wall.into();
+            let mut take = |looked| caught(|| rule.take(&cx, looked, began_at, around.batches, &mut made));
+            // Where what was found cannot be followed, it counts as if nothing could be found.
+            let taken = take(looked).or_else(|bug| take(Err(bug.into())));
+            let failed = taken.unwrap_or_else(|bug| {
+                rule.evaluated = Some(now);
+                rule.fail(&RuleError::from(bug))
+            });
             rule.outcome.at = Some(began.wall);
             rule.outcome.took = around.clock.now().running.saturating_sub(began.running);
             let rows = rule.outcome.rows;
@@ -83,26 +91,30 @@ impl Rule {
         batches: &Batches,
         out: &mut Made,
     ) -> bool {
+        let bug = looked.as_ref().ok().and_then(Looked::bug).map(ToString::to_string);
         let result = self.follow(cx, looked);
         self.due(cx, result.is_err(), &mut out.alerts);
         let mut rows = match result {
             Ok(rows) => rows,
-            Err(error) => {
-                self.outcome.rows = 0;
-                self.outcome.error = Some(error.to_string());
-                self.tell();
-                return true;
-            }
+            Err(error) => return self.fail(&error),
         };
         self.outcome.rows = rows.len();
         // As one, so that nobody sees an alert in two states.
         rows.extend(self.series.follow(&rows));
         let refused = cx.store.append(cx.query_at, &rows, began);
         out.metrics.extend(batches.batch(cx.query_at, &rows, &mut self.series));
-        self.outcome.error = refused.first().map(|(why, _)| results::words(*why).to_owned());
+        self.outcome.error = refused.first().map(|(why, _)| results::words(*why).to_owned()).or(bug);
         self.tell();
         // Prometheus tells the rule's health by it, and does not count it as a failure.
         false
+    }
+
+    /// It failed, which is told.
+    fn fail(&mut self, error: &RuleError) -> bool {
+        self.outcome.rows = 0;
+        self.outcome.error = Some(error.to_string());
+        self.tell();
+        true
     }
 
     /// Tells in the log what is news of a rule that fails.

@@ -9,6 +9,7 @@ use super::keeper::Keeper;
 use super::succession::Retired;
 use super::ways::{Ways, heir, names, ways};
 use super::{Paging, Receivers};
+use crate::alerting::bug::caught;
 use crate::alerting::dispatch::{Acknowledged, Desk, Dispatcher, Fingerprint, Integration, Integrations, Kept, Notice};
 use crate::alerting::notifier::{MOST_PAGE, Notifier, Page, PageKind, Refusal};
 use crate::alerting::outbox::{Attempt, Event, LaneName, Outbox, Settings};
@@ -231,7 +232,8 @@ impl Desk for PageDesk<'_> {
         let lane = LaneName { receiver: (&*told.receiver).into(), integration: notice.integration.name.clone() };
         let Some(notifier) = self.ways.get(&lane) else { return false };
         let origin: Arc<str> = told.group_key.as_str().into();
-        let written = notifier.write(told).map_err(|error| error.to_string()).and_then(|pages| {
+        let written = caught(|| notifier.write(told).map_err(|error| error.to_string()));
+        let written = written.unwrap_or_else(|bug| Err(bug.to_string())).and_then(|pages| {
             // An end that has no page of its own is told by one that also says that something fires.
             let ends = told.alerts.iter().filter(|alert| alert.is_resolved(told.now)).count();
             let tell_of_ends = ends > pages.iter().filter(|page| page.kind == PageKind::Resolve).count();
@@ -274,9 +276,13 @@ impl Desk for PageDesk<'_> {
 
     fn acknowledge(&mut self, whom: &Acknowledged<'_>) -> bool {
         let lane = LaneName { receiver: whom.receiver.into(), integration: whom.integration.name.clone() };
-        let Some(page) = self.ways.get(&lane).and_then(|notifier| notifier.acknowledge(whom.alert)) else {
-            return false;
-        };
+        let acknowledge = || self.ways.get(&lane)?.acknowledge(whom.alert);
+        let page = caught(acknowledge).unwrap_or_else(|bug| {
+            let (receiver, kind) = (&*lane.receiver, lane.kind());
+            tracing::warn!(receiver, kind, "that somebody takes care of an alert cannot be written: {bug}");
+            None
+        });
+        let Some(page) = page else { return false };
         self.wrote = true;
         self.outbox.put(&lane, &whom.group_key.into(), vec![page], false, self.now).is_ok()
     }

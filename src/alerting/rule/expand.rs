@@ -1,9 +1,11 @@
 //! Texts of an alerting rule, expanded for one element of its result.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::fmt::Display;
 
 use super::{Evaluating, Text};
+use crate::alerting::bug::{Bug, caught};
 use crate::alerting::template::functions::prometheus::{alert_data, alert_template};
 use crate::alerting::template::{Context, Limits, Template, TemplateError, Value};
 use crate::data::{LabelSet, UnixMillis};
@@ -17,6 +19,7 @@ pub(super) struct Expander<'a> {
     point: &'a Point,
     /// What templates are given; made for the first one.
     data: OnceCell<Value>,
+    bug: RefCell<Option<Bug>>,
 }
 
 impl Text {
@@ -29,7 +32,12 @@ impl Text {
 impl<'a> Expander<'a> {
     /// For an element of the result of the rule `alert`.
     pub fn new(cx: &'a Evaluating<'a>, alert: &'a str, element: &'a LabelSet, point: &'a Point) -> Self {
-        Self { cx, alert, element, point, data: OnceCell::new() }
+        Self { cx, alert, element, point, data: OnceCell::new(), bug: RefCell::default() }
+    }
+
+    /// What a text panicked with that was expanded.
+    pub fn bug(&self) -> Option<Bug> {
+        self.bug.borrow().clone()
     }
 
     /// What the text is for it. What cannot be expanded says so, as in Prometheus: an alert that says little is better than
@@ -39,11 +47,18 @@ impl<'a> Expander<'a> {
             Text::Plain(text) => return Cow::Borrowed(text),
             Text::Template(template) => template,
         };
-        let failed = |what: &str, error: &TemplateError| {
+        let failed = |what: &str, error: &dyn Display| {
             format!("<error expanding template: error {what} template __alert_{}: {error}>", self.alert)
         };
         Cow::Owned(match template {
-            Ok(template) => self.execute(template).unwrap_or_else(|error| failed("executing", &error)),
+            Ok(template) => match caught(|| self.execute(template)) {
+                Ok(written) => written.unwrap_or_else(|error| failed("executing", &error)),
+                Err(bug) => {
+                    let text = failed("executing", &bug);
+                    self.bug.replace(Some(bug));
+                    text
+                }
+            },
             Err(error) => failed("parsing", error),
         })
     }

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::expand::Expander;
 use super::{Evaluating, RuleError, Text, Texts};
+use crate::alerting::bug::Bug;
 use crate::data::LabelSet;
 use crate::data::labels::{ALERT_NAME, METRIC_NAME, encode_over};
 use crate::promql::{Point, VectorSample};
@@ -28,11 +29,14 @@ pub(in super::super) struct Elements {
     keys: Vec<u8>,
     all: Vec<(Range<usize>, Found)>,
     places: HashTable<usize>,
+    /// The bug that cost one of them an annotation.
+    pub bug: Option<Bug>,
 }
 
 impl Elements {
     fn with_capacity(count: usize) -> Self {
-        Self { keys: Vec::new(), all: Vec::with_capacity(count), places: HashTable::with_capacity(count) }
+        let places = HashTable::with_capacity(count);
+        Self { keys: Vec::new(), all: Vec::with_capacity(count), places, bug: None }
     }
 
     /// Puts in an element, known by its labels with others over them. Returns whether there was none of those.
@@ -40,7 +44,7 @@ impl Elements {
         let start = self.keys.len();
         let over = over.iter().map(|(name, value)| (*name, &**value));
         encode_over(found.element.iter(), over, &mut self.keys);
-        let Self { keys, all, places } = self;
+        let Self { keys, all, places, .. } = self;
         let key = start..keys.len();
         let of = |place: &usize| &keys[all[*place].0.clone()];
         let hash = xxh3_64(&keys[key.clone()]);
@@ -59,7 +63,7 @@ impl Elements {
 
     /// Goes through the elements, and leaves out those of which it is said.
     pub fn retain(&mut self, mut wanted: impl FnMut(&[u8], &mut Found) -> bool) {
-        let Self { keys, all, places } = self;
+        let Self { keys, all, places, .. } = self;
         for (place, (key, found)) in all.iter_mut().enumerate() {
             let key = &keys[key.clone()];
             if !wanted(key, found)
@@ -72,7 +76,8 @@ impl Elements {
 }
 
 impl Texts {
-    /// The alerts that a result stands for.
+    /// The alerts that a result stands for. A bug in a label would make another alert of one, and fails the evaluation; one in
+    /// an annotation costs that.
     pub(super) fn found(
         &self,
         name: &str,
@@ -87,8 +92,12 @@ impl Texts {
             let expander = Expander::new(cx, name, &element, &point);
             labels.extend(self.labels.iter().map(|(name, text)| (&**name, expander.expand(text))));
             labels.push((ALERT_NAME, Cow::Borrowed(name)));
+            if let Some(bug) = expander.bug() {
+                return Err(bug.into());
+            }
             let annotation = |(name, text): &'_ (Box<str>, Text)| (name.clone(), expander.expand(text).into_owned());
             let annotations = self.annotations.iter().map(annotation).collect();
+            elements.bug = elements.bug.take().or(expander.bug());
             // Of one name the last one counts.
             labels.reverse();
             labels.sort_by_key(|(name, _)| *name);

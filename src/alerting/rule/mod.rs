@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::bug::Bug;
 use super::missing_input::MissingInput;
 use super::moment::Steady;
 use super::results::{Row, Store, Written};
@@ -167,6 +168,8 @@ impl Failing {
 pub(super) enum RuleError {
     #[error("{0}")]
     Query(#[from] crate::promql::EvalError),
+    #[error("{0}")]
+    Bug(#[from] Bug),
     #[error("rule result is not a vector or scalar")]
     NotAVector,
     #[error("vector contains metrics with the same labelset after applying rule labels")]
@@ -306,6 +309,16 @@ pub(super) enum Looked {
     Series(Vec<Row>),
     /// What its alerts are.
     Alerts(Elements),
+}
+
+impl Looked {
+    /// The bug that cost something of it, and not all.
+    pub fn bug(&self) -> Option<&Bug> {
+        match self {
+            Self::Series(_) => None,
+            Self::Alerts(found) => found.bug.as_ref(),
+        }
+    }
 }
 
 impl Look {

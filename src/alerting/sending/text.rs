@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::facts::Facts;
+use crate::alerting::bug::caught;
 use crate::alerting::notifier::WriteError;
 use crate::alerting::template::functions::ALERTMANAGER;
 use crate::alerting::template::{Context, Template, TemplateError, Templates};
@@ -58,7 +59,10 @@ impl Text {
         };
         let (now, external_url) = (facts.notification.now, &facts.speaker.external_url);
         let context = Context { external_url, html, ..Context::at(now) };
-        template.execute(facts.value(), &context).map_err(|error| WriteError(error.to_string()))
+        match caught(|| template.execute(facts.value(), &context)) {
+            Ok(written) => written.map_err(|error| WriteError(error.to_string())),
+            Err(bug) => Err(WriteError(bug.to_string())),
+        }
     }
 }
 

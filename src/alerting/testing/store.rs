@@ -12,7 +12,13 @@ use crate::promql::{EvalError, Evaluation, Limits, Point, Query, When};
 use crate::series::{Columns, Matcher, Refusal, Samples, Select, SelectError, SeriesExemplars};
 
 #[derive(Debug, Default)]
-pub struct MemoryStore(Mutex<BTreeMap<Arc<[u8]>, Columns>>, Mutex<Vec<SeriesExemplars>>, AtomicUsize, AtomicUsize);
+pub struct MemoryStore(
+    Mutex<BTreeMap<Arc<[u8]>, Columns>>,
+    Mutex<Vec<SeriesExemplars>>,
+    AtomicUsize,
+    AtomicUsize,
+    Mutex<Option<&'static str>>,
+);
 
 impl MemoryStore {
     /// Times and values of a series.
@@ -35,6 +41,11 @@ impl MemoryStore {
     /// Has exemplars of a series from now on.
     pub fn exemplify(&self, series: SeriesExemplars) {
         self.1.lock().unwrap_or_else(PoisonError::into_inner).push(series);
+    }
+
+    /// Has a bug from now on, which this query meets, or no more.
+    pub fn panic_at(&self, query: Option<&'static str>) {
+        *self.4.lock().unwrap_or_else(PoisonError::into_inner) = query;
     }
 
     /// Forgets everything.
@@ -72,6 +83,8 @@ impl Samples for MemoryStore {
 
 impl Store for MemoryStore {
     fn evaluate(&self, query: &Query, at: UnixMillis, limits: &Limits) -> Result<Evaluation, EvalError> {
+        let bug = *self.4.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(bug != Some(query.text()), "a bug for a test");
         query.evaluate(self, When::Instant(at.0), limits)
     }
 

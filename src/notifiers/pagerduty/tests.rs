@@ -161,3 +161,13 @@ fn options_that_make_no_event_are_told() {
         assert_eq!(codes(bad.clone()), [code], "{bad}");
     }
 }
+
+#[test]
+fn a_text_that_panics_costs_itself_and_no_page() {
+    let receiver = receiver(json!({ "description": "{{ bug_for_a_test }}", "class": "fine" }));
+    let events = events(&receiver, vec![down()]);
+    let payload = &events[0]["payload"];
+    assert_eq!((&payload["summary"], &payload["class"]), (&json!("Down"), &json!("fine")));
+    let why = payload["custom_details"]["templates_failed"]["description"].as_str().expect("why");
+    assert_eq!(why, "a bug of Tailwater, please report it: a bug for a test");
+}

@@ -1,5 +1,6 @@
 //! Rules on virtual time.
 
+mod bugs;
 mod clocks;
 mod crash;
 mod elsewhere;

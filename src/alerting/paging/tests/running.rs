@@ -20,7 +20,7 @@ use crate::telemetry::Telemetry;
 /// Longest time that anything may take here.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What somebody was sent; `hangs` never answers.
+/// What somebody was sent; one that `hangs` never answers, and one of the kind `broken` panics.
 struct Phone {
     kind: &'static str,
     hangs: bool,
@@ -45,6 +45,7 @@ impl Notifier for Phone {
     }
 
     fn write(&self, notification: &Notification) -> Result<Vec<Page>, WriteError> {
+        assert!(self.kind != "broken", "a bug for a test");
         let page = |alert: &Alert| {
             let kind = if alert.is_resolved(notification.now) { PageKind::Resolve } else { PageKind::Trigger };
             let name = alert.labels.get("i").to_owned();
@@ -127,6 +128,19 @@ fn a_receiver_that_hangs_delays_no_other_and_no_rule() {
     let lanes = dispatch.status().lanes;
     let waiting: Vec<_> = lanes.iter().map(|lane| (lane.lane.kind(), lane.waiting)).collect();
     assert_eq!(waiting, [("fast", 0), ("slow", 20)]);
+}
+
+#[test]
+fn a_receiver_whose_pages_panic_costs_no_other_one_its_pages() {
+    let (broken, fine) = (phone("broken", false), phone("fine", false));
+    let disk = Disk { files: Arc::new(SimulatedDisk::default()), folder: "/alerting".into() };
+    let dispatch = start(&[&broken, &fine], &disk);
+    dispatch.put([fires("a")]);
+    until("a page", || fine.sent() == ["Trigger a"]);
+    dispatch.put([fires("b"), is_over("a")]);
+    until("more pages", || fine.sent().len() == 3);
+    let told = "a bug of Tailwater, please report it: a bug for a test";
+    until("a word of it", || dispatch.status().complaints.iter().any(|why| why.ends_with(told)));
 }
 
 #[test]
