@@ -5,6 +5,7 @@
 
 mod across;
 mod eval;
+mod evidence;
 pub mod functions;
 pub mod histogram;
 pub mod neumaier;
@@ -16,5 +17,6 @@ mod value;
 
 pub use across::NodeLabels;
 pub use eval::{Matrix, MatrixSeries};
+pub use evidence::Evidence;
 pub use query::{EvalError, LOOKBACK, Limits, ParseError, Query, Selector, Stop, ValueType, When, selectors};
 pub use value::{Annotations, Evaluation, Point, SeriesPoints, Value, VectorSample};

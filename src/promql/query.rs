@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::tree::{At, Expr, Node, Shift};
+use super::syntax::Length;
+use super::tree::{At, Expr, Node, Selected, Shift, Subquery};
 use super::value::{Annotations, Evaluation};
 use super::{eval, functions, syntax};
 use crate::data::time::millis;
@@ -173,6 +174,8 @@ pub struct Selector<'a> {
     /// How far before the time of the evaluation its earliest sample may be: range, offset, the subqueries around it and
     /// the lookback.
     pub back: Duration,
+    /// How far before that time its latest sample may be: the offsets alone.
+    pub offset: Duration,
     /// Whether it is read over a range: it is a range selector, or stands in a subquery.
     pub is_range: bool,
     /// The time that an `@` pins it to, in milliseconds since 1970, from which `back` counts then.
@@ -307,50 +310,61 @@ impl fmt::Display for Query {
 
 /// How far back the subqueries around an expression reach.
 #[derive(Clone, Copy, Default)]
-struct Reach {
+pub(super) struct Reach {
     back: i64,
+    offset: i64,
     is_range: bool,
     pinned: Option<i64>,
 }
 
+/// A range that is computed from the evaluation's step or range counts as if both were zero.
+const CLOCK: syntax::Clock = syntax::Clock { step: 0, range: 0 };
+
 impl Reach {
     fn shifted(self, shift: &Shift, range: i64) -> Self {
-        let clock = syntax::Clock { step: 0, range: 0 };
-        let offset = shift.offset.as_ref().and_then(|offset| offset.signed(clock).ok()).unwrap_or(0);
-        let back = match shift.at {
+        let by = shift.offset.as_ref().and_then(|offset| offset.signed(CLOCK).ok()).unwrap_or(0);
+        let (back, offset) = match shift.at {
             // What is pinned does not move with what is around it.
-            Some(At::Time(_)) => 0,
-            _ => self.back,
+            Some(At::Time(_)) => (0, 0),
+            _ => (self.back, self.offset),
         };
         let pinned = match shift.at {
             Some(At::Time(time)) => Some(time),
             _ => self.pinned,
         };
-        Self { back: back.saturating_add(offset).saturating_add(range), is_range: self.is_range, pinned }
+        let back = back.saturating_add(by).saturating_add(range);
+        Self { back, offset: offset.saturating_add(by), is_range: self.is_range, pinned }
+    }
+
+    /// Within a subquery.
+    pub(super) fn within(self, subquery: &Subquery) -> Self {
+        let range = subquery.range.positive(CLOCK).unwrap_or(0);
+        Self { is_range: true, ..self.shifted(&subquery.shift, range) }
+    }
+
+    /// A selector that stands there, of a range or of an instant.
+    pub(super) fn selector<'a>(self, selected: &'a Selected, range: Option<&Length>) -> Selector<'a> {
+        let length = range.and_then(|range| range.positive(CLOCK).ok()).unwrap_or(0);
+        let looks_back = length == 0 || selected.extension != functions::Extension::None;
+        let around = if looks_back { millis(LOOKBACK) } else { 0 };
+        let reach = self.shifted(&selected.shift, length.saturating_add(around));
+        let duration = |millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+        Selector {
+            matchers: &selected.matchers,
+            back: duration(reach.back),
+            offset: duration(reach.offset),
+            is_range: reach.is_range || range.is_some(),
+            pinned: reach.pinned,
+        }
     }
 }
 
 fn collect<'a>(expr: &'a Expr, reach: Reach, found: &mut Vec<Selector<'a>>) {
-    let clock = syntax::Clock { step: 0, range: 0 };
-    let lookback = millis(LOOKBACK);
     match &expr.node {
         Node::Number { .. } | Node::Text(_) | Node::Bytes(_) => {}
-        Node::Select(selected) | Node::Range(selected, _) => {
-            let range = match &expr.node {
-                Node::Range(_, range) => range.positive(clock).unwrap_or(0),
-                _ => 0,
-            };
-            let around = if range == 0 || selected.extension != functions::Extension::None { lookback } else { 0 };
-            let reach = reach.shifted(&selected.shift, range.saturating_add(around));
-            let back = Duration::from_millis(u64::try_from(reach.back).unwrap_or(0));
-            let is_range = reach.is_range || matches!(expr.node, Node::Range(..));
-            found.push(Selector { matchers: &selected.matchers, back, is_range, pinned: reach.pinned });
-        }
-        Node::Subquery(subquery) => {
-            let range = subquery.range.positive(clock).unwrap_or(0);
-            let reach = Reach { is_range: true, ..reach.shifted(&subquery.shift, range) };
-            collect(&subquery.inner, reach, found);
-        }
+        Node::Select(selected) => found.push(reach.selector(selected, None)),
+        Node::Range(selected, range) => found.push(reach.selector(selected, Some(range))),
+        Node::Subquery(subquery) => collect(&subquery.inner, reach.within(subquery), found),
         Node::Call(call) => call.arguments.iter().for_each(|argument| collect(argument, reach, found)),
         Node::Aggregate(aggregate) => {
             aggregate.parameter.iter().for_each(|parameter| collect(parameter, reach, found));
