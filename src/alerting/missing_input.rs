@@ -15,11 +15,13 @@
 //!   ended them: nobody has scraped, since this agent or whoever pushes was away;
 //! - nothing is known of them at all, after a restart;
 //! - they were lost before, and a range has only one sample since: no rate can be computed from it yet;
+//! - a range was read, and the scrapes behind its last sample failed, or none came since the agent was away;
 //! - the wall clock was set back just now, and what the store has is of the time that it tells once more;
 //! - the rule could not be evaluated.
 //!
-//! How it is told: the selectors of the rule, narrowed to the labels that the alert's series has, name its inputs. In this
-//! agent a failed scrape ends the series of its target with staleness markers and says `up` 0 at the same time; a target
+//! How it is told: the selectors of the rule, narrowed to those labels of the alert that surely are their series' too, name
+//! its inputs: both sides of a join, the other one by the labels by which it is found. Those whose loss can only begin an
+//! alert, as behind `unless`, are not asked. In this agent a failed scrape ends the series of its target with staleness markers and says `up` 0 at the same time; a target
 //! that discovery has dropped has its `up` ended with all others; a series that a successful scrape lacks ends while its
 //! target's `up` is 1. So of an input that has ended or gone silent, the `up` of the same `job` and `instance` tells the
 //! cause. Where an input is what a recording rule recorded, the inputs of that rule are asked instead. Where somebody else
@@ -44,7 +46,7 @@ use super::results::Store;
 use crate::data::UnixMillis;
 use crate::data::labels::{LabelSet, Labels, METRIC_NAME};
 use crate::data::metrics::is_stale;
-use crate::promql::Query;
+use crate::promql::{Query, Selector};
 use crate::series::{Columns, MatchOp, Matcher, Select, SelectError};
 
 /// What becomes of an alert whose series is gone from the result of its rule.
@@ -111,6 +113,8 @@ pub(super) struct Inquiry<'a> {
     pub hold_for: Duration,
     /// What recording rules record, by the metric's name.
     pub recorded: &'a HashMap<Box<str>, Vec<Query>>,
+    /// While the agent settles: what is not later was seen before it was away.
+    pub since: Option<UnixMillis>,
     /// What was read so far.
     pub read: Read,
 }
@@ -124,9 +128,12 @@ pub(super) struct Read {
     samples: Answered<Inputs<()>>,
     /// What the `up`s say where there are no inputs: whether there are any, and what is lost.
     targets: Answered<(bool, Option<Lost>)>,
-    /// The last sample of a target's `up`.
-    ups: RefCell<HashMap<Target, Option<(i64, Up)>>>,
+    /// The last sample of a target's `up` at a time.
+    ups: RefCell<HashMap<(Target, i64), LastUp>>,
 }
+
+/// The time of a sample and what it says, if there is one.
+type LastUp = Option<(i64, Up)>;
 
 /// Recording rules that read recording rules are followed this far.
 const MOST_DEPTH: u8 = 8;
@@ -134,8 +141,8 @@ const MOST_DEPTH: u8 = 8;
 /// What an input looks like at the time of the queries.
 #[derive(Clone, Copy, Debug)]
 enum Input {
-    /// It has a sample that a query finds. With `refilling`, the only one since a gap.
-    There { refilling: bool },
+    /// It has a sample that a query finds, of this time. With `refilling`, the only one since a gap.
+    There { at: i64, refilling: bool },
     /// A staleness marker ended it at this time.
     Ended(i64),
     /// Its last sample, of this time, is too old to be found.
@@ -146,19 +153,20 @@ impl Inquiry<'_> {
     /// Why the absence of an alert's series says nothing of its condition; `None` where it does. `element` are the labels of
     /// the series, and `was_lost` says whether its evidence was lost before.
     pub fn lost(&self, query: &Query, element: &LabelSet, was_lost: bool) -> Result<Option<Lost>, SelectError> {
-        self.lost_of(query, element, was_lost, 0)
+        self.lost_of(query, element, was_lost, self.at.0, 0)
     }
 
     /// Whether something that the query reads of an alert's series has a sample that is later than `since`.
     pub fn has_since(&self, query: &Query, element: &LabelSet, since: UnixMillis) -> Result<bool, SelectError> {
-        for (number, selector) in query.selectors().enumerate() {
-            let question = Question::new(query, number, element, since.0);
+        for (number, evidence) in query.evidence().iter().enumerate() {
+            let own = evidence.own(element);
+            let question = Question::new(query, number, &own, since.0);
             let samples = self.read.samples.get_or_read(question, || {
-                let matchers = narrowed(selector.matchers, element);
+                let matchers = narrowed(evidence.selector.matchers, &own);
                 let select = Select { matchers: &matchers, after: since.0, until: self.at.0 };
                 self.inputs(select, |columns| columns.values.iter().any(|value| !is_stale(*value)).then_some(()))
             })?;
-            if samples.of(element).next().is_some() {
+            if samples.of(&own).next().is_some() {
                 return Ok(true);
             }
         }
@@ -180,70 +188,35 @@ impl Inquiry<'_> {
         query: &Query,
         element: &LabelSet,
         was_lost: bool,
+        at: i64,
         depth: u8,
     ) -> Result<Option<Lost>, SelectError> {
-        let (mut any_input, mut any_selector) = (false, false);
-        // Targets whose `up` is to be asked, each with the time from which it must speak.
-        let mut targets: HashMap<Target, (i64, Ending)> = HashMap::new();
-        let mut recordings: BTreeSet<LabelSet> = BTreeSet::new();
-        let mut lost = None;
-        for (number, selector) in query.selectors().enumerate().filter(|(_, selector)| selector.pinned.is_none()) {
-            any_selector = true;
-            let back = millis(selector.back.max(self.lookback).saturating_add(self.hold_for));
-            let after = self.at.0.saturating_sub(back);
-            let question = Question::new(query, number, element, after);
-            let inputs = self.read.inputs.get_or_read(question, || {
-                let matchers = narrowed(selector.matchers, element);
-                self.inputs(Select { matchers: &matchers, after, until: self.at.0 }, |columns| self.input(columns))
-            })?;
-            for (labels, input) in inputs.of(element) {
-                any_input = true;
-                if let Some(queries) = self.recorded.get(labels.metric_name()) {
-                    // What somebody else answers ends with the answer, and no target of this agent is asked why.
-                    if queries.iter().any(|query| self.store.is_elsewhere(query)) {
-                        if let Input::Silent(_) = input {
-                            lost.get_or_insert_with(|| Lost::Silent(labels.to_string().into()));
-                        }
-                        continue;
-                    }
-                    if depth < MOST_DEPTH {
-                        recordings.insert(labels.to_set());
-                        continue;
-                    }
-                }
-                let (time, ending) = match *input {
-                    Input::There { refilling } => {
-                        if refilling && was_lost && selector.is_range {
-                            lost.get_or_insert_with(|| Lost::Refilling(labels.to_string().into()));
-                        }
-                        continue;
-                    }
-                    Input::Ended(at) => (at, Ending::Marked),
-                    Input::Silent(at) => (at, Ending::Silent(labels.to_string().into())),
-                };
-                let target = (labels.get("job").unwrap_or("").into(), labels.get("instance").unwrap_or("").into());
-                let known = targets.entry(target).or_insert_with(|| (time, ending.clone()));
-                if known.0 < time {
-                    *known = (time, ending);
-                }
+        let mut inputs = Inspected::default();
+        let evidence = query.evidence();
+        for (number, evidence) in evidence.iter().enumerate().filter(|(_, one)| one.selector.pinned.is_none()) {
+            for of in evidence.ending(element) {
+                self.inspect(
+                    Asked { query, number, selector: evidence.selector, of: &of, at, was_lost, depth },
+                    &mut inputs,
+                )?;
             }
         }
-        if lost.is_some() || !any_selector {
-            return Ok(lost);
+        if inputs.lost.is_some() || !inputs.any_selector {
+            return Ok(inputs.lost);
         }
-        if !any_input {
-            return self.lost_without_inputs(query, element);
+        if !inputs.any {
+            return self.lost_without_inputs(query, element, at);
         }
-        for ((job, instance), (time, ending)) in targets {
-            let lost = self.lost_of_target(job, instance, time, ending)?;
+        for ((job, instance, at), (time, ending)) in inputs.targets.into_iter().chain(inputs.ranges) {
+            let lost = self.lost_of_target(job, instance, at, (time, ending))?;
             if lost.is_some() {
                 return Ok(lost);
             }
         }
-        for series in recordings {
+        for (series, at) in inputs.recordings {
             let queries = self.recorded.get(series.get(METRIC_NAME)).map_or(&[][..], Vec::as_slice);
             for query in queries {
-                let lost = self.lost_of(query, &series, was_lost, depth + 1)?;
+                let lost = self.lost_of(query, &series, was_lost, at, depth + 1)?;
                 if lost.is_some() {
                     return Ok(lost);
                 }
@@ -252,7 +225,61 @@ impl Inquiry<'_> {
         Ok(None)
     }
 
-    fn input(&self, columns: &Columns) -> Option<Input> {
+    /// Looks at the inputs that a selector has.
+    fn inspect(&self, asked: Asked<'_>, found: &mut Inspected) -> Result<(), SelectError> {
+        let Asked { query, number, selector, of, at, was_lost, depth } = asked;
+        found.any_selector = true;
+        // What an offset hides is not lost yet, and what was lost before that is missing only now.
+        let until = at.saturating_sub(millis(selector.offset));
+        let back = selector.back.max(selector.offset.saturating_add(self.lookback));
+        let after = at.saturating_sub(millis(back.saturating_add(self.hold_for)));
+        let inputs = self.read.inputs.get_or_read(Question::new(query, number, of, after), || {
+            let matchers = narrowed(selector.matchers, of);
+            self.inputs(Select { matchers: &matchers, after, until }, |columns| self.input(columns, until))
+        })?;
+        for (labels, input) in inputs.of(of) {
+            found.any = true;
+            let name = || labels.to_string().into();
+            if let Some(queries) = self.recorded.get(labels.metric_name()) {
+                // What somebody else answers ends with the answer, and no target of this agent is asked why.
+                if queries.iter().any(|query| self.store.is_elsewhere(query)) {
+                    if let Input::Silent(_) = input {
+                        found.lost.get_or_insert_with(|| Lost::Silent(name()));
+                    }
+                    continue;
+                }
+                if depth < MOST_DEPTH {
+                    found.recordings.insert((labels.to_set(), until));
+                    continue;
+                }
+            }
+            let (time, ending) = match *input {
+                Input::There { refilling, .. } if refilling && was_lost && selector.is_range => {
+                    found.lost.get_or_insert_with(|| Lost::Refilling(name()));
+                    continue;
+                }
+                // A range may be empty although a query of an instant finds the series.
+                Input::There { at: time, .. }
+                    if selector.is_range && time <= at.saturating_sub(millis(selector.back)) =>
+                {
+                    (time, Ending::Silent(name()))
+                }
+                Input::There { at: time, .. } if selector.is_range => (time, Ending::Within),
+                Input::There { .. } => continue,
+                Input::Ended(time) => (time, Ending::Marked),
+                Input::Silent(time) => (time, Ending::Silent(name())),
+            };
+            let target = (labels.get("job").unwrap_or("").into(), labels.get("instance").unwrap_or("").into(), until);
+            let endings = if matches!(ending, Ending::Within) { &mut found.ranges } else { &mut found.targets };
+            let known = endings.entry(target).or_insert_with(|| (time, ending.clone()));
+            if known.0 < time {
+                *known = (time, ending);
+            }
+        }
+        Ok(())
+    }
+
+    fn input(&self, columns: &Columns, until: i64) -> Option<Input> {
         let (&time, &value) = (columns.times.last()?, columns.values.last()?);
         let is_marker = |place: usize| {
             is_stale(columns.values[place])
@@ -266,13 +293,41 @@ impl Inquiry<'_> {
             return Some(Input::Ended(time));
         }
         let lookback = millis(self.lookback);
-        if time <= self.at.0 - lookback {
+        if time <= until - lookback {
             return Some(Input::Silent(time));
         }
         let refilling = last > 0 && (is_marker(last - 1) || columns.times[last - 1] + lookback < time);
-        Some(Input::There { refilling: refilling || last == 0 })
+        Some(Input::There { at: time, refilling: refilling || last == 0 })
     }
 }
+
+/// A selector whose inputs are looked at.
+struct Asked<'a> {
+    query: &'a Query,
+    number: usize,
+    selector: Selector<'a>,
+    /// What the alert's labels say of its series.
+    of: &'a LabelSet,
+    at: i64,
+    was_lost: bool,
+    depth: u8,
+}
+
+/// What the inputs of a query look like.
+#[derive(Default)]
+struct Inspected {
+    any_selector: bool,
+    any: bool,
+    lost: Option<Lost>,
+    /// Targets whose `up` is to be asked at a time, each with the time from which it must speak.
+    targets: Endings,
+    /// The same of those whose series are there, where ranges of them are read.
+    ranges: Endings,
+    /// Series that recording rules have recorded, and the time at which those are asked.
+    recordings: BTreeSet<(LabelSet, i64)>,
+}
+
+type Endings = HashMap<(Box<str>, Box<str>, i64), (i64, Ending)>;
 
 /// How an input is gone.
 #[derive(Clone)]
@@ -280,6 +335,8 @@ enum Ending {
     Marked,
     /// With its name.
     Silent(Box<str>),
+    /// It is not: a range of it lacks the samples behind the last one.
+    Within,
 }
 
 /// The matchers of a selector, and that the target is the alert's where the alert says which.

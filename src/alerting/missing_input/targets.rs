@@ -22,15 +22,24 @@ pub(super) enum Up {
 }
 
 impl Inquiry<'_> {
-    /// What the `up` of a target says of an input that ended or went silent at `time`.
+    /// What the `up` of a target says at a time of an input that ended or went silent at another.
     pub(super) fn lost_of_target(
         &self,
         job: Box<str>,
         instance: Box<str>,
-        time: i64,
-        ending: Ending,
+        at: i64,
+        (time, ending): (i64, Ending),
     ) -> Result<Option<Lost>, SelectError> {
-        Ok(match (self.up(&job, &instance)?, ending) {
+        let told = self.up(&job, &instance, at)?;
+        if let Ending::Within = ending {
+            return Ok(match told {
+                Some((_, Up::Ended)) => None,
+                Some((told, Up::Failed)) if told > time => Some(Lost::ScrapeFailed(job, instance)),
+                // A restart leaves the ranges to run empty until something is scraped.
+                told => self.is_before_away(told.map_or(time, |(told, _)| told.max(time)), at).then_some(Lost::Away),
+            });
+        }
+        Ok(match (told, ending) {
             (Some((_, Up::Ended)), _) => None,
             (Some((at, _)), Ending::Marked) if at < time => Some(Lost::ScrapeNotTold(job, instance)),
             (Some((_, Up::Failed)), _) => Some(Lost::ScrapeFailed(job, instance)),
@@ -40,20 +49,25 @@ impl Inquiry<'_> {
             (Some((at, Up::Succeeded)), Ending::Silent(series)) if at <= time => Some(Lost::Silent(series)),
             (Some((_, Up::Succeeded)), _) => None,
             // Nobody scrapes it: what was pushed ends by its marker alone.
-            (None, Ending::Marked) => None,
             (None, Ending::Silent(series)) => Some(Lost::Silent(series)),
+            (None, _) => None,
         })
     }
 
-    /// The last sample of the `up` of a target.
-    fn up(&self, job: &str, instance: &str) -> Result<Option<(i64, Up)>, SelectError> {
-        let target = (job.into(), instance.into());
+    /// Whether a sample, the last one at a time, was seen before the agent was away.
+    fn is_before_away(&self, sample: i64, at: i64) -> bool {
+        self.since.is_some_and(|since| sample <= since.0 && since.0 < at)
+    }
+
+    /// The last sample of the `up` of a target at a time.
+    fn up(&self, job: &str, instance: &str, at: i64) -> Result<Option<(i64, Up)>, SelectError> {
+        let target = ((job.into(), instance.into()), at);
         if let Some(known) = self.read.ups.borrow().get(&target) {
             return Ok(*known);
         }
         let mut up = None;
         let matchers = [equal(METRIC_NAME, "up"), equal("job", job), equal("instance", instance)];
-        self.each_up(&matchers, &mut |_, at, state| {
+        self.each_up(&matchers, at, &mut |_, at, state| {
             if up.is_none_or(|(known, _)| known < at) {
                 up = Some((at, state));
             }
@@ -63,27 +77,42 @@ impl Inquiry<'_> {
     }
 
     /// What is known where nothing that the rule reads is there: whether its targets are scraped.
-    pub(super) fn lost_without_inputs(&self, query: &Query, element: &LabelSet) -> Result<Option<Lost>, SelectError> {
+    pub(super) fn lost_without_inputs(
+        &self,
+        query: &Query,
+        element: &LabelSet,
+        at: i64,
+    ) -> Result<Option<Lost>, SelectError> {
         let (mut any, mut lost) = (false, None);
-        for (number, selector) in query.selectors().enumerate().filter(|(_, selector)| selector.pinned.is_none()) {
-            let question = Question::new(query, number, element, i64::MIN);
-            let said = self.read.targets.get_or_read(question, || self.lost_of_targets(selector.matchers, element))?;
-            let (any_of_selector, lost_of_selector) = &*said;
-            any |= any_of_selector;
-            lost = lost.or_else(|| lost_of_selector.clone());
+        let evidence = query.evidence();
+        for (number, evidence) in evidence.iter().enumerate().filter(|(_, one)| one.selector.pinned.is_none()) {
+            let at = at.saturating_sub(millis(evidence.selector.offset));
+            for of in evidence.ending(element) {
+                let question = Question::new(query, number, &of, at);
+                let ask = || self.lost_of_targets(evidence.selector.matchers, &of, at);
+                let said = self.read.targets.get_or_read(question, ask)?;
+                let (any_of_selector, lost_of_selector) = &*said;
+                any |= any_of_selector;
+                lost = lost.or_else(|| lost_of_selector.clone());
+            }
         }
         Ok(if any { lost } else { Some(Lost::Nothing) })
     }
 
     /// Whether there are targets of a selector, and what of them is lost.
-    fn lost_of_targets(&self, selector: &[Matcher], element: &LabelSet) -> Result<(bool, Option<Lost>), SelectError> {
+    fn lost_of_targets(
+        &self,
+        selector: &[Matcher],
+        element: &LabelSet,
+        at: i64,
+    ) -> Result<(bool, Option<Lost>), SelectError> {
         let (mut any, mut lost) = (false, None);
         let of_target = |name: &str| matches!(name, "job" | "instance");
         let mut matchers = vec![equal(METRIC_NAME, "up")];
         matchers.extend(selector.iter().filter(|matcher| of_target(&matcher.name)).cloned());
         let narrow = element.iter().filter(|(name, _)| of_target(name));
         matchers.extend(narrow.map(|(name, value)| equal(name, value)));
-        self.each_up(&matchers, &mut |labels, _, state| {
+        self.each_up(&matchers, at, &mut |labels, _, state| {
             any = true;
             let of = |name| labels.get(name).unwrap_or("").into();
             lost = lost.take().or(match state {
@@ -95,14 +124,19 @@ impl Inquiry<'_> {
         Ok((any, lost))
     }
 
-    fn each_up(&self, matchers: &[Matcher], visit: &mut dyn FnMut(Labels<'_>, i64, Up)) -> Result<(), SelectError> {
+    fn each_up(
+        &self,
+        matchers: &[Matcher],
+        until: i64,
+        visit: &mut dyn FnMut(Labels<'_>, i64, Up),
+    ) -> Result<(), SelectError> {
         let back = millis(self.lookback.saturating_add(self.hold_for));
-        let select = Select { matchers, after: self.at.0.saturating_sub(back), until: self.at.0 };
+        let select = Select { matchers, after: until.saturating_sub(back), until };
         self.store.select(select, &mut |labels, columns| {
             let (Some(&at), Some(&value)) = (columns.times.last(), columns.values.last()) else { return Ok(()) };
             let state = match value {
                 value if is_stale(value) => Up::Ended,
-                _ if at <= self.at.0 - millis(self.lookback) => Up::Silent,
+                _ if at <= until - millis(self.lookback) => Up::Silent,
                 0.0 => Up::Failed,
                 _ => Up::Succeeded,
             };

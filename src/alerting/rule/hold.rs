@@ -24,6 +24,10 @@ impl<'a> Hold<'a> {
                 lookback: cx.settings.limits.lookback,
                 hold_for: cx.settings.hold_for,
                 recorded: cx.recorded,
+                since: match cx.settling {
+                    Some(Sight::After(since)) => Some(since.into()),
+                    _ => None,
+                },
                 read: Default::default(),
             },
             settling: cx.settling,

@@ -47,10 +47,24 @@ pub enum Answer {
 pub struct Target {
     pub instance: &'static str,
     pub answer: Answer,
-    /// Value of its series `x`.
+    /// Its job.
+    pub job: &'static str,
+    /// The name of its series.
+    pub name: &'static str,
+    /// What other labels that has.
+    pub labels: Vec<(&'static str, &'static str)>,
+    /// The value of its series.
     pub x: f64,
     /// Whether the agent knows its series from the scrape before.
     shown: bool,
+}
+
+impl Target {
+    fn series(&self, name: &str) -> Arc<[u8]> {
+        let labels = self.labels.iter().copied().filter(|_| name == self.name);
+        let all: Vec<_> = labels.chain([(METRIC_NAME, name), ("instance", self.instance), ("job", self.job)]).collect();
+        encoded(&all)
+    }
 }
 
 /// The world.
@@ -142,7 +156,15 @@ impl World {
     /// One target `a`, whose `x` is 0, and rules, with an agent that has never run before.
     pub fn new(settings: Settings, rules: &str) -> Self {
         let start = Moment { wall: UnixNanos(START * SECOND), running: Duration::from_secs(1000) };
-        let target = Target { instance: "a", answer: Answer::Whole, x: 0.0, shown: false };
+        let target = Target {
+            instance: "a",
+            answer: Answer::Whole,
+            job: "job",
+            name: "x",
+            labels: Vec::new(),
+            x: 0.0,
+            shown: false,
+        };
         let mut world = Self {
             clock: TestClock(start),
             store: MemoryStore::default(),
@@ -199,9 +221,9 @@ impl World {
     pub fn remove(&mut self, instance: &str) {
         let Some(found) = self.targets.iter().position(|target| target.instance == instance) else { return };
         let target = self.targets.remove(found);
-        let mut ended = vec![Row::stale(series("up", target.instance))];
+        let mut ended = vec![Row::stale(target.series("up"))];
         if target.shown {
-            ended.push(Row::stale(series("x", target.instance)));
+            ended.push(Row::stale(target.series(target.name)));
         }
         self.append(&ended);
     }
@@ -290,14 +312,14 @@ impl World {
         let mut rows = Vec::new();
         for target in &mut self.targets {
             let up = if target.answer == Answer::Fails { 0.0 } else { 1.0 };
-            let x = series("x", target.instance);
+            let x = target.series(target.name);
             if target.answer == Answer::Whole {
                 rows.push(Row { labels: x, point: Point::Float(target.x) });
             } else if target.shown {
                 rows.push(Row { labels: x, point: Point::Float(STALE) });
             }
             target.shown = target.answer == Answer::Whole;
-            rows.push(Row { labels: series("up", target.instance), point: Point::Float(up) });
+            rows.push(Row { labels: target.series("up"), point: Point::Float(up) });
         }
         self.append(&rows);
         self.next_scrape = self.next_scrape.map(|next| next + SCRAPE);

@@ -6,4 +6,6 @@ mod crash;
 mod elsewhere;
 mod evaluation;
 mod hold;
+mod joins;
 mod loading;
+mod ranges;

@@ -1,0 +1,45 @@
+//! Rules over ranges, after a restart.
+
+use super::super::super::rule::Settings;
+use super::super::super::testing::{Answer, World};
+
+const RANGES: [&str; 4] =
+    ["rate(x[1m]) == 0", "sum(rate(x[1m])) == 0", "count_over_time(x[1m]) > 0", "max_over_time(x[1m:15s]) > 5"];
+
+fn world(rules: &[(&str, &str)]) -> World {
+    let rules: String = rules.iter().map(|(rule, expr)| format!("  - {{{rule}, expr: '{expr}'}}\n")).collect();
+    let mut world = World::new(Settings::default(), &format!("groups:\n- name: g\n  interval: 15s\n  rules:\n{rules}"));
+    world.targets[0].x = 9.0;
+    world
+}
+
+#[test]
+fn a_range_that_runs_empty_after_a_restart_while_the_target_fails_is_lost() {
+    for expr in RANGES {
+        let mut world = world(&[("alert: Range", expr)]);
+        world.run(120);
+        world.targets[0].answer = Answer::Fails;
+        world.away(20);
+        for _ in 0..40 {
+            world.run(15);
+            assert!(world.alerts().len() == 1 && world.alerts()[0].contains("firing"), "{expr} at {}", world.seconds());
+        }
+        assert!(world.alerts()[0].ends_with("held"), "{expr}: {:?}", world.alerts());
+        world.targets[0].answer = Answer::Whole;
+        world.run(60);
+        assert!(world.alerts()[0].ends_with("firing"), "{expr}: {:?}", world.alerts());
+        assert!(world.said().iter().all(|line| line.ends_with("firing")), "{expr}");
+    }
+}
+
+#[test]
+fn a_range_that_runs_empty_after_a_restart_since_the_series_is_gone_ends_the_alert() {
+    for expr in &RANGES[..3] {
+        let mut world = world(&[("alert: Range", expr)]);
+        world.run(120);
+        world.targets[0].answer = Answer::Empty;
+        world.away(20);
+        world.run(120);
+        assert!(world.alerts().is_empty(), "{expr}: {:?}", world.alerts());
+    }
+}
