@@ -58,13 +58,14 @@ impl Rule {
         if *restored && let Some(last) = *evaluated {
             alerting.was_away(cx, cx.steady.since(last.steady.plus(cx.interval)));
         }
-        let mut found = found.inspect_err(|_| alerting.could_not_look(cx))?;
+        let mut found = found.inspect_err(|_| alerting.could_not_look(rule, cx))?;
         let sight = cx.settling.map(|sight| match sight {
             Sight::After(since) => Sight::After(resumed.map_or(since, |resumed| since.min(resumed))),
             Sight::Nothing => Sight::Nothing,
         });
-        alerting.take(&mut found, cx, hold.as_ref().zip(sight));
-        let active = alerting.settle(rule, &found, cx, hold.as_ref());
+        alerting.take(&mut found, cx, |element| hold.as_ref().is_none_or(|hold| hold.begins(element, sight)));
+        let now = Since { wall: cx.at, steady: cx.steady };
+        let active = alerting.settle(rule, &found, now, |alert| hold.as_ref().and_then(|hold| hold.lost(alert, now)));
         if cx.limit > 0 && active > cx.limit {
             alerting.forgotten.extend(std::mem::take(&mut alerting.alerts).into_keys());
             return Err(RuleError::Limit { limit: cx.limit, found: active, what: "alerts" });
@@ -72,15 +73,15 @@ impl Rule {
         Ok(self.rows_of_alerts())
     }
 
-    /// The alerts that are to be handed on. Under `hold` also where the evaluation failed: what is held has not ended.
+    /// The alerts that are to be handed on. Under `hold` also where the evaluation failed: that is lost evidence, and whoever
+    /// hears nothing of an alert takes that for its end.
     pub fn due(&mut self, cx: &Evaluating<'_>, failed: bool, out: &mut Vec<Alert>) {
         let Self { written, alerting: Some(alerting), .. } = self else { return };
         let settings = cx.settings;
         let valid_for = MISSED_RESENDS * cx.interval.max(settings.resend_delay);
         let mut fire = Vec::new();
         for (labels, alert) in &mut alerting.alerts {
-            let held = alert.held.as_ref().map(|held| cx.steady.since(held.since.steady));
-            let is_known = !failed || held.is_some_and(|held| held < settings.hold_for);
+            let is_known = !failed || settings.missing_input == MissingInput::Hold;
             if !is_known || !alert.is_due(cx.steady, settings.resend_delay) {
                 continue;
             }
@@ -119,16 +120,15 @@ impl Rule {
 }
 
 impl Alerting {
-    /// Begins alerts of what is found and not known, and says of the others what is new.
-    fn take(&mut self, found: &mut Elements, cx: &Evaluating<'_>, settling: Option<(&Hold<'_>, Sight)>) {
+    /// Begins alerts of what is found and not known, if it may, and says of the others what is new.
+    fn take(&mut self, found: &mut Elements, cx: &Evaluating<'_>, begins: impl Fn(&LabelSet) -> bool) {
         found.retain(|key, Found { annotations, element, value }| {
             let (annotations, element, value) = (std::mem::take(annotations), std::mem::take(element), *value);
             if let Some(alert) = self.alerts.get_mut(key).filter(|alert| alert.is_active()) {
                 (alert.value, alert.annotations, alert.element) = (value, annotations, element);
                 return true;
             }
-            // Before anything was seen again, what is found says only that nothing was.
-            if settling.is_some_and(|(hold, sight)| !hold.is_new(&element, sight)) {
+            if !begins(&element) {
                 return false;
             }
             self.alerts.insert(
@@ -152,16 +152,21 @@ impl Alerting {
         });
     }
 
-    /// Moves every alert on. Returns how many are pending or fire.
-    fn settle(&mut self, rule: &AlertRule, there: &Elements, cx: &Evaluating<'_>, hold: Option<&Hold<'_>>) -> usize {
-        let now = Since { wall: cx.at, steady: cx.steady };
+    /// Moves every alert on, where `lost` says why one that is missing is held. Returns how many are pending or fire.
+    fn settle(
+        &mut self,
+        rule: &AlertRule,
+        there: &Elements,
+        now: Since,
+        lost: impl Fn(&Instance) -> Option<Lost>,
+    ) -> usize {
         let mut active = 0;
         let mut gone = Vec::new();
         for (key, alert) in &mut self.alerts {
             if there.contains(key) {
                 alert.let_go(now.steady);
                 alert.changed |= alert.keeps_firing.take().is_some();
-            } else if alert.is_missing(rule, now, hold) == Missing::Gone {
+            } else if alert.is_missing(rule, now, &lost) == Missing::Gone {
                 gone.push(key.clone());
                 continue;
             }
@@ -209,15 +214,18 @@ impl Alerting {
         }
     }
 
-    /// The evaluation failed, which says nothing of any alert.
-    fn could_not_look(&mut self, cx: &Evaluating<'_>) {
+    /// The evaluation failed, which says nothing of any alert: under `hold` each is held for its time, and ends then.
+    fn could_not_look(&mut self, rule: &AlertRule, cx: &Evaluating<'_>) {
         if cx.settings.missing_input == MissingInput::Prometheus {
             return;
         }
         let now = Since { wall: cx.at, steady: cx.steady };
-        for alert in self.alerts.values_mut().filter(|alert| alert.is_active() && alert.keeps_firing.is_none()) {
-            alert.hold(now, Lost::Evaluation);
-        }
+        self.settle(rule, &Elements::default(), now, |alert| {
+            let held = alert.held.as_ref().map(|held| now.steady.since(held.since.steady));
+            // A restart has the time to look for itself.
+            let lasts = cx.settling.is_some() || held.is_none_or(|held| held < cx.settings.hold_for);
+            lasts.then_some(Lost::Evaluation)
+        });
     }
 }
 
@@ -231,11 +239,10 @@ enum Missing {
 }
 
 impl Instance {
-    fn is_missing(&mut self, rule: &AlertRule, now: Since, hold: Option<&Hold<'_>>) -> Missing {
+    fn is_missing(&mut self, rule: &AlertRule, now: Since, lost: impl Fn(&Self) -> Option<Lost>) -> Missing {
         if self.is_active()
             && self.keeps_firing.is_none()
-            && let Some(hold) = hold
-            && let Some(why) = hold.lost(self, now)
+            && let Some(why) = lost(self)
         {
             self.hold(now, why);
             return Missing::Kept;

@@ -46,8 +46,14 @@ impl<'a> Hold<'a> {
         self.inquiry.lost(&self.query, &alert.element, held.is_some()).unwrap_or(Some(Lost::Evaluation))
     }
 
+    /// Whether an element of the result begins an alert. Before anything was seen again, what is found may say only that
+    /// something was not.
+    pub fn begins(&self, element: &LabelSet, sight: Option<Sight>) -> bool {
+        sight.is_none_or(|sight| self.is_new(element, sight))
+    }
+
     /// Whether something new was seen of what an element of the result is made of.
-    pub fn is_new(&self, element: &LabelSet, sight: Sight) -> bool {
+    fn is_new(&self, element: &LabelSet, sight: Sight) -> bool {
         // What is made of no sample says nothing of any that may be missing.
         if self.query.selectors().next().is_none() {
             return true;

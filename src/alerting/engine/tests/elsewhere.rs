@@ -1,5 +1,7 @@
 //! Rules whose queries somebody else answers.
 
+use std::time::Duration;
+
 use super::super::super::missing_input::MissingInput;
 use super::super::super::rule::Settings;
 use super::super::super::testing::{Answer, Remote, World};
@@ -100,6 +102,20 @@ fn where_somebody_else_fails_the_alert_is_held() {
         world.run(30);
         assert_eq!(world.alerts(), ["Far{a} firing", "Near{a} firing"]);
     }
+}
+
+#[test]
+fn where_somebody_else_fails_for_too_long_the_alert_ends_for_all() {
+    let mut world = world(Settings { hold_for: Duration::from_mins(10), ..Settings::default() });
+    world.remote = Remote::Has(Some("a"));
+    world.run(60);
+    world.remote = Remote::Fails;
+    world.run(540);
+    let said = |world: &mut World, what: &str| world.said().iter().filter(|line| line.contains(what)).count();
+    assert!(said(&mut world, "Far{a} firing") >= 8);
+    world.run(90);
+    assert_eq!(world.alerts(), ["Near{a} firing"]);
+    assert!(said(&mut world, "Far{a} resolved") > 0);
 }
 
 #[test]

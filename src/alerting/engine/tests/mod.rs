@@ -5,6 +5,7 @@ mod clocks;
 mod crash;
 mod elsewhere;
 mod evaluation;
+mod failing;
 mod hold;
 mod joins;
 mod loading;
