@@ -17,6 +17,7 @@
 //! - they were lost before, and a range has only one sample since: no rate can be computed from it yet;
 //! - a range was read, and the scrapes behind its last sample failed, or none came since the agent was away;
 //! - the wall clock was set back just now, and what the store has is of the time that it tells once more;
+//! - the wall clock was set, and ranges that the rule reads reach back to before that;
 //! - the rule could not be evaluated.
 //!
 //! How it is told: the selectors of the rule, narrowed to those labels of the alert that surely are their series' too, name
@@ -30,6 +31,8 @@
 //!
 //! The other way round, after a restart or a step of the clock an alert begins only if something was seen since: that
 //! nothing is there yet is no `absent`. That lasts until a scrape has come, two intervals of the group and a minute at least.
+//! After a step a rule that reads ranges begins none before they lie behind it, for an hour at most: what they count is not
+//! all that was.
 
 mod inputs;
 mod targets;
@@ -78,6 +81,8 @@ pub(super) enum Lost {
     Away,
     /// The wall clock was set back.
     ClockSetBack,
+    /// The wall clock was set, and ranges reach back to before that.
+    ClockStepped,
     /// The rule could not be evaluated.
     Evaluation,
 }
@@ -96,6 +101,9 @@ impl fmt::Display for Lost {
             Self::Nothing => f.write_str("nothing of what the rule reads was seen since the agent started"),
             Self::Away => f.write_str("the agent was away"),
             Self::ClockSetBack => f.write_str("the clock was set back"),
+            Self::ClockStepped => {
+                f.write_str("the clock was set, and ranges that the rule reads reach back to before that")
+            }
             Self::Evaluation => f.write_str("the rule could not be evaluated"),
         }
     }

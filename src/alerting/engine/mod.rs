@@ -384,15 +384,15 @@ impl Loaded {
         }
         if step.abs() >= STEP {
             tracing::warn!("the wall clock was stepped by {} seconds", step / 1_000_000_000);
-            self.settle(if step > 0 { Sight::After(now.wall) } else { Sight::Nothing }, now);
+            self.settle(if step > 0 { Sight::After(now.wall) } else { Sight::Nothing }, now, true);
         }
     }
 
     /// For a while from now on, that nothing is seen says nothing.
-    fn settle(&mut self, sight: Sight, now: Moment) {
+    fn settle(&mut self, sight: Sight, now: Moment, is_step: bool) {
         let Some(timeline) = &self.timeline else { return };
         if self.settings.missing_input == MissingInput::Hold {
-            self.settling = Some(Settling { sight, from: timeline.steady(now.wall) });
+            self.settling = Some(Settling { sight, from: timeline.steady(now.wall), is_step });
         }
     }
 }

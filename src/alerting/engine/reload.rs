@@ -89,7 +89,7 @@ impl Loaded {
         if self.timeline.is_none() {
             self.timeline = Some(Timeline::begin(now, found.last.map(|last| (last.wall, last.steady))));
             if let Some(last) = found.last {
-                self.settle(Sight::After(last.wall), now);
+                self.settle(Sight::After(last.wall), now, false);
             }
         }
         let legacy = |Left { identity, alerts, evaluated }| Legacy {

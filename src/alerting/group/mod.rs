@@ -106,6 +106,8 @@ pub(super) struct Settling {
     pub sight: Sight,
     /// The steady time at which it began.
     pub from: Steady,
+    /// Whether it did so with a step of the wall clock.
+    pub is_step: bool,
 }
 
 /// Every group has settled after this many of its intervals, and not sooner than a minute: a scrape has come by then.
@@ -115,6 +117,11 @@ impl Settling {
     pub fn at(self, now: Steady, interval: Duration) -> Option<Sight> {
         let enough = (interval * SETTLING_INTERVALS).max(Duration::from_mins(1));
         (now.since(self.from) < enough).then_some(self.sight)
+    }
+
+    /// How long ago the wall clock was stepped, if it was.
+    pub fn stepped(self, now: Steady) -> Option<Duration> {
+        self.is_step.then(|| now.since(self.from))
     }
 }
 

@@ -37,6 +37,7 @@ impl Shared {
             recorded: around.recorded,
             stop: around.stop,
             settling: around.settling.and_then(|settling| settling.at(steady, group.interval)),
+            stepped: around.settling.and_then(|settling| settling.stepped(steady)),
         };
         let now = Since { wall: at, steady };
         let mut number = 0;

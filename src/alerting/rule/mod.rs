@@ -202,6 +202,8 @@ pub(super) struct Evaluating<'a> {
     pub stop: &'a Stop,
     /// While the agent settles after it was away or the wall clock was stepped: what can be relied on.
     pub settling: Option<Sight>,
+    /// How long ago the wall clock was stepped, if it was.
+    pub stepped: Option<Duration>,
 }
 
 /// What can be relied on of what is seen, under `hold`, while the agent settles.

@@ -145,6 +145,7 @@ fn why(writer: Writer, why: &Lost) -> Writer {
         Lost::Away => (6, ["", ""]),
         Lost::Evaluation => (7, ["", ""]),
         Lost::ClockSetBack => (8, ["", ""]),
+        Lost::ClockStepped => (9, ["", ""]),
     };
     texts.iter().fold(writer.byte(code), |writer, text| writer.bytes(text.as_bytes()))
 }
@@ -265,6 +266,7 @@ impl<'a> Reader<'a> {
             5 => Lost::Nothing,
             7 => Lost::Evaluation,
             8 => Lost::ClockSetBack,
+            9 => Lost::ClockStepped,
             _ => Lost::Away,
         })
     }

@@ -1,4 +1,4 @@
-//! Rules over ranges, after a restart.
+//! Rules over ranges, after a restart and after a step of the wall clock.
 
 use super::super::super::rule::Settings;
 use super::super::super::testing::{Answer, World};
@@ -41,5 +41,36 @@ fn a_range_that_runs_empty_after_a_restart_since_the_series_is_gone_ends_the_ale
         world.away(20);
         world.run(120);
         assert!(world.alerts().is_empty(), "{expr}: {:?}", world.alerts());
+    }
+}
+
+const COUNTS: [(&str, &str); 4] = [
+    ("alert: Few", "count_over_time(x[5m]) < 10"),
+    ("record: counted", "count_over_time(x[5m])"),
+    ("alert: Recorded", "counted < 10"),
+    ("alert: Many", "count_over_time(x[5m]) > 15"),
+];
+
+#[test]
+fn ranges_that_a_step_cut_short_begin_and_end_nothing() {
+    for steps in [[3600, -3600], [-3600, 3600]] {
+        let mut world = world(&COUNTS);
+        // What was too few at the beginning has resolved, and that is said no more.
+        world.run(1500);
+        world.said();
+        for step in steps {
+            world.step(step);
+            for _ in 0..60 {
+                world.run(15);
+                let states: Vec<String> =
+                    world.alerts().iter().map(|alert| alert.trim_end_matches(" held").to_owned()).collect();
+                assert_eq!(states, ["Many{a} firing"], "{steps:?} at {}", world.seconds());
+            }
+            assert_eq!(world.alerts(), ["Many{a} firing"], "{steps:?}");
+        }
+        assert!(world.said().iter().all(|line| line.contains("Many{a} firing")), "{steps:?}");
+        world.targets[0].answer = Answer::Fails;
+        world.run(240);
+        assert_eq!(world.alerts(), ["Few{a} firing", "Many{a} firing held", "Recorded{a} firing"], "{steps:?}");
     }
 }
