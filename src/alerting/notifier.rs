@@ -85,6 +85,10 @@ pub enum Refusal {
     /// It never will be: the page is given up, counted and told.
     #[error("{0}")]
     ForGood(String),
+    /// It may be with another key, which may come at any time, so that it is looked at again soon. Whoever sends it asks the
+    /// receiver less often than that.
+    #[error("{0}")]
+    OfKey(String),
     /// It may be later: after `after` at the earliest, where the receiver says so.
     #[error("{why}")]
     ForNow {

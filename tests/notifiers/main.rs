@@ -90,7 +90,7 @@ pub fn for_good(sent: Result<(), Refusal>) -> String {
 /// Why a page was refused for now.
 pub fn for_now(sent: Result<(), Refusal>) -> String {
     match sent {
-        Err(Refusal::ForNow { why, .. }) => why,
+        Err(Refusal::ForNow { why, .. } | Refusal::OfKey(why)) => why,
         other => panic!("not refused for now: {other:?}"),
     }
 }

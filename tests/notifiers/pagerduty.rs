@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tailwater::alerting::{Notifier, Occurrence, Refusal};
+use tailwater::alerting::{Notifier, Occurrence, Page, Refusal};
 use tailwater::data::UnixMillis;
 
 use crate::pagerduty_server::{Fault, PagerDutyServer, Status};
@@ -86,15 +86,14 @@ async fn the_largest_page_is_taken_whatever_it_holds() {
 #[tokio::test]
 async fn what_pagerduty_calls_invalid_is_never_sent_again_and_what_it_cannot_take_now_is() {
     let server = PagerDutyServer::start().await;
-    let wrong = notifier("pagerduty", json!({ "routing_key": "not-thirty-two-characters", "url": server.url() }));
-    let fires = notification(vec![down("a", NO_END)]);
-    let why = for_good(wrong.send(&page(&*wrong, &fires)).await);
-    assert!(why.starts_with("pagerduty at http://127.0.0.1:") && why.contains("answered 400"), "{why}");
-    assert!(why.contains("Length of 'routing_key' is incorrect (should be 32 characters)"), "{why}");
-    assert!(!why.contains("not-thirty-two-characters"), "{why}");
-
     let receiver = receiver(&server);
+    let fires = notification(vec![down("a", NO_END)]);
     let page = page(&*receiver, &fires);
+    let event = String::from_utf8(page.body.to_vec()).expect("text").replace("trigger", "tigger");
+    let why = for_good(receiver.send(&Page { body: event.into(), ..page.clone() }).await);
+    assert!(why.starts_with("pagerduty at http://127.0.0.1:") && why.contains("answered 400"), "{why}");
+    assert!(why.contains("'event_action' is missing or unknown"), "{why}");
+
     server.fail_next([Fault::Answer(429, 120), Fault::Answer(500, 0), Fault::Answer(503, 7), Fault::Answer(408, 0)]);
     for expected in [Some(120), None, Some(7), None] {
         match receiver.send(&page).await {
@@ -114,6 +113,27 @@ async fn what_pagerduty_calls_invalid_is_never_sent_again_and_what_it_cannot_tak
     }
     receiver.send(&page).await.expect("taken");
     assert_eq!(server.incidents().len(), 1);
+}
+
+#[tokio::test]
+async fn a_page_waits_for_a_key_that_is_right_and_does_not_ask_with_one_that_is_known_to_be_wrong() {
+    let server = PagerDutyServer::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("key");
+    std::fs::write(&file, "not-thirty-two-characters\n").expect("written");
+    let receiver = notifier("pagerduty", json!({ "routing_key_file": file, "url": server.url() }));
+    let page = page(&*receiver, &notification(vec![down("a", NO_END)]));
+    for _ in 0..10 {
+        let refused = receiver.send(&page).await;
+        let Err(Refusal::OfKey(why)) = refused else { panic!("{refused:?}") };
+        assert!(why.contains("answered 400: ") && why.ends_with("; check `routing_key` of the receiver"), "{why}");
+        assert!(why.contains("Length of 'routing_key' is incorrect (should be 32 characters)"), "{why}");
+        assert!(!why.contains("not-thirty-two-characters"), "{why}");
+    }
+    assert_eq!(server.requests(), 1, "one asks for all");
+    std::fs::write(&file, KEY).expect("written");
+    receiver.send(&page).await.expect("taken");
+    assert_eq!((server.requests(), server.incidents().len()), (2, 1));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@
 //!   told of. Where it may be known, the resolve goes out.
 //! - A page that is refused for now is tried again, with pauses that grow, for as long as it means something: a trigger
 //!   until it is delivered, superseded or over, a resolve for [`Settings::resolve_within`]. What is refused for good is never
-//!   tried again.
+//!   tried again, and what is refused for its key is looked at again within seconds.
 //! - After a crash nobody knows whether an attempt that was under way arrived. A trigger is then sent again only within
 //!   [`Settings::resend_within`] of its first attempt. Behind that it is given up, and whoever wrote it hears so: if it is
 //!   still so, it is told anew.

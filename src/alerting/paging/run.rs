@@ -181,7 +181,7 @@ fn settle(shared: &Shared, sending: &mut JoinSet<Done>, first: Result<Done, toki
     while let Some(done) = next {
         match done {
             Ok((attempt, result)) => {
-                if let Err(Refusal::ForNow { why, .. }) = &result {
+                if let Err(Refusal::ForNow { why, .. } | Refusal::OfKey(why)) = &result {
                     tracing::debug!(receiver = %attempt.lane, key = %attempt.page.key, "a page is sent again: {why}");
                 }
                 core.done(&attempt, result, now);

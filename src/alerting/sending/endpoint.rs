@@ -64,6 +64,8 @@ pub struct Post<'a> {
     /// `GET` without a body instead.
     pub get: bool,
     /// Whether an answer of success may mean the contrary, so that its body has to be there: all of it.
+    /// What a refusal finds fault with, where the receiver means another thing by it than [HTTP](Fault::of_http) does.
+    pub fault: Option<fn(u16, &[u8]) -> Option<Fault>>,
     pub reads_answer: bool,
 }
 
@@ -174,7 +176,8 @@ impl Poster {
         if answer.status.is_success() {
             return Ok(answer);
         }
-        Err(refusal(&who, &answer, &self.hidden(url, post.secrets)))
+        let fault = post.fault.and_then(|fault| fault(answer.status.as_u16(), &answer.body));
+        Err(refusal(&who, &answer, fault, &self.hidden(url, post.secrets)))
     }
 
     /// What an error must not repeat: these, what the address has, and what the client adds to requests.
@@ -193,11 +196,11 @@ fn host(url: &Url) -> String {
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
-fn refusal(who: &str, answer: &Answer, hidden: &Hidden) -> Refusal {
+fn refusal(who: &str, answer: &Answer, fault: Option<Fault>, hidden: &Hidden) -> Refusal {
     let status = answer.status.as_u16();
     let said = quoted(&answer.body, hidden);
     let why = format!("{who} answered {status}{}{said}", if said.is_empty() { "" } else { ": " });
-    Fault::of_http(status).refusal(why, answer.retry_after)
+    fault.unwrap_or_else(|| Fault::of_http(status)).refusal(why, answer.retry_after)
 }
 
 fn quoted(body: &[u8], hidden: &Hidden) -> String {
@@ -228,15 +231,21 @@ mod tests {
     #[test]
     fn an_answer_is_told_with_what_it_means() {
         for status in [400, 413, 422] {
-            assert!(matches!(refusal("a", &answer(status, ""), &Hidden::default()), Refusal::ForGood(_)), "{status}");
-        }
-        for status in [302, 401, 404, 408, 410, 500, 503, 599] {
             assert!(
-                matches!(refusal("a", &answer(status, ""), &Hidden::default()), Refusal::ForNow { after: None, .. }),
+                matches!(refusal("a", &answer(status, ""), None, &Hidden::default()), Refusal::ForGood(_)),
                 "{status}"
             );
         }
-        let Refusal::ForNow { after, why } = refusal("a", &answer(429, "slow down"), &Hidden::default()) else {
+        for status in [302, 401, 404, 408, 410, 500, 503, 599] {
+            assert!(
+                matches!(
+                    refusal("a", &answer(status, ""), None, &Hidden::default()),
+                    Refusal::ForNow { after: None, .. }
+                ),
+                "{status}"
+            );
+        }
+        let Refusal::ForNow { after, why } = refusal("a", &answer(429, "slow down"), None, &Hidden::default()) else {
             panic!("for now")
         };
         assert_eq!((after, why.as_str()), (Some(Duration::from_secs(7)), "a answered 429: slow down"));

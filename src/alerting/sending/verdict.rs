@@ -36,6 +36,8 @@ pub enum Fault {
     Page,
     /// Whatever stands between the page and whoever is to be told; with what to do about it, where that is known.
     Way(&'static str),
+    /// The key that goes with every page; with what to do about it.
+    Key(&'static str),
 }
 
 impl Fault {
@@ -91,6 +93,7 @@ impl Fault {
         match self {
             Self::Page => Refusal::ForGood(why),
             Self::Way("") => Refusal::ForNow { why, after },
+            Self::Key(what_to_do) => Refusal::OfKey(format!("{why}; {what_to_do}")),
             Self::Way(what_to_do) => Refusal::ForNow { why: format!("{why}; {what_to_do}"), after },
         }
     }
@@ -151,3 +154,5 @@ mod tests {
         assert!(matches!(refusal, Refusal::ForNow { why, after: None } if why == "no"));
     }
 }
+        let refusal = Fault::Key("check the key").refusal("no".to_owned(), after);
+        assert!(matches!(refusal, Refusal::OfKey(why) if why == "no; check the key"));

@@ -126,14 +126,17 @@ fn one_is_enough(told: Vec<Result<(), Refusal>>) -> Result<(), Refusal> {
             tracing::warn!(%refusal, "an Alertmanager was not told; another was");
             continue;
         }
-        match refusal {
-            Refusal::ForGood(why) => for_good = Some(Refusal::ForGood(why)),
-            Refusal::ForNow { why, after } => {
-                let sooner = for_now.as_ref().is_some_and(|(_, before)| *before <= after);
-                if !sooner {
-                    for_now = Some((why, after));
-                }
+        let (why, after) = match refusal {
+            Refusal::ForGood(why) => {
+                for_good = Some(Refusal::ForGood(why));
+                continue;
             }
+            Refusal::OfKey(why) => (why, None),
+            Refusal::ForNow { why, after } => (why, after),
+        };
+        let sooner = for_now.as_ref().is_some_and(|(_, before)| *before <= after);
+        if !sooner {
+            for_now = Some((why, after));
         }
     }
     match (for_now, for_good) {

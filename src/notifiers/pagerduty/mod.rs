@@ -5,6 +5,7 @@
 
 mod event;
 mod options;
+mod refused_key;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 
 use crate::alerting::sending::{
     Address, Credential, Endpoint, Facts, Global, Nested, Post, Speaker, Target, Text, dedup_key,
@@ -21,6 +23,7 @@ use crate::alerting::sending::{
 use crate::alerting::{Alert, Notification, Notifier, Page, PageKind, Refusal, WriteError};
 use crate::net::http_client::Payload;
 use event::{Event, Image, Link};
+use refused_key::RefusedKey;
 
 pub use options::Options;
 
@@ -44,6 +47,7 @@ pub(super) struct PagerDuty {
     /// Where events go.
     url: Box<str>,
     routing_key: Credential,
+    refused_key: RefusedKey,
     texts: Texts,
     trace_url: Option<Box<str>>,
     speaker: Speaker,
@@ -79,6 +83,7 @@ impl PagerDuty {
             url: url.as_str().into(),
             endpoint: Endpoint::new(KIND, Address::Known(Box::new(url)), &http, options.timeout())?,
             routing_key: routing_key.ok_or("pagerduty: `routing_key` is missing")?,
+            refused_key: RefusedKey::default(),
             texts: Texts::compile(options, speaker)?,
             trace_url: options.trace_url.as_ref().map(|url| url.value.as_str().into()),
             speaker: speaker.clone(),
@@ -162,7 +167,18 @@ impl PagerDuty {
         let key = self.routing_key.read().await;
         let key = key.map_err(|why| Refusal::ForNow { why: format!("{KIND}: {why}"), after: None })?;
         let body = with_routing_key(&page.body, &key)?;
-        self.endpoint.post(Post { body, secrets: &[&key], ..Post::default() }).await.map(|_| ())
+        if let Some(why) = self.refused_key.holds(&key, Instant::now()) {
+            return Err(Refusal::OfKey(why));
+        }
+        let post = Post { body, secrets: &[&key], fault: Some(refused_key::fault), ..Post::default() };
+        let sent = self.endpoint.post(post).await;
+        match &sent {
+            Err(Refusal::OfKey(why)) => self.refused_key.is(&key, why, Instant::now()),
+            // That says nothing of the key.
+            Err(Refusal::ForNow { .. }) => {}
+            Ok(_) | Err(Refusal::ForGood(_)) => self.refused_key.is_not(&key),
+        }
+        sent.map(|_| ())
     }
 }
 

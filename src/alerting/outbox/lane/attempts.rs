@@ -13,6 +13,9 @@ use crate::delivery::retry::Backoff;
 /// Longest pause that a receiver may ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
+/// Longest pause of a page that waits for another key.
+const LONGEST_FOR_KEY: Duration = Duration::from_secs(5);
+
 impl Lane {
     /// What is to be sent now.
     pub fn next(&mut self, around: &mut Around<'_>, now: UnixMillis, attempts: &mut Vec<Attempt>) {
@@ -81,26 +84,48 @@ impl Lane {
                 around.events.push(Event::Refused { lane: around.name.clone(), key: key.clone(), about, why });
                 self.end(attempt.id, &key, End::Refused, around);
             }
+            Err(Refusal::OfKey(why)) => {
+                let pause = self.pause(&key, around).min(LONGEST_FOR_KEY);
+                self.postpone(attempt, &key, (why, now.plus(pause)), is_first, around);
+            }
             Err(Refusal::ForNow { why, after }) => {
-                self.counts.retries += 1;
-                let backoff = queue.backoff.get_or_insert_with(|| Backoff::new(around.random.fork()));
-                let pause = backoff.next(None);
+                let pause = self.pause(&key, around);
                 let asked = after.map_or(Duration::ZERO, |asked| asked.min(LONGEST_ASKED) + pause / 4);
-                queue.not_before = now.plus(pause.max(asked));
-                let about = &attempt.page.about;
-                if self.trouble.get_or_insert_default().say(&why, about) {
-                    let (lane, about) = (around.name.clone(), about.clone());
-                    around.events.push(Event::Waits { lane, about, why, next: queue.not_before });
-                }
-                // What came behind it meanwhile says more.
-                if is_first && queue.says_more() {
-                    self.counts.superseded += 1;
-                    around.records.push(record::dropped(&[attempt.id]));
-                    self.remove(attempt.id, around);
-                }
+                self.postpone(attempt, &key, (why, now.plus(pause.max(asked))), is_first, around);
             }
         }
         self.settle(&key, around, now);
+    }
+
+    /// How long the pages of a key wait behind one more refusal.
+    fn pause(&mut self, key: &Arc<str>, around: &mut Around<'_>) -> Duration {
+        let Some(queue) = self.queues.get_mut(key) else { return Duration::ZERO };
+        queue.backoff.get_or_insert_with(|| Backoff::new(around.random.fork())).next(None)
+    }
+
+    /// A page was not taken: for that reason it waits until then.
+    fn postpone(
+        &mut self,
+        attempt: &Attempt,
+        key: &Arc<str>,
+        (why, until): (String, UnixMillis),
+        is_first: bool,
+        around: &mut Around<'_>,
+    ) {
+        let Some(queue) = self.queues.get_mut(key) else { return };
+        self.counts.retries += 1;
+        queue.not_before = until;
+        let about = &attempt.page.about;
+        if self.trouble.get_or_insert_default().say(&why, about) {
+            let (lane, about) = (around.name.clone(), about.clone());
+            around.events.push(Event::Waits { lane, about, why, next: until });
+        }
+        // What came behind it meanwhile says more.
+        if is_first && queue.says_more() {
+            self.counts.superseded += 1;
+            around.records.push(record::dropped(&[attempt.id]));
+            self.remove(attempt.id, around);
+        }
     }
 
     /// A page arrived: all is well again, unless other keys wait for another attempt.

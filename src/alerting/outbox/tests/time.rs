@@ -14,6 +14,21 @@ fn a_receiver_that_asks_for_time_gets_it() {
 }
 
 #[test]
+fn what_waits_for_another_key_is_tried_soon_after_it_may_be_there() {
+    let mut world = world(settings());
+    world.fires("x", "x1");
+    world.sends();
+    for _ in 0..100 {
+        world.answer("x1", Err(Refusal::OfKey("no such key".into())));
+        assert_eq!(world.later(5 * SECOND), ["x1"], "however long it waits already");
+    }
+    let events = world.outbox.take_events();
+    assert!(matches!(&events[..], [Event::Waits { why, .. }] if why == "no such key"), "told once: {events:?}");
+    world.delivered("x1");
+    assert!(matches!(world.outbox.take_events()[..], [Event::Arrives { .. }]));
+}
+
+#[test]
 fn triggers_of_one_key_keep_their_distance_and_resolves_do_not() {
     let mut world = world(Settings { key_interval: Duration::from_secs(60), ..settings() });
     world.fires("x", "x1");
