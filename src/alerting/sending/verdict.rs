@@ -58,7 +58,8 @@ impl Fault {
         let enhanced = text.split_whitespace().next().filter(|word| word.starts_with("5.") && word.len() > 4);
         match (code, enhanced) {
             // It is too long, or what it says cannot be taken.
-            (500.., Some("5.2.3" | "5.3.4")) | (552, None) => Self::Page,
+            (500.., Some("5.2.3" | "5.3.4")) => Self::Page,
+            (552, None) if is_too_long(text) => Self::Page,
             (500.., Some(enhanced)) if enhanced.starts_with("5.6.") => Self::Page,
             (530 | 534 | 535 | 538, _) => {
                 Self::Way("check `auth_username` and `auth_password` of the receiver, and `require_tls`")
@@ -92,11 +93,18 @@ impl Fault {
     pub fn refusal(self, why: String, after: Option<Duration>) -> Refusal {
         match self {
             Self::Page => Refusal::ForGood(why),
-            Self::Way("") => Refusal::ForNow { why, after },
             Self::Key(what_to_do) => Refusal::OfKey(format!("{why}; {what_to_do}")),
+            Self::Way("") => Refusal::ForNow { why, after },
             Self::Way(what_to_do) => Refusal::ForNow { why: format!("{why}; {what_to_do}"), after },
         }
     }
+}
+
+/// Whether the text of a 552 is about the message. In RFC 5321 it means that there is no storage, as where a mailbox is full.
+fn is_too_long(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    has(&["size", "large", "big", "long", "length"]) && !has(&["mailbox", "storage", "quota"])
 }
 
 #[cfg(test)]
@@ -121,6 +129,10 @@ mod tests {
             (550, "5.7.1 relaying denied", false),
             (552, "5.2.2 the mailbox is full", false),
             (552, "message size exceeds fixed limit", true),
+            (552, "Message too large", true),
+            (552, "Requested mail action aborted: exceeded storage allocation", false),
+            (552, "Mailbox size limit exceeded", false),
+            (552, "over quota", false),
             (552, "5.3.4 message too big", true),
             (550, "5.2.3 too long", true),
             (554, "5.6.0 malformed", true),
@@ -152,7 +164,7 @@ mod tests {
         assert_eq!((why.as_str(), asked), ("no; check the credentials of the receiver", after));
         let refusal = Fault::of_http(503).refusal("no".to_owned(), None);
         assert!(matches!(refusal, Refusal::ForNow { why, after: None } if why == "no"));
-    }
-}
         let refusal = Fault::Key("check the key").refusal("no".to_owned(), after);
         assert!(matches!(refusal, Refusal::OfKey(why) if why == "no; check the key"));
+    }
+}
