@@ -31,7 +31,9 @@ impl Door {
     pub fn put(&self, alerts: impl IntoIterator<Item = Alert>) {
         let now = UnixMillis::now();
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        alerts.into_iter().for_each(|alert| inbox.put(Kept::new(alert, false, now), now));
+        for alert in alerts {
+            inbox.put(Kept::new(alert, false, now), now);
+        }
     }
 
     /// Begins to dispatch, with what waits. Blocks while it reads the journals.

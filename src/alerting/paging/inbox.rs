@@ -24,7 +24,10 @@ pub(super) struct Inbox {
 /// Alerts that somebody posted, who waits to hear whether they are kept.
 #[derive(Debug)]
 pub(super) struct Post {
+    /// Those that found a place here.
     pub alerts: Vec<Fingerprint>,
+    /// How many found none.
+    pub refused: usize,
     pub answer: oneshot::Sender<Result<(), PostError>>,
 }
 
@@ -65,7 +68,8 @@ impl Inbox {
         (self.most, self.most_bytes) = (most, most_bytes);
     }
 
-    pub fn put(&mut self, kept: Kept, now: UnixMillis) {
+    /// Returns whether it found a place.
+    pub fn put(&mut self, kept: Kept, now: UnixMillis) -> bool {
         if let Some(at) = self.at.get(&kept.fingerprint) {
             let before = &mut self.alerts[*at];
             let kept = if self.bytes >= self.most_bytes && kept.bytes() > before.bytes() {
@@ -83,7 +87,9 @@ impl Inbox {
             self.alerts.push(kept);
         } else {
             self.refused += 1;
+            return false;
         }
+        true
     }
 
     /// Whoever posted what was put here last waits, unless nobody looks here any more.

@@ -184,7 +184,9 @@ impl Dispatch {
     pub fn put(&self, alerts: impl IntoIterator<Item = Alert>) {
         let now = self.now();
         let mut inbox = self.shared.inbox();
-        alerts.into_iter().for_each(|alert| inbox.put(Kept::new(alert, false, now), now));
+        for alert in alerts {
+            inbox.put(Kept::new(alert, false, now), now);
+        }
         drop(inbox);
         self.shared.bell.notify_one();
     }
@@ -201,14 +203,18 @@ impl Dispatch {
             let timeout = self.shared.resolve_timeout.load(Ordering::Relaxed);
             let by_timeout = UnixMillis(now.0.saturating_add(timeout));
             let mut inbox = self.shared.inbox();
-            let mut posted = Vec::new();
+            let (mut posted, mut refused) = (Vec::new(), 0);
             for (mut alert, ends_at) in alerts {
                 alert.ends_at = ends_at.unwrap_or(by_timeout);
                 let kept = Kept::new(alert, ends_at.is_none(), now).posted();
-                posted.push(kept.fingerprint);
-                inbox.put(kept, now);
+                let alert = kept.fingerprint;
+                if inbox.put(kept, now) {
+                    posted.push(alert);
+                } else {
+                    refused += 1;
+                }
             }
-            inbox.wait(Post { alerts: posted, answer });
+            inbox.wait(Post { alerts: posted, refused, answer });
         }
         self.shared.bell.notify_one();
         answered.await.unwrap_or(Err(PostError::Ended))
@@ -217,7 +223,9 @@ impl Dispatch {
     fn let_in(&self, alerts: Vec<Kept>, refused: u64) {
         let now = self.now();
         let mut inbox = self.shared.inbox();
-        alerts.into_iter().for_each(|kept| inbox.put(kept, now));
+        for kept in alerts {
+            inbox.put(kept, now);
+        }
         inbox.refuse(refused);
         drop(inbox);
         self.shared.bell.notify_one();

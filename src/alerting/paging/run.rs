@@ -108,7 +108,7 @@ fn step(shared: &Shared) -> (Step, Vec<Post>) {
     }
     core.dispatcher.count_refused(refused);
     core.put(alerts, now);
-    let posts = posts.into_iter().filter_map(|post| match core.without_place(&post.alerts) {
+    let posts = posts.into_iter().filter_map(|post| match post.refused + core.without_place(&post.alerts) {
         0 => Some(post),
         some => {
             let _ = post.answer.send(Err(PostError::NoPlace(some)));

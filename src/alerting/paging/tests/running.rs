@@ -283,4 +283,8 @@ fn what_is_posted_and_on_no_disk_has_to_be_posted_again() {
     dispatch.reload(&little, [("r".into(), vec![pager.clone() as Arc<dyn Notifier>])].into());
     let more = ["d", "e", "f"].map(|name| (fires(name), None));
     assert_eq!(post(&dispatch, more.into()), Err(PostError::NoPlace(2)));
+    // One of them is known, and finds no place on its way.
+    let mut known = ["g", "h", "i", "j"].map(|name| (fires(name), None)).to_vec();
+    known.push((is_over("a"), Some(UnixMillis::now())));
+    assert_eq!(post(&dispatch, known), Err(PostError::NoPlace(5)));
 }
