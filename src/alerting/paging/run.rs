@@ -19,6 +19,9 @@ use crate::alerting::outbox::{Attempt, Event};
 /// Longest sleep, so that a clock that was set is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
+/// How often it is looked what is wrong and what waits: that goes through all that is remembered, and there may be many turns.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// How long a page waits for the disk. One that is not kept is better sent than not sent.
 const DISK_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -55,6 +58,7 @@ impl Drop for Closes {
 
 async fn run(shared: Arc<Shared>, mut disk: Disk, mut stopped: oneshot::Receiver<()>) {
     let mut sending: JoinSet<Done> = JoinSet::new();
+    let mut looked: Option<Instant> = None;
     loop {
         let (step, posts) = step(&shared);
         let kept = disk.keep(&shared, step.records, step.is_durable || !posts.is_empty()).await;
@@ -67,8 +71,11 @@ async fn run(shared: Arc<Shared>, mut disk: Disk, mut stopped: oneshot::Receiver
             let core = shared.core();
             let now = shared.clock.now();
             shared.metrics.update(&core, &shared.silences.read(), now);
-            *shared.complaints.lock().unwrap_or_else(PoisonError::into_inner) = core.complaints(now);
-            *shared.held_back.lock().unwrap_or_else(PoisonError::into_inner) = core.held_back(now);
+            if looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
+                looked = Some(Instant::now());
+                *shared.complaints.lock().unwrap_or_else(PoisonError::into_inner) = core.complaints(now);
+                *shared.held_back.lock().unwrap_or_else(PoisonError::into_inner) = core.held_back(now);
+            }
             let due = core.next_due().0.saturating_sub(now.0).max(0);
             Duration::from_millis(due as u64).min(LONGEST_SLEEP)
         };
