@@ -10,6 +10,7 @@
 //! ```
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::notified::{alert_fields, read_alert};
 use super::{Dispatcher, Fingerprint, Kept, LEAST_GRACE};
@@ -40,6 +41,11 @@ impl Dispatcher {
             }
             self.keep(kept, now);
         }
+    }
+
+    /// For how long at least an alert counts as firing after a restart if nobody speaks of it.
+    pub fn grace(&self) -> Duration {
+        self.limits.grace
     }
 
     /// How many alerts count as firing because receivers know them to, though nobody spoke of them since the process began,

@@ -21,7 +21,8 @@ use crate::delivery::journal::Place;
 const TOO_LONG: &str =
     "the page is longer than 4194304 bytes; shorten the annotations or the templates of the receiver";
 
-/// Within how many milliseconds of the start rules speak of what they spoke of before, unless something is wrong.
+/// Within how many milliseconds of the start rules speak of what they spoke of before, unless something is wrong or they are
+/// evaluated less often.
 const CONFIRMED_WITHIN: i64 = 60_000;
 
 /// The dispatcher, the outbox, and what writes and sends pages.
@@ -158,8 +159,13 @@ impl Core {
     pub fn complaints(&self, now: UnixMillis) -> Vec<String> {
         let unwritten = self.unwritten.iter();
         let unwritten = unwritten.filter_map(|(lane, (_, why))| Some(format!("{lane}: {}", why.as_ref()?)));
-        let remembered = self.remembered(now).filter(|_| now.0.saturating_sub(self.began.0) > CONFIRMED_WITHIN);
+        let remembered = self.remembered(now).filter(|_| now > self.confirmed_by());
         unwritten.chain(self.outbox.complaints()).chain(remembered).collect()
+    }
+
+    /// When every rule was evaluated at least once: the grace is four intervals of the group that is evaluated least often.
+    fn confirmed_by(&self) -> UnixMillis {
+        self.began.plus(self.dispatcher.grace() / 3).max(UnixMillis(self.began.0.saturating_add(CONFIRMED_WITHIN)))
     }
 
     fn remembered(&self, now: UnixMillis) -> Option<String> {
@@ -187,6 +193,7 @@ impl Core {
     pub fn shift(&mut self, by: i64, now: UnixMillis) {
         self.dispatcher.shift(by, now);
         self.outbox.shift(by);
+        self.began.0 = self.began.0.saturating_add(by);
     }
 
     /// Who sends what goes this way.

@@ -230,6 +230,21 @@ impl Drop for World {
     }
 }
 
+#[test]
+fn rules_that_are_evaluated_rarely_have_time_to_speak_of_what_was_told_before_a_restart() {
+    let mut world = World::new("r", &["a"]);
+    world.calm(&FIRST);
+    let mut paging = paging_to("r", "0s", "30s");
+    // Four intervals of five minutes.
+    paging.limits.grace = Duration::from_secs(20 * 60);
+    (world.core, world.keeper) = open(&world.disk, &paging, receivers("r", &["a"]), world.now);
+    let complaints =
+        |world: &World, minutes: i64| world.core.complaints(UnixMillis(world.now + minutes * MINUTE)).len();
+    assert_eq!([1, 6, 7].map(|minutes| complaints(&world, minutes)), [0, 0, 1]);
+    world.core.shift(60 * MINUTE, UnixMillis(world.now + 60 * MINUTE));
+    assert_eq!([61, 66, 67].map(|minutes| complaints(&world, minutes)), [0, 0, 1], "however the clock is set");
+}
+
 fn set(keys: &[&str]) -> BTreeSet<String> {
     keys.iter().map(|key| (*key).to_owned()).collect()
 }
