@@ -213,6 +213,8 @@ impl Running {
     pub async fn retire(self: Arc<Self>) {
         // The component that drove it ends first.
         let mut turn = self.turn().await;
+        // Where there are rules again, they are not evaluated before another component has its turn.
+        self.set_evaluation(Evaluation::Begins);
         if let Some(opening) = turn.opening.take() {
             // What it opens is not to be used any more.
             let opened = opening.await;
@@ -232,5 +234,20 @@ impl Running {
         if let Err(error) = retired.await {
             tracing::error!(%error, "rules that are no more could not be forgotten");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn rules_that_are_taken_away_are_not_said_to_be_evaluated_when_there_are_some_again() {
+        let (table, resource) = (SeriesTable::new(10), Arc::new(Resource::default()));
+        let running = Running::new(&StoreOptions::default(), &table, resource, &Telemetry::new()).expect("metrics");
+        let running = Arc::new(running);
+        running.set_evaluation(Evaluation::Runs);
+        running.clone().retire().await;
+        assert_eq!(running.evaluation(), Evaluation::Begins);
     }
 }
