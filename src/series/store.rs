@@ -5,7 +5,7 @@
 //! without it. The samples of a list of series that is known cost a walk over two columns: what of the list is kept, and
 //! where, is decided once a list, and once a series for lists that differ by a few.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub struct Store {
     is_behind: AtomicBool,
     /// Something was refused for want of room within the last minute.
     is_full: AtomicBool,
+    /// Results of rules that found no room for a series: each counts as a series and as a sample that was refused.
+    results_without_series: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +76,7 @@ impl Store {
             is_journal_lost: AtomicBool::new(false),
             is_behind: AtomicBool::new(false),
             is_full: AtomicBool::new(false),
+            results_without_series: AtomicU64::new(0),
         })
     }
 
@@ -114,6 +117,7 @@ impl Store {
         drop(inner);
         self.count(&all);
         self.count(&of_markers);
+        self.results_without_series.fetch_add(all.refused_series + of_markers.refused_series, Ordering::Relaxed);
         all.kept += of_markers.kept;
         all.known += of_markers.known;
         all
@@ -141,7 +145,7 @@ impl Store {
         self.counters.chunks.set(whole(chunks));
         self.counters.bytes.set(whole(bytes));
         self.counters.evicted.inc_by(evicted);
-        let refused = self.counters.refused_series.get() + self.counters.refused(Refusal::Full);
+        let refused = self.without_room();
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if refused > std::mem::replace(&mut told.seen, refused) {
             told.seen_at = Some(now.0);
@@ -210,6 +214,12 @@ impl Store {
     /// Whether whoever keeps it on disk cannot write.
     pub(super) fn set_behind(&self, is_behind: bool) {
         self.is_behind.store(is_behind, Ordering::Relaxed);
+    }
+
+    /// How many series and samples found no room so far.
+    pub(super) fn without_room(&self) -> u64 {
+        let refused = self.counters.refused_series.get() + self.counters.refused(Refusal::Full);
+        refused.saturating_sub(self.results_without_series.load(Ordering::Relaxed))
     }
 
     fn count(&self, taken: &Taken) {

@@ -376,6 +376,25 @@ fn lists_that_come_once_take_no_room_from_samples() {
 }
 
 #[test]
+fn a_result_that_finds_no_room_is_told_once() {
+    let table = SeriesTable::new(100_000);
+    let store = store(&StoreOptions { max_bytes: ByteSize(1 << 20), ..StoreOptions::default() }, &table);
+    let many = list(&table, 0..20_000);
+    let of_batch = store.append(&batch(&many, 1000, (0..20_000).map(f64::from)), UnixMillis(1000)).refused_series;
+    assert_eq!((of_batch > 0, store.without_room()), (true, of_batch));
+    let encoded = |number: usize| {
+        let mut encoded = Vec::new();
+        [("__name__", format!("result_{number}").as_str())].into_iter().collect::<LabelSet>().encode(&mut encoded);
+        encoded
+    };
+    let names: Vec<Vec<u8>> = (0..20_000).map(encoded).collect();
+    let results = names.iter().map(|name| (Labels::of_encoded(name), UnixMillis(1000), SampleValue::Float(1.0)));
+    let taken = store.append_results(results, UnixMillis(1000));
+    assert!(taken.refused_series > 0, "{taken:?}");
+    assert_eq!(store.without_room(), of_batch + taken.refused_series);
+}
+
+#[test]
 fn want_of_room_is_told_until_it_is_over() {
     let table = SeriesTable::new(100_000);
     let store = store(&StoreOptions { max_bytes: ByteSize(1 << 20), ..StoreOptions::default() }, &table);
