@@ -4,6 +4,7 @@
 mod connect;
 pub mod dns;
 pub mod grpc;
+mod hidden;
 pub mod http_client;
 pub mod http_server;
 pub mod listen;
@@ -12,5 +13,6 @@ mod shown;
 pub mod span_exporter;
 pub mod tls;
 
+pub use hidden::Hidden;
 pub use http_client::{Answer, ClientError, Endpoints, HttpClient};
 pub use shown::{shown, without_user};

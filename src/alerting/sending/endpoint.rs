@@ -8,12 +8,11 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use super::credential::Credential;
-use super::hidden::Hidden;
 use super::identity::Target;
 use super::verdict::Fault;
 use crate::alerting::notifier::Refusal;
 use crate::net::http_client::{ClientError, Payload, Request};
-use crate::net::{Answer, HttpClient};
+use crate::net::{Answer, Hidden, HttpClient};
 use crate::options::HttpClientOptions;
 
 /// Most bytes of an answer.
@@ -64,9 +63,9 @@ pub struct Post<'a> {
     /// `GET` without a body instead.
     pub get: bool,
     /// Whether an answer of success may mean the contrary, so that its body has to be there: all of it.
+    pub reads_answer: bool,
     /// What a refusal finds fault with, where the receiver means another thing by it than [HTTP](Fault::of_http) does.
     pub fault: Option<fn(u16, &[u8]) -> Option<Fault>>,
-    pub reads_answer: bool,
 }
 
 impl Endpoint {
@@ -348,6 +347,8 @@ mod tests {
             said(serde_json::json!({}), "someone:pass%20phrase@").await.as_deref(),
             Some("authorization: Basic ***")
         );
+        let of_token = said(serde_json::json!({}), "token%2Ftoken@").await;
+        assert_eq!(of_token.as_deref(), Some("authorization: Basic ***"), "a user without a password may be a token");
         let headers =
             serde_json::json!({ "http_headers": { "x-a": { "values": ["visible"], "secrets": ["invisible"] } } });
         assert_eq!(said(headers, "").await.as_deref(), Some("x-a: *** x-a: ***"));

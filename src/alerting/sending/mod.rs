@@ -6,7 +6,6 @@ mod endpoint;
 mod facts;
 mod fitted;
 mod global;
-mod hidden;
 mod identity;
 mod nested;
 #[cfg(test)]
@@ -22,7 +21,6 @@ pub use endpoint::{Address, Endpoint, Post, Poster};
 pub use facts::{Facts, labels_json, rfc3339};
 pub use fitted::fitted;
 pub use global::Global;
-pub use hidden::Hidden;
 pub use identity::{Target, dedup_key, notification_id, notification_key};
 pub use nested::Nested;
 pub use text::{Text, default_templates, templates_with};

@@ -15,7 +15,7 @@ use url::form_urlencoded::{Serializer, byte_serialize, parse};
 
 use super::state::basic;
 use super::{Answer, ClientError, HttpClient, HttpClientError, Request};
-use crate::net::shown;
+use crate::net::{Hidden, shown};
 use crate::options::HttpClientOptions;
 use crate::options::http_client::OAuth2;
 
@@ -27,9 +27,6 @@ const MOST_ANSWER: usize = 1 << 20;
 
 /// Characters of an answer that a message quotes.
 const QUOTED: usize = 200;
-
-/// What is shorter is not looked for in an answer: it would hide words.
-const LEAST_MASKED: usize = 6;
 
 /// A client of a token server.
 #[derive(Debug)]
@@ -182,14 +179,11 @@ impl OAuth2Client {
 
     /// The beginning of an answer, without what the request held that is secret.
     fn quoted(&self, body: &[u8], secret: &str) -> String {
+        let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
         let given = self.options.endpoint_params.values().map(String::as_str).chain([secret]);
-        let masked = given.filter(|secret| secret.len() >= LEAST_MASKED).fold(
-            String::from_utf8_lossy(body).into_owned(),
-            |said, secret| {
-                let encoded: String = byte_serialize(secret.as_bytes()).collect();
-                said.replace(secret, "***").replace(&encoded, "***")
-            },
-        );
+        let hidden = Hidden::of(given.clone()).and(given.map(encoded));
+        let hidden = hidden.and_login(&encoded(&self.options.client_id), &encoded(secret));
+        let masked = hidden.mask(&String::from_utf8_lossy(body));
         let end = masked.char_indices().nth(QUOTED).map_or(masked.len(), |(end, _)| end);
         masked[..end].trim().to_owned()
     }

@@ -164,6 +164,24 @@ async fn a_token_server_that_repeats_what_it_was_sent_is_quoted_without_it() {
 }
 
 #[tokio::test]
+async fn a_token_server_that_repeats_its_headers_is_quoted_without_the_login() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let token = |Shared(asked): Shared<Arc<AtomicUsize>>, heads: Heads| async move {
+        let said = format!("{:?}", heads.get(header::AUTHORIZATION).map(|value| value.to_str().expect("text")));
+        match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => (Status::OK, "access_token=first&expires_in=1".to_owned()),
+            _ => (Status::FORBIDDEN, said),
+        }
+    };
+    let routes = Router::new().route("/", any(echo)).route("/token", any(token)).with_state(asked);
+    let server = serve(routes).await;
+    let client = oauth2(&server, "hush/hush");
+    assert_eq!(text(&client, url(&server, "/")).await.0, 200, "it takes logins by a header");
+    let error = client.send(Request::get(url(&server, "/"))).await.expect_err("no token").to_string();
+    assert!(error.ends_with(r#": Some("Basic ***")"#), "{error}");
+}
+
+#[tokio::test]
 async fn redirects_are_followed_and_credentials_stay_at_home() {
     let home = serve(
         Router::new()

@@ -18,10 +18,9 @@ use lettre::transport::smtp::client::{
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
-use crate::alerting::sending::{
-    Facts, Fault, Global, Hidden, Speaker, Target, fitted, notification_id, notification_key,
-};
+use crate::alerting::sending::{Facts, Fault, Global, Speaker, Target, fitted, notification_id, notification_key};
 use crate::alerting::{Notification, Notifier, Page, PageKind, Refusal, WriteError};
+use crate::net::Hidden;
 use crate::options::http_client::TlsVersion;
 use crate::options::{TlsConfig, whole_file};
 use mail::{Envelope, Texts};

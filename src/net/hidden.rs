@@ -41,13 +41,17 @@ impl Hidden {
         self.and(sent.map(|text| STANDARD.encode(text))).and([password])
     }
 
-    /// And what of an address may be secret whoever it leads to: the password and the query.
+    /// And what of an address may be secret whoever it leads to: the password, a user without one, which may be a token, and the
+    /// query.
     #[must_use]
     pub fn and_of_address(mut self, url: &Url) -> Self {
-        if let Some(written) = url.password() {
-            let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-            self = self.and_login(&decoded(url.username()), &decoded(written)).and([written]);
-        }
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let user = decoded(url.username());
+        self = match url.password() {
+            Some(written) => self.and_login(&user, &decoded(written)).and([written]),
+            None if !user.is_empty() => self.and_login(&user, "").and([url.username(), &user]),
+            None => self,
+        };
         self.and(url.query().into_iter().flat_map(|query| query.split(['&', '='])))
     }
 
@@ -82,5 +86,8 @@ mod tests {
             assert_eq!(hidden.mask(said), expected);
         }
         assert!(!format!("{hidden:?}").contains("hush"));
+        let url: Url = "https://token%2Ftoken@host/".parse().expect("an address");
+        let said = "token/token, token%2Ftoken, Basic dG9rZW4vdG9rZW46";
+        assert_eq!(Hidden::default().and_of_address(&url).mask(said), "***, ***, Basic ***");
     }
 }
