@@ -49,6 +49,9 @@ pub struct Poster {
     timeout: Duration,
 }
 
+/// What a status and a body find fault with, where they mean another thing than they do elsewhere.
+type ReadFault = fn(u16, &[u8]) -> Option<Fault>;
+
 /// One request.
 #[derive(Clone, Debug, Default)]
 pub struct Post<'a> {
@@ -65,7 +68,7 @@ pub struct Post<'a> {
     /// Whether an answer of success may mean the contrary, so that its body has to be there: all of it.
     pub reads_answer: bool,
     /// What a refusal finds fault with, where the receiver means another thing by it than [HTTP](Fault::of_http) does.
-    pub fault: Option<fn(u16, &[u8]) -> Option<Fault>>,
+    pub fault: Option<ReadFault>,
 }
 
 impl Endpoint {
