@@ -47,7 +47,7 @@ pub mod unit_test;
 
 pub use alert::{Alert, Occurrence};
 pub use elsewhere::{Answers, Questions, Ticket};
-pub use engine::{Begun, Due, Evaluated, Evaluation, RuleMetrics, Rules};
+pub use engine::{Begun, Due, Evaluated, Evaluation, GroupName, RuleMetrics, Rules};
 pub use missing_input::MissingInput;
 pub use moment::{Clock, Moment, SystemClock};
 pub use notifier::{Notification, Notifier, Page, PageKind, Refusal, WriteError, named};

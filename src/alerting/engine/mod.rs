@@ -9,6 +9,7 @@
 mod journal;
 mod metrics;
 mod reload;
+mod trouble;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,9 +28,8 @@ use crate::delivery::journal::Place;
 use crate::promql::Stop;
 use journal::{Journalling, Taken};
 pub use metrics::RuleMetrics;
-
-/// A rule that has failed so often in a row is in trouble.
-const FAILS: u64 = 3;
+pub use trouble::GroupName;
+use trouble::Troubles;
 
 /// A step of the wall clock by less than this hides nothing from a query.
 const STEP: i64 = 60 * 1_000_000_000;
@@ -43,6 +43,7 @@ pub struct Rules {
     loaded: Arc<Mutex<Loaded>>,
     batches: Batches,
     metrics: RuleMetrics,
+    troubles: Troubles,
 }
 
 /// What is loaded, and when which of it is due.
@@ -75,6 +76,16 @@ struct Leaving {
     due: Duration,
     at: UnixMillis,
     series: Vec<Arc<[u8]>>,
+}
+
+impl Evaluation {
+    /// The group that is evaluated; none where series of one end that is no more.
+    pub fn group(&self) -> Option<GroupName> {
+        match &self.0 {
+            Work::Group(of_group) => Some((of_group.file.clone(), of_group.name.clone())),
+            Work::Leaving(..) => None,
+        }
+    }
 }
 
 /// What is due.
@@ -121,7 +132,7 @@ pub struct Evaluated {
     /// Alerts that are to be handed on.
     pub alerts: Vec<Alert>,
     /// The group whose rules were evaluated, by its file and its name; none where it was not gone through.
-    pub group: Option<(Arc<str>, Arc<str>)>,
+    pub group: Option<GroupName>,
     /// The group is not evaluated again before this is dropped, so that what it says is handed on in its order.
     pub ends: Option<Ends>,
 }
@@ -155,6 +166,7 @@ impl Rules {
             loaded: Arc::default(),
             batches: Batches { table, resource },
             metrics: RuleMetrics::new()?,
+            troubles: Troubles::default(),
         })
     }
 
@@ -220,6 +232,10 @@ impl Rules {
                 return Some(Begun::Asks(Questions { ticket, at, queries, limits }));
             }
         }
+        if held.evaluation.is_some() {
+            // The one before ended by a panic.
+            held.interrupt();
+        }
         held.evaluation = Some(ticket);
         let (file, name, group) = (file.clone(), name.clone(), group.clone());
         let steady = timeline.steady(turn.at);
@@ -261,9 +277,11 @@ impl Rules {
         self.metrics.evaluated(&held, before);
         let query_at = held.query_at(turn.at, &settings);
         let retired = if end == End::Through { std::mem::take(&mut held.retired) } else { Vec::new() };
+        let name = (file, name);
+        self.troubles.look(&name, &held);
         drop(held);
         match end {
-            End::Through => evaluated.group = Some((file, name)),
+            End::Through => evaluated.group = Some(name),
             End::Stopped => self.loaded().put_back(ticket),
             End::Gone => {}
         }
@@ -271,6 +289,7 @@ impl Rules {
         self.write_down(&group, Since { wall: turn.at, steady });
         if let Some(mut held) = group.hold_for(ticket) {
             self.metrics.count(&mut held);
+            held.evaluation = None;
         }
         evaluated
     }
@@ -285,30 +304,20 @@ impl Rules {
         }
     }
 
-    /// What is wrong with the rules, in words: those that fail again and again, and a journal that cannot be written.
+    /// An evaluation of a group panicked: nobody hears of what that has handed on.
+    pub fn panicked(&self, group: GroupName) {
+        self.troubles.panicked(group);
+    }
+
+    /// What is wrong with the rules, in words: those that fail again and again, and a journal that cannot be written. It waits
+    /// for no evaluation.
     pub fn trouble(&self) -> Option<String> {
         let journal = self.is_journal_failing.load(Ordering::Relaxed).then(|| {
             "the journal of alerts cannot be written, for a reason that the log tells; a restart would forget what changed"
                 .to_owned()
         });
-        let all: Vec<String> = self.failing().into_iter().chain(journal).collect();
+        let all: Vec<String> = self.troubles.words().into_iter().chain(journal).collect();
         (!all.is_empty()).then(|| all.join("; "))
-    }
-
-    fn failing(&self) -> Option<String> {
-        let (mut first, mut count) = (None, 0);
-        for group in self.shared() {
-            for rule in group.hold().rules.iter().filter(|rule| rule.failing.times >= FAILS) {
-                let error = || rule.outcome.error.clone().unwrap_or_default();
-                first = first.or_else(|| Some((rule.name().to_owned(), error())));
-                count += 1;
-            }
-        }
-        let (name, error) = first?;
-        Some(match count {
-            1 => format!("the rule `{name}` fails: {error}"),
-            count => format!("{count} rules fail; the first, `{name}`: {error}"),
-        })
     }
 
     /// The groups, by file and name.

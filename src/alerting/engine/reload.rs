@@ -63,9 +63,10 @@ impl Rules {
             match groups.iter().position(is_same) {
                 Some(same) => groups[same] = Loading::Kept(old),
                 None => {
-                    let old = old.group.take();
-                    self.metrics.forget(&old);
-                    legacies.extend(ending.take(old));
+                    let group = old.group.take();
+                    self.metrics.forget(&group);
+                    self.troubles.forget(&(old.file, old.name));
+                    legacies.extend(ending.take(group));
                 }
             }
         }

@@ -92,7 +92,6 @@ impl Alerting {
             looked: None,
             // What the one before it said is no more.
             is_unwell: true,
-            trouble: None,
             stop: stop.clone(),
         };
         let mut evaluating = tokio::spawn(evaluating.run());

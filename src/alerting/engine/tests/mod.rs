@@ -10,3 +10,4 @@ mod hold;
 mod joins;
 mod loading;
 mod ranges;
+mod trouble;

@@ -8,7 +8,7 @@ use futures_util::future::FutureExt;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::under_way::{Done, UnderWay};
+use super::under_way::UnderWay;
 use super::waiting::{Waiting, opened};
 use crate::alerting::dead_mans_switch::Pulses;
 use crate::alerting::paging::Dispatch;
@@ -35,8 +35,6 @@ pub(super) struct Evaluating {
     /// When health was looked at last.
     pub looked: Option<Instant>,
     pub is_unwell: bool,
-    /// What was wrong with the rules when one was evaluated last.
-    pub trouble: Option<String>,
     pub stop: CancellationToken,
 }
 
@@ -55,24 +53,23 @@ impl Evaluating {
                 biased;
                 () = self.stop.cancelled() => break,
                 opened = opened(&mut self.door) => self.begin_to_dispatch(opened),
-                done = self.under_way.ended() => {
-                    if let Some(done) = done {
-                        self.hand_on(done, &lost);
+                evaluated = self.under_way.ended() => {
+                    if let Some(evaluated) = evaluated {
+                        self.hand_on(evaluated, &lost);
                     }
                 }
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        for done in self.under_way.end().await {
-            self.hand_on(done, &lost);
+        for evaluated in self.under_way.end().await {
+            self.hand_on(evaluated, &lost);
         }
         self.door.and_then(|waiting| waiting.opening)
     }
 
     /// Hands on what an evaluation has made, and reports that it was done.
-    fn hand_on(&mut self, Done { evaluated, trouble }: Done, lost: &Arc<CountLost>) {
+    fn hand_on(&mut self, evaluated: Evaluated, lost: &Arc<CountLost>) {
         let Evaluated { metrics, alerts, group, ends } = evaluated;
-        self.trouble = trouble;
         if let Some(dispatch) = self.running.dispatch() {
             dispatch.put(alerts);
         } else if let Some(waiting) = &self.door {
@@ -133,7 +130,7 @@ impl Evaluating {
     /// Says whether people can be told of alerts.
     fn look_after_health(&mut self) {
         let mut complaints = self.running.dispatch().map(|dispatch| dispatch.complaints()).unwrap_or_default();
-        complaints.extend(self.trouble.clone());
+        complaints.extend(self.running.rules().trouble());
         complaints.extend(self.running.store().trouble().map(str::to_owned));
         let wait = self.door.as_ref().map(|waiting| waiting.why.clone());
         complaints.extend(wait.as_ref().map(|why| format!("alerts wait: {why}")));

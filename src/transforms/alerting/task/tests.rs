@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, advance};
 
 use super::super::reader::Reader;
+use super::under_way::told;
 use super::waiting::Waiting;
 use super::*;
 use crate::alerting::dead_mans_switch::{DeadMansSwitch, Pulses, Verdict};
@@ -128,7 +129,6 @@ impl Bench {
             door,
             looked: None,
             is_unwell: true,
-            trouble: None,
             stop: self.stop.clone(),
         };
         tokio::spawn(evaluating.run())
@@ -246,6 +246,20 @@ async fn what_is_under_way_at_a_reload_is_stopped_and_due_once_more() {
     let slow = bench.group("slow");
     assert_eq!((slow.evaluations, slow.iterations, slow.missed), (3, 1, 0));
     assert_ne!(slow.last_evaluation, at);
+    bench.stop.cancel();
+    running.await.expect("it ends");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_whose_evaluation_panics_is_named_in_health() {
+    let bench = Bench::new(OFTEN);
+    let evaluating = tokio::task::spawn_blocking(|| panic!("a bug"));
+    assert!(told(bench.running.clone(), Some(("r.yml".into(), "often".into())), evaluating).await.is_none());
+    let trouble = bench.running.rules().trouble().expect("it is told");
+    assert!(trouble.contains("the group `often` of r.yml"), "{trouble}");
+    let running = bench.start(None, None);
+    bench.second(None).await;
+    assert_eq!(bench.running.rules().trouble(), None, "it was evaluated");
     bench.stop.cancel();
     running.await.expect("it ends");
 }

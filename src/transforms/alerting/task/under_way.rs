@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 
 use super::super::reader::Reader;
-use crate::alerting::{Answers, Begun, Evaluated, Running, Store, Ticket};
+use crate::alerting::{Answers, Begun, Evaluated, GroupName, Running, Store, Ticket};
 use crate::promql::Stop;
 
 /// Fewest groups at a time: with one, whoever takes long would have all others wait.
@@ -26,17 +26,10 @@ pub(super) struct UnderWay {
     /// By which somebody else is asked.
     reader: Arc<Reader>,
     most: usize,
-    evaluating: FuturesUnordered<JoinHandle<Done>>,
+    evaluating: FuturesUnordered<BoxFuture<'static, Option<Evaluated>>>,
     /// A group asks once at a time, so that there are no more of them than groups.
     asking: FuturesUnordered<BoxFuture<'static, (Ticket, Answers)>>,
     stop: Stop,
-}
-
-/// An evaluation that was done.
-pub(super) struct Done {
-    pub evaluated: Evaluated,
-    /// What was wrong with the rules then.
-    pub trouble: Option<String>,
 }
 
 impl UnderWay {
@@ -67,20 +60,20 @@ impl UnderWay {
                 Begun::Asks(questions) => self.asking.push(Box::pin(self.reader.clone().answer(questions))),
                 Begun::Evaluation(evaluation) => {
                     let (running, store, stop) = (self.running.clone(), self.store.clone(), self.stop.clone());
-                    self.evaluating.push(tokio::task::spawn_blocking(move || {
-                        let rules = running.rules();
-                        let evaluated = rules.evaluate(evaluation, running.clock(), &*store, &stop);
-                        Done { evaluated, trouble: rules.trouble() }
-                    }));
+                    let group = evaluation.group();
+                    let evaluating = tokio::task::spawn_blocking(move || {
+                        running.rules().evaluate(evaluation, running.clock(), &*store, &stop)
+                    });
+                    self.evaluating.push(Box::pin(told(self.running.clone(), group, evaluating)));
                 }
             }
         }
     }
 
     /// Waits until something has ended or was answered; `None` where that leaves nothing to hand on.
-    pub async fn ended(&mut self) -> Option<Done> {
+    pub async fn ended(&mut self) -> Option<Evaluated> {
         tokio::select! {
-            Some(done) = self.evaluating.next() => told(done),
+            Some(evaluated) = self.evaluating.next() => evaluated,
             Some((ticket, answers)) = self.asking.next() => {
                 self.running.rules().answer(ticket, answers);
                 None
@@ -90,7 +83,7 @@ impl UnderWay {
     }
 
     /// Ends what is under way, and returns what it made. What is not through is due once more.
-    pub async fn end(&mut self) -> Vec<Done> {
+    pub async fn end(&mut self) -> Vec<Evaluated> {
         let mut done = Vec::new();
         let patience = tokio::time::sleep(PATIENCE);
         tokio::pin!(patience);
@@ -98,7 +91,7 @@ impl UnderWay {
             tokio::select! {
                 biased;
                 ended = self.evaluating.next() => match ended {
-                    Some(ended) => done.extend(told(ended)),
+                    Some(ended) => done.extend(ended),
                     None => return done,
                 },
                 () = &mut patience, if !self.stop.is_stopped() => self.stop.stop(),
@@ -114,6 +107,22 @@ impl Drop for UnderWay {
     }
 }
 
-fn told(done: Result<Done, JoinError>) -> Option<Done> {
-    done.inspect_err(|error| tracing::error!("a group of rules could not be evaluated: {error}")).ok()
+/// What an evaluation has made; none where it panicked, which is told.
+pub(super) async fn told(
+    running: Arc<Running>,
+    group: Option<GroupName>,
+    evaluating: JoinHandle<Evaluated>,
+) -> Option<Evaluated> {
+    let error = match evaluating.await {
+        Ok(evaluated) => return Some(evaluated),
+        Err(error) => error,
+    };
+    match group {
+        Some((file, name)) => {
+            tracing::error!("the group `{name}` of {file} could not be evaluated: {error}");
+            running.rules().panicked((file, name));
+        }
+        None => tracing::error!("series of a group that is no more could not be ended: {error}"),
+    }
+    None
 }
