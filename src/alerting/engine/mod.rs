@@ -271,7 +271,11 @@ impl Rules {
         };
         let (made, end) = group.walk(ticket, (turn.at, steady), &around);
         let mut evaluated = Evaluated { metrics: made.metrics, alerts: made.alerts, group: None, ends: Some(ends) };
-        let Some(mut held) = group.hold_for(ticket) else { return evaluated };
+        let Some(mut held) = group.hold_for(ticket) else {
+            // Whoever took it away has them handed on once more.
+            evaluated.alerts.clear();
+            return evaluated;
+        };
         held.tally.at = Some(turn.began.wall);
         held.tally.took = clock.now().running.saturating_sub(turn.began.running);
         self.metrics.evaluated(&held, before);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::super::super::alert::Alert;
 use super::super::super::moment::{Clock, Moment};
 use super::super::super::rule::Settings;
-use super::super::super::testing::World;
+use super::super::super::testing::{World, rule_file};
 use super::super::{Begun, Evaluation};
 use crate::promql::Stop;
 
@@ -64,6 +64,20 @@ fn an_evaluation_that_panics_is_told_and_hides_nothing_that_it_handed_on() {
     let evaluated = world.rules.evaluate(evaluation, &world.clock, &world.store, &Stop::default());
     assert_eq!(world.rules.trouble(), None);
     assert_eq!(evaluated.alerts.iter().map(Alert::name).collect::<Vec<_>>(), ["First", "Second"]);
+}
+
+#[test]
+fn what_nobody_hears_of_is_handed_on_once_by_the_evaluation_that_makes_up_for_it() {
+    let mut world = world();
+    let evaluation = begin(&mut world);
+    let load = || world.rules.load(world.settings.clone(), &[rule_file(RULES)], world.clock.0);
+    let clock = At(world.clock.0, BEHIND_THE_FIRST, AtomicUsize::new(0), load);
+    let evaluated = world.rules.evaluate(evaluation, &clock, &world.store, &Stop::default());
+    assert!(evaluated.alerts.is_empty() && evaluated.group.is_none(), "{evaluated:?}");
+    drop(evaluated);
+    world.evaluate();
+    let said = world.said();
+    assert!(matches!(&said[..], [first, second] if first.contains("First") && second.contains("Second")), "{said:?}");
 }
 
 #[test]
