@@ -53,9 +53,25 @@ const NO_CLUSTER: Code = Code("TW1065");
 /// A rule puts together what one node does not see.
 const ACROSS_NODES: Code = Code("TW1066");
 
-/// Bytes that a query of a rule may hold: half of what the process has where nobody limits it, and at least as much as the
-/// store that it reads.
+/// Bytes that all queries of rules may hold at a time: half of what the process has where nobody limits it, and at least as
+/// much as the store that they read.
 const QUERY_BYTES: u64 = 128 << 20;
+
+/// Fewest groups that are evaluated at a time: with one, whoever takes long would have all others wait.
+const FEWEST: usize = 2;
+
+/// Most of them: each has a share of the memory, which more of them would make too small.
+const MOST: usize = 4;
+
+/// Groups that are evaluated at a time.
+fn at_a_time(workers: usize) -> usize {
+    workers.clamp(FEWEST, MOST)
+}
+
+/// Bytes that a query of a rule may hold where so many groups are evaluated at a time over a store of so many bytes.
+fn query_bytes(store: u64, at_a_time: usize) -> u64 {
+    QUERY_BYTES.max(store) / at_a_time as u64
+}
 
 /// The output.
 const METRICS: &str = "metrics";
@@ -106,7 +122,7 @@ impl Options {
         self.rules.get(&self.rule_files)
     }
 
-    fn settings(&self, identity: &Identity) -> Settings {
+    fn settings(&self, identity: &Identity, at_a_time: usize) -> Settings {
         let external_labels: LabelSet = identity.external_labels.iter().collect();
         Settings {
             interval: self.evaluation_interval.0,
@@ -117,7 +133,7 @@ impl Options {
             hold_for: self.hold_for.0,
             limits: promql::Limits {
                 interval: self.evaluation_interval.0,
-                bytes: QUERY_BYTES.max(self.store.max_bytes.0),
+                bytes: query_bytes(self.store.max_bytes.0, at_a_time),
                 ..promql::Limits::default()
             },
             ..Settings::default()
@@ -252,6 +268,7 @@ impl TransformPlan for Options {
         };
         let resource = Arc::new(identify(&common.identity, &Resource::default()));
         let make = || Running::new(&self.store, &common.series, resource, &common.telemetry);
+        let at_a_time = at_a_time(common.workers);
         let running = common.lasting.get_or_try_make(make).map_err(|error| PrepareError(error.to_string()))?;
         let speaker = files::speaker(self, self.telling(), &common.identity).map_err(words)?;
         Ok(PreparedTransform::Task(Box::new(Alerting {
@@ -262,13 +279,30 @@ impl TransformPlan for Options {
             },
             routing: self.routing().map_err(words)?,
             receivers: self.receivers(&speaker)?,
-            settings: self.settings(&common.identity),
+            settings: self.settings(&common.identity, at_a_time),
             selectors: self.selectors().map_err(|problem| words(vec![problem]))?,
             remote: self.remote.as_ref().map(|remote| Remote::new(remote)).transpose().map_err(PrepareError)?,
             options: self.clone(),
             telemetry: common.telemetry.clone(),
             data_dir: common.data_dir.clone(),
-            cores: common.workers,
+            at_a_time,
         })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_hold_no_more_together_than_one_might_however_many_workers_there_are() {
+        for workers in 1..=64 {
+            let groups = at_a_time(workers);
+            assert!((FEWEST..=MOST).contains(&groups));
+            for (store, all) in [(64 << 20, QUERY_BYTES), (1 << 30, 1 << 30)] {
+                let bytes = query_bytes(store, groups);
+                assert!(bytes * groups as u64 <= all && bytes >= (32 << 20), "{workers} workers: {bytes}");
+            }
+        }
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct Alerting {
     pub telemetry: Arc<Telemetry>,
     pub data_dir: Arc<Path>,
     /// Groups that are evaluated at a time.
-    pub cores: usize,
+    pub at_a_time: usize,
 }
 
 impl TransformTask for Alerting {
@@ -67,7 +67,7 @@ impl Alerting {
         let running = self.running.clone();
         // Whoever hands on alerts meanwhile is to try again.
         running.set_alerts_wait(self.routing.as_ref().map(|_| "`alerting` begins".into()));
-        let cores = self.cores;
+        let at_a_time = self.at_a_time;
         running.set_evaluation(Evaluation::Begins);
         let failed = |error: &TaskError| {
             running.set_alerts_wait(Some(format!("`alerting` failed: {}", error.0)));
@@ -84,7 +84,7 @@ impl Alerting {
         let heartbeat = switch.map(|(heartbeat, _)| tokio::spawn(heartbeat.run(UnixMillis::now, stop.clone())));
         let evaluating = Evaluating {
             running: running.clone(),
-            under_way: UnderWay::new(running.clone(), reader.clone(), reader, cores),
+            under_way: UnderWay::new(running.clone(), reader.clone(), reader, at_a_time),
             outlet,
             metrics: metrics.clone(),
             pulses: pulses.clone(),

@@ -119,7 +119,7 @@ impl Bench {
     fn start(&self, pulses: Option<Pulses>, door: Option<Waiting>) -> JoinHandle<Option<Opening>> {
         let metrics = self.telemetry.component("transform", "alerting");
         let (_, outlet) = Gate::open(Chain { readers: Vec::new() }, Way::new(), metrics.clone());
-        let under_way = UnderWay::new(self.running.clone(), self.store.clone(), self.store.store.clone(), 1);
+        let under_way = UnderWay::new(self.running.clone(), self.store.clone(), self.store.store.clone(), 2);
         let evaluating = Evaluating {
             running: self.running.clone(),
             under_way,

@@ -12,9 +12,6 @@ use super::super::reader::Reader;
 use crate::alerting::{Answers, Begun, Evaluated, GroupName, Running, Store, Ticket};
 use crate::promql::Stop;
 
-/// Fewest groups at a time: with one, whoever takes long would have all others wait.
-const FEWEST: usize = 2;
-
 /// How long what is under way has to end by itself where nobody wants anything new. Most evaluations take less.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -33,13 +30,13 @@ pub(super) struct UnderWay {
 }
 
 impl UnderWay {
-    /// Nothing yet. `cores` groups are evaluated at a time, but for the fewest.
-    pub fn new(running: Arc<Running>, store: Arc<dyn Store + Send + Sync>, reader: Arc<Reader>, cores: usize) -> Self {
+    /// Nothing yet. At most `most` groups are evaluated at a time.
+    pub fn new(running: Arc<Running>, store: Arc<dyn Store + Send + Sync>, reader: Arc<Reader>, most: usize) -> Self {
         Self {
             running,
             store,
             reader,
-            most: cores.max(FEWEST),
+            most,
             evaluating: FuturesUnordered::new(),
             asking: FuturesUnordered::new(),
             stop: Stop::default(),
