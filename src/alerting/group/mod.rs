@@ -2,7 +2,8 @@
 //! have written.
 //!
 //! Its state belongs to the one evaluation that has its [`Ticket`], which takes hold of it for what a rule has found and lets
-//! go for the next query: whoever wants to see it, or loads other rules, never waits for one.
+//! go for the next query: whoever wants to see it, or loads other rules, never waits for that. He does for what is read on the
+//! way: the inputs of alerts that are gone, and exemplars.
 
 mod counted;
 mod schedule;
@@ -201,7 +202,7 @@ impl Shared {
         Self(Mutex::new(group))
     }
 
-    /// Takes hold of it for a moment: never while a query is evaluated or a disk is waited for.
+    /// Takes hold of it for a moment: never while the query of a rule is evaluated or a disk is waited for.
     pub fn hold(&self) -> MutexGuard<'_, Group> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

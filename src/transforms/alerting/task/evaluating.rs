@@ -1,5 +1,6 @@
 //! The loop of the rules: has evaluated what is due, and hands on what that makes. It waits for no evaluation, no destination
-//! and no disk, so that it can say at any time which groups are late.
+//! and no disk, so that it can say at any time which groups are late. Only where the wall clock was stepped does it look into
+//! groups, and waits for what an evaluation has found to be taken.
 
 use std::sync::Arc;
 use std::time::Duration;
