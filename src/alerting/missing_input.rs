@@ -149,8 +149,9 @@ const MOST_DEPTH: u8 = 8;
 /// What an input looks like at the time of the queries.
 #[derive(Clone, Copy, Debug)]
 enum Input {
-    /// It has a sample that a query finds, of this time. With `refilling`, the only one since a gap.
-    There { at: i64, refilling: bool },
+    /// It has a sample that a query finds, of this time, and one before that, if nothing ended it in between and no query
+    /// would have missed it.
+    There { at: i64, before: Option<i64> },
     /// A staleness marker ended it at this time.
     Ended(i64),
     /// Its last sample, of this time, is too old to be found.
@@ -245,6 +246,8 @@ impl Inquiry<'_> {
             let matchers = narrowed(selector.matchers, of);
             self.inputs(Select { matchers: &matchers, after, until }, |columns| self.input(columns, until))
         })?;
+        // Where the range begins.
+        let begin = at.saturating_sub(millis(selector.back));
         for (labels, input) in inputs.of(of) {
             found.any = true;
             let name = || labels.to_string().into();
@@ -262,15 +265,13 @@ impl Inquiry<'_> {
                 }
             }
             let (time, ending) = match *input {
-                Input::There { refilling, .. } if refilling && was_lost && selector.is_range => {
+                // A range may be empty although a query of an instant finds the series.
+                Input::There { at: time, .. } if selector.is_range && time <= begin => (time, Ending::Silent(name())),
+                Input::There { before, .. }
+                    if was_lost && selector.is_range && before.is_none_or(|before| before <= begin) =>
+                {
                     found.lost.get_or_insert_with(|| Lost::Refilling(name()));
                     continue;
-                }
-                // A range may be empty although a query of an instant finds the series.
-                Input::There { at: time, .. }
-                    if selector.is_range && time <= at.saturating_sub(millis(selector.back)) =>
-                {
-                    (time, Ending::Silent(name()))
                 }
                 Input::There { at: time, .. } if selector.is_range => (time, Ending::Within),
                 Input::There { .. } => continue,
@@ -304,8 +305,8 @@ impl Inquiry<'_> {
         if time <= until - lookback {
             return Some(Input::Silent(time));
         }
-        let refilling = last > 0 && (is_marker(last - 1) || columns.times[last - 1] + lookback < time);
-        Some(Input::There { at: time, refilling: refilling || last == 0 })
+        let before = last.checked_sub(1).filter(|before| !is_marker(*before)).map(|before| columns.times[before]);
+        Some(Input::There { at: time, before: before.filter(|before| before + lookback >= time) })
     }
 }
 

@@ -13,6 +13,11 @@ pub struct BitWriter {
 }
 
 impl BitWriter {
+    /// An empty one that has room for a few samples.
+    pub fn with_room() -> Self {
+        Self { bytes: Vec::with_capacity(GROWTH), ..Self::default() }
+    }
+
     /// Appends the lowest `count` bits, 64 at the most; the others must be zero.
     #[inline]
     pub fn put(&mut self, bits: u64, count: u32) {

@@ -236,7 +236,7 @@ pub fn is_same(a: &Histogram, b: &Histogram) -> bool {
 impl FloatHead {
     fn new(time: i64, value: f64) -> Self {
         let state = floats::State::new(Form::of(value, 0), time);
-        let mut head = Self { first: time, state, value, bits: BitWriter::default() };
+        let mut head = Self { first: time, state, value, bits: BitWriter::with_room() };
         head.state.put(&mut head.bits, time, value);
         head
     }

@@ -44,6 +44,25 @@ fn a_range_that_runs_empty_after_a_restart_since_the_series_is_gone_ends_the_ale
     }
 }
 
+#[test]
+fn a_range_that_fills_again_after_a_short_gap_is_lost_until_it_has_two_samples() {
+    for expr in ["rate(x[1m]) == 0", "sum(rate(x[1m])) == 0"] {
+        let mut world = world(&[("alert: Range", expr)]);
+        world.run(120);
+        world.targets[0].answer = Answer::Fails;
+        world.away(20);
+        // Longer than the range, and not as long as a query looks back.
+        world.run(120);
+        world.targets[0].answer = Answer::Whole;
+        for _ in 0..8 {
+            world.run(15);
+            assert!(world.alerts().len() == 1 && world.alerts()[0].contains("firing"), "{expr} at {}", world.seconds());
+        }
+        assert!(world.alerts()[0].ends_with("firing"), "{expr}: {:?}", world.alerts());
+        assert!(world.said().iter().all(|line| line.ends_with("firing")), "{expr}");
+    }
+}
+
 const COUNTS: [(&str, &str); 4] = [
     ("alert: Few", "count_over_time(x[5m]) < 10"),
     ("record: counted", "count_over_time(x[5m])"),
