@@ -96,7 +96,7 @@ impl BitWriter {
 const ROOM: usize = 24;
 
 /// Bytes that a writer grows by: few, since as much of it waits in every series.
-pub const GROWTH: usize = 32;
+pub const GROWTH: usize = 48;
 
 /// Reads bits. All that it returns is none behind the end.
 #[derive(Clone, Debug)]
